@@ -1,0 +1,47 @@
+# Commonwatt: each target sets up what it needs. Python ≥ 3.11 and make are enough.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench soak docs locale clean
+
+help: ## Show what can be made.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Commonwatt needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another one: make PYTHON=python3.12"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	@touch $(READY)
+
+install: $(READY) ## Create .venv with every extra.
+
+demo: $(READY) ## Run a commune of ten homes; DAYS=7, SPEED=1440, FAULTS=1, SEED=1.
+	@DAYS='$(DAYS)' SPEED='$(SPEED)' FAULTS='$(FAULTS)' SEED='$(SEED)' BROKER='$(BROKER)' $(BIN)/commonwatt demo
+
+test: $(READY) ## Run the tests (under ten minutes on two cores).
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not soak'
+
+check: $(READY) ## Formatting, types, import contracts, formats, docs.
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(READY) ## Measure every figure beside its limit.
+	@$(BIN)/commonwatt bench all
+
+soak: $(READY) ## Run the large, seeded counts; output goes to docs/measured/.
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m soak
+
+docs: $(READY) ## Check that the documentation is true: every example is run.
+	@$(BIN)/python -m pytest tests/docs
+
+locale: $(READY) ## Compile the French texts (commonwatt/locale).
+	@$(BIN)/pybabel compile -q -d commonwatt/locale -D commonwatt
+
+clean: ## Remove what the targets made.
+	rm -rf $(VENV) var dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache firmware/build
