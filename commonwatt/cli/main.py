@@ -1,0 +1,106 @@
+"""`commonwatt`: one command, its parts found by entry points; mistakes end in a sentence, not a traceback."""
+
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import typer
+from typer import core
+from typer import main as typer_main
+
+from commonwatt import __version__
+from commonwatt.errors import CommonwattError, UserError
+from commonwatt.i18n import _
+
+GROUP = "commonwatt.commands"
+
+# Shown by `commonwatt --help` without importing any part; in the order in which a newcomer meets them.
+SUMMARIES = {
+    "demo": _("Run a commune of ten homes, every process real, and check its books."),
+    "init": _("Make a new commune: keys, constitution, policy."),
+    "admit": _("Admit members, sites, devices and gateways from a roster."),
+    "device": _("List the devices of a commune and how they stand."),
+    "gateway": _("Carry signed readings from meters to the broker."),
+    "aggregator": _("Verify, settle and mint."),
+    "policy": _("Explain the rules that turn energy into credits."),
+    "ledger": _("Verify, read and pay from the public log."),
+    "bench": _("Measure a figure beside the limit of this machine."),
+}
+
+
+class Parts(core.TyperGroup):
+    """Lists the parts from a table and loads one only when it is run."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of the installed parts."""
+        installed = {entry.name for entry in entry_points(group=GROUP)}
+        return [name for name in SUMMARIES if name in installed]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A stand-in that carries the help text only; see `resolve_command`."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        return core.TyperCommand(cmd_name, help=SUMMARIES[cmd_name])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Load the part that is to run."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is None or command is None:
+            return name, command, rest
+        (entry,) = entry_points(group=GROUP, name=name)
+        return name, _load(entry), rest
+
+
+def _load(entry: EntryPoint) -> Any:
+    try:
+        part = entry.load()
+    except ModuleNotFoundError as error:
+        extra = entry.module.partition(".")[0]
+        raise UserError(
+            _("the part '{name}' needs the package {package}, which is not installed").format(
+                name=entry.name, package=error.name
+            ),
+            to_do=f"pip install 'commonwatt[{extra if extra in ('gateway', 'aggregator') else 'all'}]'",
+        ) from error
+    if not isinstance(part, typer.Typer):
+        single = typer.Typer(add_completion=False)
+        single.command()(part)
+        part = single
+    part._add_completion = False
+    command = typer_main.get_command(part)
+    command.name = entry.name
+    return command
+
+
+app = typer.Typer(
+    cls=Parts,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help=_("Commonwatt: a commune's currency, backed by energy that anyone can check."),
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"commonwatt {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_show_version, is_eager=True, help=_("Show the version.")
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command; a CommonwattError becomes its sentence and its exit code."""
+    try:
+        app()
+    except CommonwattError as error:
+        typer.secho(str(error), fg=typer.colors.RED if sys.stderr.isatty() else None, err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
