@@ -13,7 +13,7 @@ MC_PER_CREDIT = 1000
 WH_PER_KWH = 1000
 INT64_MAX = 2**63 - 1
 
-_CREDITS = re.compile(r"(\d{1,12})(?:[.,](\d{1,3}))?")
+_CREDITS = re.compile(r"([0-9]{1,12})(?:[.,]([0-9]{1,3}))?")
 
 
 def interval_start_s(time_s: int) -> int:

@@ -1,0 +1,1 @@
+"""The demo: a commune of ten homes, every process real."""
