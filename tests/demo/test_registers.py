@@ -19,8 +19,7 @@ def growth_wh(name, quantity=1):
 
 
 def column_sum(path, name):
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-    with opened as file:
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
         return sum(Fraction(row[name]) for row in csv.DictReader(file) if row[name])
 
 
