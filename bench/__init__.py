@@ -1,0 +1,1 @@
+"""Figures beside the limits of this machine, measured in the same run: `commonwatt bench`."""

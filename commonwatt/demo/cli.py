@@ -1,0 +1,49 @@
+"""`commonwatt demo`: a commune of ten homes in minutes."""
+
+from pathlib import Path
+
+import typer
+
+from commonwatt.demo.plan import ROOT, SPEED_DEFAULT, Plan
+from commonwatt.demo.registers.read import read_registers
+from commonwatt.errors import UserError
+from commonwatt.i18n import _
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def demo(
+    days: int = typer.Option(1, envvar="DAYS", help=_("Days of measured data to replay, 1 to 7.")),
+    speed: int = typer.Option(
+        SPEED_DEFAULT, envvar="SPEED", help=_("How many times as fast as the wall clock civil time runs.")
+    ),
+    faults: bool = typer.Option(
+        False,
+        "--faults",
+        envvar="FAULTS",
+        help=_("Kill gateway, aggregator, broker and meter readers at seeded instants."),
+    ),
+    seed: int = typer.Option(1, envvar="SEED", help=_("Seed of the faults.")),
+    broker: str = typer.Option("", envvar="BROKER", help=_("Use this broker (mqtt://host:port) instead of our own.")),
+    directory: Path = typer.Option(Path("var/demo"), "--dir", help=_("Where the commune is left for inspection.")),
+) -> None:
+    """Run a commune of ten homes, every process real, and check its books."""
+    if not (ROOT / "firmware" / "main.py").exists():
+        raise UserError(
+            _("the demo runs the project's firmware, which an installed package does not carry"),
+            to_do=_("run it in a clone of the project: make demo"),
+        )
+    from commonwatt.demo.story import tell  # its parts need the demo's extra packages
+
+    rows = read_registers()["emhass-main"].rows
+    plan = Plan(
+        directory=directory.absolute(),
+        starts_s=rows[0][0],
+        days=days,
+        speed=speed,
+        seed=seed,
+        faults=faults,
+        broker_url=broker or None,
+    )
+    raise typer.Exit(tell(plan))

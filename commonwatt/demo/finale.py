@@ -1,0 +1,90 @@
+"""How the demo ends: the judge looks, the solar home pays the baker, the log is verified by whoever likes."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+
+from rich.console import Console
+from rich.table import Table
+
+from commonwatt import status
+from commonwatt.demo.faults import Kill
+from commonwatt.demo.founding import COMMONWATT, Commune
+from commonwatt.demo.people import BAKER, SOLAR_HOME
+from commonwatt.demo.plan import Plan
+from commonwatt.demo.programs import run
+from commonwatt.i18n import _
+
+
+def conclude(plan: Plan, commune: Commune, console: Console, kills: Sequence[Kill]) -> int:
+    """Judge, pay, judge again, verify; 0 only if everything balances."""
+    if plan.faults:
+        console.print(_faults_table(commune, kills))
+    if (code := _judge(commune)) != 0:
+        return code
+    console.print(_pay_the_baker(plan, commune), highlight=False)
+    if (code := _judge(commune, "--brief")) != 0:
+        return code
+    console.print(_verify(commune), highlight=False)
+    console.print(_what_now(commune), highlight=False)
+    return 0
+
+
+def _judge(commune: Commune, *options: str) -> int:
+    """The judge is a program of its own, which imports nothing of what it judges; its words go straight out."""
+    argv = [sys.executable, "-m", "commonwatt.demo.judge", str(commune.layout.root), *options]
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, check=False).returncode
+
+
+def _pay_the_baker(plan: Plan, commune: Commune) -> str:
+    layout, ids = commune.layout, commune.ids
+    words = run(
+        [
+            *(COMMONWATT, "ledger", "pay", str(layout.root), "--wallet", str(layout.wallet(SOLAR_HOME))),
+            *("--from", ids.accounts[SOLAR_HOME].hex(), "--to", ids.accounts[BAKER].hex()),
+            *("--credits", "1", "--memo", _("one loaf of bread"), "--clock", str(plan.next_day_clock())),
+        ],
+        log_file=layout.logs / "finale.log",
+    )
+    return _("{home} pays the {baker}: {words}").format(home=SOLAR_HOME, baker=BAKER, words=words.strip())
+
+
+def _verify(commune: Commune) -> str:
+    layout = commune.layout
+    return run(
+        [COMMONWATT, "ledger", "verify", str(layout.log), "--vkey", str(layout.vkey), "--mode", "audit"],
+        log_file=layout.logs / "finale.log",
+    ).strip()
+
+
+def _faults_table(commune: Commune, kills: Sequence[Kill]) -> Table:
+    gateway, aggregator = status.read(commune.layout.gateway_status), status.read(commune.layout.aggregator_status)
+    table = Table(title=_("What the faults did"), box=None, show_header=False)
+    for target in dict.fromkeys(kill.target for kill in kills):
+        of_target = [kill for kill in kills if kill.target is target]
+        table.add_row(_("killed: {name}").format(name=target.label), f"{len(of_target)}")
+    table.add_row(_("batches sent again"), str(gateway.get("batches", {}).get("resent", 0)))
+    table.add_row(_("duplicates dropped"), str(aggregator.get("blocks", {}).get("duplicate", 0)))
+    table.add_row(_("gaps in the readings"), str(_gaps(commune)))
+    return table
+
+
+def _gaps(commune: Commune) -> int:
+    """Spans of more than one interval between neighbouring blocks of a device, as the evidence has them."""
+    with sqlite3.connect(f"file:{commune.layout.root / 'aggregator.db'}?mode=ro", uri=True) as evidence:
+        rows = evidence.execute("SELECT device, start_s, end_s FROM evidence ORDER BY device, seq").fetchall()
+    return sum(
+        device == next_device and next_start_s > end_s
+        for (device, _start_s, end_s), (next_device, next_start_s, _end_s) in pairwise(rows)
+    )
+
+
+def _what_now(commune: Commune) -> str:
+    root = commune.layout.root
+    return _(
+        "\nThe commune lies in {root}. Anyone can check it:\n"
+        "  commonwatt ledger verify {log} --vkey {vkey}\n"
+        "  commonwatt ledger show {log}"
+    ).format(root=root, log=commune.layout.log, vkey=commune.layout.vkey)

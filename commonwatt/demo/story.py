@@ -1,0 +1,98 @@
+"""The course of the demo: found, run, drain, judge, pay, verify."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+
+from commonwatt import status
+from commonwatt.clock import CivilClock
+from commonwatt.demo import faults as fault_plan
+from commonwatt.demo import finale
+from commonwatt.demo.cast import Cast, assemble
+from commonwatt.demo.faults import Faults
+from commonwatt.demo.founding import COMMUNE, Commune, found
+from commonwatt.demo.people import readers
+from commonwatt.demo.plan import Plan
+from commonwatt.demo.programs import Program
+from commonwatt.demo.traffic import Traffic
+from commonwatt.demo.view import View
+from commonwatt.errors import CommonwattError
+from commonwatt.i18n import _
+from commonwatt.mqtt import BrokerAccount
+
+LISTEN_S = 0.02
+"""Wall seconds that a tick waits for traffic: a kill falls this soon after the message it waits for."""
+DRAIN_WALL_S_MAX = 300
+WINDOW_S = 3600
+"""The demo policy's window; one more than the data's last must be minted, for a gap that reaches over the end."""
+
+
+def tell(plan: Plan) -> int:
+    """Run the demo; 0 only if the books balance."""
+    console = Console()
+    console.print(_("Founding a commune of ten homes in {place} …").format(place=plan.directory))
+    if plan.faults:
+        console.print(_("Faults are on, seed {seed}.").format(seed=plan.seed))
+    commune = found(plan)
+    clock = plan.running_clock()
+    cast = assemble(plan, commune, clock)
+    faults = _plan_faults(plan, cast)
+    with _running(cast), _traffic(commune) as traffic, View(console, commune, plan) as view:
+        _watch(plan, cast, clock, faults, traffic, view)
+    return finale.conclude(plan, commune, console, faults.done)
+
+
+def _plan_faults(plan: Plan, cast: Cast) -> Faults:
+    planned = fault_plan.schedule(plan.seed, plan.starts_s, plan.ends_s, readers()) if plan.faults else []
+    return Faults(planned, cast.programs)
+
+
+@contextmanager
+def _running(cast: Cast) -> Iterator[None]:
+    try:
+        cast.start()
+        yield
+    finally:
+        cast.stop()
+
+
+def _traffic(commune: Commune) -> Traffic:
+    def account(username: str) -> BrokerAccount:
+        return BrokerAccount(url=commune.broker_url, username=username, password=commune.passwords[username])
+
+    return Traffic(
+        gateway=account(commune.ids.gateway.hex()),
+        aggregator=account("aggregator"),
+        commune=COMMUNE,
+        names={identifier: name for name, identifier in commune.ids.devices.items()},
+    )
+
+
+def _watch(plan: Plan, cast: Cast, clock: CivilClock, faults: Faults, traffic: Traffic, view: View) -> None:
+    """Look on, and kill when the plan says so, until everything has been minted."""
+    gives_up_s = time.monotonic() + clock.wall_s_until(plan.ends_s) + DRAIN_WALL_S_MAX
+    while True:
+        faults.tick(clock.now_s(), time.monotonic(), traffic.passed(LISTEN_S))
+        for program in cast.programs.values():
+            _check(program, faults)
+        aggregator = status.read(cast.commune.layout.aggregator_status)
+        gateway = status.read(cast.commune.layout.gateway_status)
+        view.show(clock.now_s(), gateway, aggregator, faults.done)
+        if faults.is_over and _is_drained(plan, aggregator):
+            return
+        if time.monotonic() > gives_up_s:
+            raise CommonwattError(
+                _("the last window was not minted; see the logs in {place}").format(place=cast.commune.layout.logs)
+            )
+
+
+def _check(program: Program, faults: Faults) -> None:
+    if not faults.is_down(program):
+        program.check()
+
+
+def _is_drained(plan: Plan, aggregator: dict[str, Any]) -> bool:
+    return int(aggregator.get("minted_until_s", 0)) >= plan.ends_s + WINDOW_S
