@@ -56,5 +56,5 @@ def test_program_when_it_ends_by_itself(tmp_path: Path) -> None:
     program = Program("meter", ["/bin/sh", "-c", "echo no such register; exit 4"], tmp_path / "meter.log")
     program.start()
     wait_for(lambda: not program.is_running, what="the end", timeout_s=10)
-    with pytest.raises(ProgramEndedError, match="(?s)exit code 4.*no such register"):
+    with pytest.raises(ProgramEndedError, match=r"(?s)exit code 4.*no such register"):
         program.check()
