@@ -1,0 +1,1 @@
+"""What every device runs: bytes, keys, journal, clock, network. On MicroPython, and on CPython for the tests."""
