@@ -1,0 +1,160 @@
+"""Builds a ledger from a commune's directory:
+
+DIR/commune.toml   origin, genesis_sha256, log_vkey, … (written by `commonwatt init`)
+DIR/keys/log.key   the log's own key
+DIR/ledger.db      the store           DIR/log/   the published log
+"""
+
+from pathlib import Path
+
+from pydantic import ConfigDict, Field
+
+from commonwatt import settings
+from commonwatt.errors import StorageError, UserError
+from commonwatt.identity import SigningKey, load_key
+from ledger import entry, merkle, rules
+from ledger.checkpoint import Checkpoint
+from ledger.note import Signer
+from ledger.publish import Publisher
+from ledger.refusals import Refusal
+from ledger.sequencer import Sequencer
+from ledger.sql import Row, Store
+from ledger.state import State
+from ledger.tiles import WIDTH, TileTree
+
+COMMUNE_FILE = "commune.toml"
+DATABASE = "ledger.db"
+LOG = "log"
+LOG_VKEY = "log.vkey"
+LOG_KEY = "keys/log.key"
+
+_HEX_32 = r"^[0-9a-f]{64}$"
+
+
+class Commune(settings.Settings):
+    """What the ledger needs of commune.toml; the other parts read their own keys from it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str = Field(description="the commune's slug, as in the genesis entry")
+    origin: str = Field(description="the log's name in its checkpoints")
+    genesis_sha256: str = Field(pattern=_HEX_32, description="what every signature is bound to: this very ledger")
+    log_vkey: str = Field(description="the log's public key, so that everyone checks the same log")
+    trial: bool = Field(description="whether this is a rehearsal; a trial and a real ledger never mix")
+    association: str = Field(pattern=r"^[0-9a-f]{32}$", description="the association's account")
+
+
+def load_commune(directory: Path) -> Commune:
+    """Read DIR/commune.toml; UserError names the mistake."""
+    return settings.load(Commune, directory / COMMUNE_FILE)
+
+
+def create_ledger(directory: Path, genesis: bytes, log_key: SigningKey) -> Sequencer:
+    """Begin a ledger with this signed genesis entry: the store, the published log and its vkey file.
+
+    UserError if the entry is refused; StorageError if a ledger is there already.
+    """
+    state = rules.apply(State(), genesis, 0)
+    if isinstance(state, Refusal):
+        raise UserError(f"the genesis entry is refused: {state.label}", where=directory)
+    origin = state.founded.genesis.origin
+    parsed = entry.parse(genesis)
+    assert isinstance(parsed, entry.SignedEntry)
+    directory.mkdir(parents=True, exist_ok=True)
+    signer = Signer(origin, log_key)
+    (directory / LOG_VKEY).write_text(f"{signer.verifier}\n")
+    with Store(directory / DATABASE, is_new=True) as store:
+        store.append([Row(0, parsed.entry.id, genesis, merkle.leaf_hash(genesis))], {})
+    return open_parts(directory, signer)
+
+
+def open_ledger(directory: Path, *, log_key: SigningKey | None = None, pages_max: int | None = None) -> Sequencer:
+    """Open a commune's ledger for writing, exclusively: replay, compare, repair the published files, publish.
+
+    `log_key` is read from DIR/keys/log.key unless given. StorageError when the store is locked, does not replay,
+    differs from its balances, is not the ledger of commune.toml, or is older than what was published.
+    """
+    commune = load_commune(directory)
+    signer = Signer(commune.origin, log_key or load_key(directory / LOG_KEY))
+    if str(signer.verifier) != commune.log_vkey:
+        raise UserError("the log key is not the one of commune.toml", where=directory / LOG_KEY)
+    sequencer = open_parts(directory, signer, pages_max=pages_max)
+    if sequencer.state.genesis_sha256.hex() != commune.genesis_sha256:
+        sequencer.close()
+        raise StorageError(
+            "the genesis entry is not the one of commune.toml",
+            where=directory / DATABASE,
+            to_do="put the ledger and its commune.toml together again",
+        )
+    return sequencer
+
+
+def open_parts(directory: Path, signer: Signer, *, pages_max: int | None = None) -> Sequencer:
+    """`open_ledger` without commune.toml."""
+    store = Store(directory / DATABASE, pages_max=pages_max)
+    try:
+        publisher = Publisher(directory / LOG, signer)
+        state, tree = _rebuild(store, publisher, directory)
+        _compare_balances(store, state, directory)
+        publisher.publish(tree)
+    except BaseException:
+        store.close()
+        raise
+    return Sequencer(store=store, state=state, tree=tree, publisher=publisher)
+
+
+def _rebuild(store: Store, publisher: Publisher, directory: Path) -> tuple[State, TileTree]:
+    """Replay the store; check what is published against it on the way; write full tiles that are missing."""
+    published = publisher.last_checkpoint()
+    if published is not None and published.size > store.size():
+        raise _rolled_back(directory, published, store.size())
+    state, tree = State(), TileTree()
+    for data, leaf_hash in store.entries():
+        if leaf_hash != merkle.leaf_hash(data):
+            raise _damaged(directory, f"entry {tree.size} has another leaf hash")
+        answer = rules.apply(state, data, tree.size)
+        if isinstance(answer, Refusal):
+            raise _damaged(directory, f"entry {tree.size} is refused: {answer.label}")
+        tree.append(data, leaf_hash)
+        if published is not None and tree.size == published.size and tree.root() != published.root:
+            raise _forked(directory, published)
+        if tree.size % WIDTH == 0:
+            publisher.write_tiles(tree.take_finished())
+    if state.stage is not None or state.size == 0:
+        raise _damaged(directory, "it is empty, or ends between mint leaves and their run")
+    return state, tree
+
+
+def _compare_balances(store: Store, state: State, directory: Path) -> None:
+    replayed = {
+        account: (row.debits_mc, row.credits_mc)
+        for account, row in state.book.accounts.items()
+        if row.debits_mc or row.credits_mc
+    }
+    if replayed != store.balances():
+        raise _damaged(directory, "the stored balances are not those of the entries")
+    state.book.forget_touched()
+
+
+def _damaged(directory: Path, what: str) -> StorageError:
+    return StorageError(
+        f"the ledger was changed behind our back: {what}",
+        where=directory / DATABASE,
+        to_do="restore a backup that is as new as the published log",
+    )
+
+
+def _rolled_back(directory: Path, published: Checkpoint, size: int) -> StorageError:
+    return StorageError(
+        f"the published checkpoint has {published.size} entries, the database {size}: it is an older copy",
+        where=directory / DATABASE,
+        to_do="restore the newest database; we never sign a smaller tree than the one published",
+    )
+
+
+def _forked(directory: Path, published: Checkpoint) -> StorageError:
+    return StorageError(
+        f"the published checkpoint of {published.size} entries has another root than the database",
+        where=directory / DATABASE,
+        to_do="restore the database that was published; we never sign a second history",
+    )

@@ -1,0 +1,234 @@
+"""The one write path of a ledger: decides with the rules, commits in one transaction, then publishes.
+
+A submit returns only when its entries are durable and have a place. Asking again is always safe: the same bytes
+are answered with their first place, other bytes under a known id with a conflict.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from commonwatt.errors import FormatError, StorageError
+from commonwatt.identity import SigningKey
+from ledger import entry, merkle, rules
+from ledger.body import MintRun
+from ledger.checkpoint import Checkpoint
+from ledger.entry import Entry, SignedEntry
+from ledger.mint import Mint
+from ledger.publish import Publisher
+from ledger.refusals import REFUSAL_BY_REASON, Refusal
+from ledger.sql import Row, Store
+from ledger.state import State
+from ledger.tiles import TileTree
+
+COMMIT_ENTRIES_MAX = 1000
+"""Entries of one `submit` that are committed together: beyond this a commit gains nothing and waits longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Durable, at this place in the log. `is_repeat`: it had been there before this call."""
+
+    place: int
+    is_repeat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Not in the log and never will be as it stands. `leaf`: which mint leaf of a run, when one is to blame.
+
+    `place`: of the entry that has the id already, for a conflict.
+    """
+
+    refusal: Refusal
+    leaf: int | None = None
+    place: int | None = None
+
+
+@dataclass(slots=True)
+class _Pending:
+    """Entries decided but not yet committed."""
+
+    rows: list[Row]
+    by_id: dict[bytes, Row]
+
+
+class Sequencer:
+    """An open ledger. Not for two threads at once. Built by app.open_ledger; closed by `with` or `close`.
+
+    `state` may be read freely between calls and must not be changed. After a StorageError the sequencer is of
+    no more use: open the ledger again, and what was not answered is submitted again.
+    """
+
+    def __init__(self, *, store: Store, state: State, tree: TileTree, publisher: Publisher) -> None:
+        assert state.size == tree.size == store.size()
+        self.state = state
+        self._store = store
+        self._tree = tree
+        self._publisher = publisher
+        self._pending = _Pending([], {})
+        self._has_failed = False
+
+    def __enter__(self) -> "Sequencer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the database back. Publishes nothing."""
+        self._store.close()
+
+    @property
+    def size(self) -> int:
+        """How many entries the log has."""
+        return self._tree.size
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The last one published by this sequencer."""
+        return self._publisher.published
+
+    def submit(self, entries: Sequence[bytes]) -> list[Placed | Refused]:
+        """Place signed entries, in order; one answer each. Refused ones leave the others untouched.
+
+        Mint leaves and their run have their own door, `mint`. Raises StorageError; then what was not yet
+        committed is nowhere.
+        """
+        answers: list[Placed | Refused] = []
+        for start in range(0, len(entries), COMMIT_ENTRIES_MAX):
+            with self._all_or_nothing():
+                answers += [self._place(data) for data in entries[start : start + COMMIT_ENTRIES_MAX]]
+                self._commit()
+        return answers
+
+    def mint(
+        self,
+        run_id: bytes,
+        leaves: Sequence[Mint],
+        *,
+        policy_sha256: bytes,
+        window_start_s: int,
+        window_end_s: int,
+        time_s: int,
+        key: SigningKey,
+    ) -> Placed | Refused:
+        """Place the leaves of one window and the run that the aggregator's `key` signs over them, all or nothing.
+
+        The answer names the run's place; its leaves stand directly before it. `run_id` is the run's entry id:
+        asked again with the same leaves, policy and window the first place is answered, with others CONFLICT.
+        """
+        data = [leaf.encode() for leaf in leaves]
+        run = MintRun(
+            first=self.size,
+            count=len(leaves),
+            root=merkle.root([merkle.leaf_hash(leaf) for leaf in data]),
+            energy_wh=sum(leaf.energy_wh for leaf in leaves),
+            total_mc=sum(leaf.amount_mc + leaf.association_mc for leaf in leaves),
+            policy_sha256=policy_sha256,
+            window_start_s=window_start_s,
+            window_end_s=window_end_s,
+        )
+        with self._all_or_nothing():
+            if run_id in self.state.ids:
+                return self._minted_before(run_id, run)
+            answer = self._place_run(data, Entry(run_id, time_s, run), key)
+            self._commit()
+            return answer
+
+    def publish(self) -> Checkpoint:
+        """Write the tiles and the signed checkpoint of everything committed. Cheap when nothing is new."""
+        with self._all_or_nothing():
+            return self._publisher.publish(self._tree)
+
+    def entry(self, place: int) -> bytes:
+        """The entry at a place below `size`, as logged."""
+        assert 0 <= place < self.size
+        return self._store.entry(place)
+
+    def _place(self, data: bytes) -> Placed | Refused:
+        try:
+            parsed = entry.parse(data)
+        except FormatError as error:
+            return Refused(REFUSAL_BY_REASON[error.reason])
+        if isinstance(parsed, Mint):
+            return Refused(Refusal.MISPLACED)
+        entry_id = parsed.entry.id
+        if entry_id in self.state.ids:
+            place, known = self._known(entry_id)
+            return Placed(place, is_repeat=True) if known == data else Refused(Refusal.CONFLICT, place=place)
+        return self._apply(parsed, data, entry_id)
+
+    def _known(self, entry_id: bytes) -> tuple[int, bytes]:
+        pending = self._pending.by_id.get(entry_id)
+        found = (pending.place, pending.data) if pending else self._store.find(entry_id)
+        assert found is not None, "the state knows an id that the store does not"
+        return found
+
+    def _apply(self, parsed: SignedEntry | Mint, data: bytes, entry_id: bytes | None) -> Placed | Refused:
+        place = self.state.size
+        answer = rules.apply_parsed(self.state, parsed, data, place)
+        if isinstance(answer, Refusal):
+            return Refused(answer)
+        row = Row(place, entry_id, data, merkle.leaf_hash(data))
+        self._pending.rows.append(row)
+        if entry_id is not None:
+            self._pending.by_id[entry_id] = row
+        return Placed(place)
+
+    def _place_run(self, leaves: Sequence[bytes], run: Entry, key: SigningKey) -> Placed | Refused:
+        for index, data in enumerate(leaves):
+            answer = self._place_leaf(data)
+            if isinstance(answer, Refused):
+                return self._withdraw(Refused(answer.refusal, leaf=index))
+        assert isinstance(run.body, MintRun)
+        signed = run.sign(key, self.state.genesis_sha256)
+        answer = self._place(signed)
+        return self._withdraw(answer) if isinstance(answer, Refused) else answer
+
+    def _place_leaf(self, data: bytes) -> Placed | Refused:
+        try:
+            parsed = entry.parse(data)
+        except FormatError as error:
+            return Refused(REFUSAL_BY_REASON[error.reason])
+        return self._apply(parsed, data, None)
+
+    def _withdraw(self, refused: Refused) -> Refused:
+        rules.withdraw_stage(self.state)
+        self._pending = _Pending([], {})
+        return refused
+
+    def _minted_before(self, run_id: bytes, run: MintRun) -> Placed | Refused:
+        place, data = self._known(run_id)
+        known = entry.parse(data)
+        assert isinstance(known, SignedEntry)
+        body = known.entry.body
+        if not isinstance(body, MintRun) or _claims(body) != _claims(run):
+            return Refused(Refusal.CONFLICT, place=place)
+        return Placed(place, is_repeat=True)
+
+    def _commit(self) -> None:
+        """Store what is pending with the balances after it; only then does the tree know it."""
+        pending, self._pending = self._pending, _Pending([], {})
+        if not pending.rows:
+            return
+        accounts = self.state.book.accounts
+        touched = {a: (accounts[a].debits_mc, accounts[a].credits_mc) for a in self.state.book.touched}
+        self._store.append(pending.rows, touched)
+        self.state.book.forget_touched()
+        for row in pending.rows:
+            self._tree.append(row.data, row.leaf_hash)
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """What fails halfway leaves memory ahead of the disk, so nothing may follow it in this process."""
+        if self._has_failed:
+            raise StorageError("a commit has failed", where="ledger", to_do="start again; nothing is half done")
+        self._has_failed = True
+        yield
+        self._has_failed = False
+
+
+def _claims(run: MintRun) -> tuple[object, ...]:
+    """What a run says regardless of where it stands."""
+    return run.count, run.root, run.policy_sha256, run.window_start_s, run.window_end_s
