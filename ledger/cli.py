@@ -1,0 +1,196 @@
+"""`commonwatt ledger`: verify, show, balance and pay."""
+
+import tomllib
+from pathlib import Path
+
+import typer
+
+from commonwatt.clock import CivilClock
+from commonwatt.errors import FormatError, UserError
+from commonwatt.i18n import _
+from commonwatt.identity import load_key, new_id
+from commonwatt.units import format_credits, parse_credits
+from ledger import note, show
+from ledger.body import ISSUANCE, MEMO_BYTES_MAX, Transfer
+from ledger.entry import Entry
+from ledger.published import PublishedLog
+from ledger.refusals import Refusal
+from ledger.replay import ReplayError, replay
+from ledger.tiles import CHECKPOINT
+from ledger.verify import Mode, verify
+
+app = typer.Typer(no_args_is_help=True, help=_("Verify, read and pay from the public log."))
+
+_LOG = typer.Argument(help=_("A published log, or the directory of a commune."))
+_NAMES = typer.Option(
+    None, "--names", help=_('A TOML file of lines `ID = "name"`; default: names.toml beside the log.')
+)
+
+
+@app.command(
+    "verify",
+    help=_(
+        "Check every file of a published log. Exit code 0: good; 1: something is wrong; 2: nothing could be checked."
+    ),
+)
+def verify_command(
+    path: Path = _LOG,
+    vkey: Path | None = typer.Option(None, help=_("The file with the log's verifier key (C2SP vkey).")),
+    mode: Mode = typer.Option(Mode.PUBLIC, help=_("public: tree and signatures; audit: replay every entry.")),
+    lenient: bool = typer.Option(False, help=_("Accept unknown files and signature lines, as C2SP does.")),
+) -> None:
+    """Prints every problem with its file and place, then the verdict."""
+    if vkey is None:
+        raise UserError(
+            _("without the log's key this can prove nothing"),
+            to_do=_("get the vkey from the commune, not from the log, and give it with --vkey FILE"),
+        )
+    report = verify(_log_in(path), _read_vkey(vkey), mode=mode, lenient=lenient)
+    for problem in report.problems:
+        typer.echo(str(problem))
+    if not report.is_good:
+        typer.echo(_("NOT GOOD: {count} problems").format(count=len(report.problems)), err=True)
+        raise typer.Exit(1)
+    assert report.checkpoint is not None
+    typer.echo(
+        _("OK: {origin}, {size} entries, root {root}, {read} entries read, mode {mode}").format(
+            origin=report.checkpoint.origin,
+            size=report.checkpoint.size,
+            root=report.checkpoint.root.hex(),
+            read=report.entries,
+            mode=mode.value,
+        )
+    )
+
+
+@app.command(
+    "show", help=_("Print the entries of a log, one per line, as the files say; `verify` tells whether it is true.")
+)
+def show_command(
+    path: Path = _LOG,
+    limit: int | None = typer.Option(None, min=1, help=_("Only the last entries, this many.")),
+    names: Path | None = _NAMES,
+) -> None:
+    """The tiles are not checked here: `verify` does that."""
+    log = PublishedLog(_log_in(path))
+    known = _read_names(names, log)
+    first = max(0, log.unverified_checkpoint().size - limit) if limit else 0
+    for place, data in enumerate(log.entries()):
+        if place >= first:
+            typer.echo(show.describe(place, data, known))
+
+
+@app.command("balance", help=_("Replay a log and print what every account holds, in credits."))
+def balance_command(
+    path: Path = _LOG,
+    account: str = typer.Argument("", help=_("The beginning of an account's id or of its name; default: all.")),
+    names: Path | None = _NAMES,
+) -> None:
+    """The replay checks every entry, but not the tiles."""
+    log = PublishedLog(_log_in(path))
+    try:
+        state = replay(log.entries())
+    except ReplayError as error:
+        raise UserError(
+            str(error), where=log.root, to_do=_("this log cannot be trusted; see ledger verify")
+        ) from error
+    found = False
+    for row in show.balances(state, _read_names(names, log)):
+        ident, kind, name, amount_mc = row
+        if not account or ident.startswith(account.lower()) or (name and name.lower().startswith(account.lower())):
+            found = True
+            typer.echo(f"{ident}  {format_credits(amount_mc):>14}  {kind:11}  {name}".rstrip())
+    if not found:
+        raise UserError(_("no account begins with {account!r}").format(account=account), where=log.root)
+
+
+@app.command("pay", help=_("Sign a transfer with a wallet's key, place it in the log and publish."))
+def pay_command(
+    commune: Path = typer.Argument(help=_("The directory of a commune; its aggregator must not be running.")),
+    wallet: Path = typer.Option(help=_("The payer's key file.")),
+    payer: str = typer.Option(..., "--from", help=_("The payer's account, 32 hex digits.")),
+    payee: str = typer.Option(..., "--to", help=_("The account to be paid, 32 hex digits.")),
+    amount: str = typer.Option(..., "--credits", help=_("How much, for example 1 or 1.5.")),
+    memo: str = typer.Option("", help=_("A few words for the payee; everyone who may read the entry reads them.")),
+    clock: str = typer.Option("", help=_("Civil time as CIVIL@WALLxFACTOR; default: now.")),
+) -> None:
+    """Opens the store as the sequencer, so the aggregator must be stopped."""
+    from ledger.app import open_ledger  # the store needs SQLAlchemy; reading a log does not
+    from ledger.sequencer import Refused
+
+    transfer = Transfer(_account(payer), _account(payee), _amount_mc(amount), _memo(memo))
+    entry = Entry(new_id(), int(CivilClock.parse(clock).now_s()), transfer)
+    key = load_key(wallet)
+    with open_ledger(commune) as ledger:
+        (answer,) = ledger.submit([entry.sign(key, ledger.state.genesis_sha256)])
+        if isinstance(answer, Refused):
+            why = _REASONS.get(answer.refusal, answer.refusal.label)
+            raise UserError(_("the transfer is refused: {why}").format(why=why))
+        checkpoint = ledger.publish()
+    typer.echo(
+        _("paid {credits} credits: entry {place} of {size}").format(
+            credits=format_credits(transfer.amount_mc), place=answer.place, size=checkpoint.size
+        )
+    )
+
+
+_REASONS = {
+    Refusal.UNKNOWN_ACCOUNT: _("one of the two accounts does not exist"),
+    Refusal.BAD_SIGNATURE: _("the key is not the payer's wallet"),
+    Refusal.REVOKED: _("one of the two accounts is revoked"),
+    Refusal.SUSPENDED: _("the payer is suspended"),
+    Refusal.AMOUNT_ZERO: _("the amount is zero"),
+    Refusal.SAME_ACCOUNT: _("payer and payee are the same"),
+    Refusal.INSUFFICIENT_FUNDS: _("the payer does not have that much"),
+}
+
+
+def _log_in(path: Path) -> Path:
+    """The log itself, when a commune's directory was named."""
+    inside = path / "log"
+    return inside if not (path / CHECKPOINT).exists() and (inside / CHECKPOINT).exists() else path
+
+
+def _read_vkey(path: Path) -> note.Verifier:
+    try:
+        return note.parse_vkey(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, FormatError) as error:
+        raise UserError(
+            _("cannot read a vkey: {error}").format(error=error),
+            where=path,
+            to_do=_("name the file with the log's verifier key, one line NAME+ID+KEY"),
+        ) from error
+
+
+def _read_names(path: Path | None, log: PublishedLog) -> dict[bytes, str]:
+    default = log.root.parent / "names.toml"
+    if path is None and not default.exists():
+        return {}
+    try:
+        table = tomllib.loads((path or default).read_text(encoding="utf-8"))
+        return {bytes.fromhex(ident): str(name) for ident, name in table.items()}
+    except (OSError, ValueError) as error:
+        raise UserError(_("cannot read names: {error}").format(error=error), where=path or default) from error
+
+
+def _account(text: str) -> bytes:
+    try:
+        account = bytes.fromhex(text)
+    except ValueError:
+        account = b""
+    if len(account) != len(ISSUANCE):
+        raise UserError(_("not an account: {text!r}").format(text=text), to_do=_("write its 32 hex digits"))
+    return account
+
+
+def _amount_mc(text: str) -> int:
+    try:
+        return parse_credits(text)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _memo(text: str) -> str:
+    if len(text.encode()) > MEMO_BYTES_MAX:
+        raise UserError(_("the memo is longer than {count} bytes").format(count=MEMO_BYTES_MAX))
+    return text
