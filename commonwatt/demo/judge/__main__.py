@@ -1,0 +1,69 @@
+"""python -m commonwatt.demo.judge DIR: exit 0 only if everything balances, else 1 and the differences by name."""
+
+import argparse
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from commonwatt.demo.judge.judge import judge
+from commonwatt.demo.judge.report import JudgeReport
+from commonwatt.demo.registers import REGISTERS_CSV
+from commonwatt.units import format_credits, format_kwh
+
+SHOWN_MAX = 40
+"""Differences that are written out; one mistake often shows in many places."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Judge and tell."""
+    parser = argparse.ArgumentParser(prog="python -m commonwatt.demo.judge", description=__doc__)
+    parser.add_argument(
+        "directory", type=Path, help="the commune: log/, log.vkey, policy.toml, aggregator.db, demo.json"
+    )
+    parser.add_argument("--registers", type=Path, default=REGISTERS_CSV, help="what the meters replayed")
+    parser.add_argument("--brief", action="store_true", help="the verdict only")
+    options = parser.parse_args(arguments)
+    report = judge(options.directory, options.registers)
+    console = Console(highlight=False)
+    if not options.brief:
+        _show_tables(console, report, _names(options.directory))
+    _show_verdict(console, report)
+    return 0 if report.balanced else 1
+
+
+def _names(directory: Path) -> dict[str, str]:
+    accounts = json.loads((directory / "demo.json").read_text()).get("accounts", {})
+    return {identifier: name for name, identifier in accounts.items()} | {bytes(16).hex(): "issuance"}
+
+
+def _show_tables(console: Console, report: JudgeReport, names: dict[str, str]) -> None:
+    energies = Table("register", "registers.csv", "signed readings", title="Energy over the whole run", box=None)
+    for energy in report.energies:
+        name = energy.device + {1: " import", 2: " export"}.get(energy.quantity, "")
+        energies.add_row(name, format_kwh(energy.registers_wh), format_kwh(energy.evidence_wh))
+    balances = Table("account", "computed again", "in the log", title="Credits", box=None)
+    for balance in report.balances:
+        name = names.get(balance.account.hex(), balance.account.hex()[:8])
+        balances.add_row(name, format_credits(balance.expected_mc), format_credits(balance.log_mc))
+    for table in (energies, balances):
+        for column in table.columns[1:]:
+            column.justify = "right"
+        console.print(table)
+    console.print(", ".join(f"{count} {what}" for what, count in report.counts.items()))
+
+
+def _show_verdict(console: Console, report: JudgeReport) -> None:
+    if report.balanced:
+        console.print("The books balance, to the watt-hour and the milli-credit.", style="green")
+        return
+    console.print(f"The books do not balance: {len(report.differences)} differences.", style="red")
+    for difference in report.differences[:SHOWN_MAX]:
+        console.print(f"  {difference}", soft_wrap=True, markup=False)
+    if len(report.differences) > SHOWN_MAX:
+        console.print(f"  … and {len(report.differences) - SHOWN_MAX} more")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,193 @@
+"""The entries of the log, read in order: who is who, what was minted, who paid whom (docs/spec/entry.cddl)."""
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from commonwatt.demo.judge.log import leaf_hash, tree_root
+from commonwatt.demo.judge.report import Findings
+from commonwatt.demo.judge.signatures import Signed, UnreadableError, encode, read_cbor, read_signed
+
+KINDS = {1: "genesis", 2: "admit", 3: "status", 4: "policy", 6: "mint-run", 7: "transfer"}
+MINT = 5
+MEMBER, MERCHANT, SITE, DEVICE, GATEWAY, ASSOCIATION = range(1, 7)
+ISSUANCE = bytes(16)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """An admitted device. `role`: 1 main, 2 production, 3 sub-meter."""
+
+    id: bytes
+    site: bytes
+    public_key: bytes
+    role: int
+    rated_power_w: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mint:
+    """A mint leaf and its place in the log."""
+
+    index: int
+    account: bytes
+    source: int
+    window_start_s: int
+    window_end_s: int
+    energy_wh: int
+    amount_mc: int
+    association_mc: int
+    lines: int
+    lines_root: bytes
+
+
+@dataclass(slots=True)
+class Book:
+    """Everything the entries say, gathered while reading them."""
+
+    genesis_sha256: bytes = b""
+    association: bytes = b""
+    origin: str = ""
+    role_keys: dict[str, list[bytes]] = field(default_factory=dict)
+    quorums: dict[int, tuple[list[str], int]] = field(default_factory=dict)
+    wallets: dict[bytes, bytes] = field(default_factory=dict)
+    site_members: dict[bytes, bytes] = field(default_factory=dict)
+    devices: dict[bytes, Device] = field(default_factory=dict)
+    policy_sha256: bytes = b""
+    policy_text: str = ""
+    mints: list[Mint] = field(default_factory=list)
+    runs: int = 0
+    transfers: int = 0
+    balances_mc: defaultdict[bytes, int] = field(default_factory=lambda: defaultdict(int))
+    transferred_mc: defaultdict[bytes, int] = field(default_factory=lambda: defaultdict(int))
+
+    def post(self, account: bytes, amount_mc: int) -> None:
+        """One posting of an entry."""
+        self.balances_mc[account] += amount_mc
+
+
+def read_book(entries: list[bytes], findings: Findings) -> Book:
+    """Read and check every entry; what cannot be read or is not rightly signed is a difference."""
+    reader = _Reader(entries, findings)
+    names = []
+    for index, entry in enumerate(entries):
+        try:
+            names.append(reader.read_signed(index, entry) if entry[:1] == b"\xd2" else reader.read_mint(index, entry))
+        except (UnreadableError, ValueError, TypeError, KeyError) as error:
+            findings.expect(f"entry {index}", "an entry", f"{type(error).__name__}: {error}")
+    findings.expect("entries with an id of their own", len(entries), len(set(names)))
+    findings.expect("mint leaves that no mint-run commits to", 0, len(reader.uncommitted))
+    findings.expect("sum of all balances", 0, sum(reader.book.balances_mc.values()))
+    return reader.book
+
+
+class _Reader:
+    """Reads entries in their order into a book."""
+
+    def __init__(self, entries: list[bytes], findings: Findings) -> None:
+        self.book = Book()
+        self.uncommitted: dict[int, Mint] = {}
+        self._entries = entries
+        self._findings = findings
+
+    def read_mint(self, index: int, entry: bytes) -> bytes:
+        """An unsigned leaf; answers its nonce."""
+        value: Any = read_cbor(entry)
+        version, kind, nonce, *fields = value
+        if (version, kind) != (1, MINT):
+            raise UnreadableError("an unsigned entry that is no mint")
+        mint = Mint(index, *fields)
+        self.book.mints.append(mint)
+        self.uncommitted[index] = mint
+        self.book.post(ISSUANCE, -mint.amount_mc - mint.association_mc)
+        self.book.post(mint.account, mint.amount_mc)
+        self.book.post(self.book.association, mint.association_mc)
+        return bytes(nonce)
+
+    def read_signed(self, index: int, entry: bytes) -> bytes:
+        """A signed entry; answers its id."""
+        signed = read_signed(entry)
+        value: Any = read_cbor(signed.payload)
+        version, kind, entry_id, time_s, body, approvals = value
+        if version != 1 or (kind == 1) != (index == 0):
+            raise UnreadableError("another version, or genesis is not the first entry and the only one")
+        if index == 0:
+            self.book.genesis_sha256 = hashlib.sha256(entry).digest()
+        getattr(self, "_read_" + KINDS[kind].replace("-", "_"))(index, body)
+        statement = hashlib.sha256(encode([version, kind, entry_id, time_s, body])).digest()
+        found = self._signers(kind, body, signed, [read_signed(row) for row in approvals], statement)
+        self._findings.expect(f"entry {index}: signatures of the {KINDS[kind]}", "sufficient", found)
+        return bytes(entry_id)
+
+    def _signers(self, kind: int, body: Any, signed: Signed, approvals: list[Signed], statement: bytes) -> str:
+        """Whether those signed who must: the payer's wallet, a founding steward, or a quorum of roles."""
+        name, book = KINDS[kind], self.book
+        if name == "transfer":
+            return "sufficient" if signed.is_by(book.wallets[body[0]], name, book.genesis_sha256) else "forged"
+        if name == "genesis":
+            return "sufficient" if any(signed.is_by(key, name) for key in book.role_keys["steward"]) else "forged"
+        names, needed = book.quorums[kind]
+        roles = [self._role(signed, name, ["aggregator"] if name == "mint-run" else names)]
+        roles += [self._role(row, "approval", names) if row.payload == statement else None for row in approvals]
+        if None in roles:
+            return "forged"
+        return "sufficient" if len(set(roles)) >= needed else f"by {roles} only"
+
+    def _role(self, signed: Signed, kind: str, names: list[str]) -> str | None:
+        for name in names:
+            if any(signed.is_by(key, kind, self.book.genesis_sha256) for key in self.book.role_keys[name]):
+                return name
+        return None
+
+    def _read_genesis(self, _index: int, body: Any) -> None:
+        _commune, _trial, _unit, self.book.origin, self.book.association, roles, quorums = body
+        self.book.role_keys = {name: list(keys) for name, keys in roles}
+        self.book.quorums = {kind: (list(names), k) for kind, names, k in quorums}
+
+    def _read_admit(self, _index: int, body: Any) -> None:
+        subject, identifier, *fields = body
+        if subject in (MEMBER, MERCHANT, ASSOCIATION):
+            self.book.wallets[identifier] = fields[0]
+        elif subject == SITE:
+            self.book.site_members[identifier] = fields[0]
+        elif subject == DEVICE:
+            site, public_key, role, rated_power_w, _grade = fields
+            self.book.devices[identifier] = Device(identifier, site, public_key, role, rated_power_w)
+
+    def _read_status(self, _index: int, _body: Any) -> None:
+        """Who is suspended or revoked decides what is accepted, not what accepted evidence is worth."""
+
+    def _read_policy(self, index: int, body: Any) -> None:
+        self.book.policy_sha256, _version, self.book.policy_text = body
+        text_sha256 = hashlib.sha256(self.book.policy_text.encode()).digest()
+        self._findings.expect(f"entry {index}: hash of the policy", text_sha256, self.book.policy_sha256)
+
+    def _read_mint_run(self, index: int, body: Any) -> None:
+        first, count, root, energy_wh, total_mc, policy_sha256, start_s, end_s = body
+        leaves = [mint for at in range(first, first + count) if (mint := self.uncommitted.pop(at, None))]
+        totals = (
+            sum(mint.energy_wh for mint in leaves),
+            sum(mint.amount_mc + mint.association_mc for mint in leaves),
+        )
+        leaf_hashes = tuple(leaf_hash(self._entries[mint.index]) for mint in leaves)
+        windows = {(mint.window_start_s, mint.window_end_s) for mint in leaves}
+        where = f"entry {index}: mint-run's"
+        self._findings.expect(f"{where} leaves, not committed to before", count, len(leaves))
+        self._findings.expect(f"{where} root", tree_root(leaf_hashes), root)
+        self._findings.expect(f"{where} energy and total", totals, (energy_wh, total_mc))
+        self._findings.expect(f"{where} policy", self.book.policy_sha256, policy_sha256)
+        self._findings.expect(f"{where} window", windows, {(start_s, end_s)})
+        self.book.runs += 1
+
+    def _read_transfer(self, index: int, body: Any) -> None:
+        payer, payee, amount_mc, _memo = body
+        for account, change_mc in ((payer, -amount_mc), (payee, amount_mc)):
+            self.book.post(account, change_mc)
+            self.book.transferred_mc[account] += change_mc
+        self.book.transfers += 1
+        unknown = [account.hex() for account in (payer, payee) if account not in self.book.wallets]
+        self._findings.expect(f"entry {index}: unknown parties of the transfer", [], unknown)
+        self._findings.expect(
+            f"entry {index}: the payer had the amount", True, self.book.balances_mc[payer] >= 0 < amount_mc
+        )

@@ -1,0 +1,165 @@
+"""The aggregator's database, opened read-only: the evidence as received, and what it was concluded from.
+
+Blocks are checked and read here from docs/spec/block.cddl: signature, chain, registers.
+"""
+
+import hashlib
+import sqlite3
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from commonwatt.demo.judge.book import Device
+from commonwatt.demo.judge.report import Findings
+from commonwatt.demo.judge.signatures import UnreadableError, read_cbor, read_signed
+
+INCREMENT_SIZES = {64: 1, 69: 2, 70: 4}  # RFC 8746: uint8, uint16 and uint32, little-endian
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The registers of a device at one time (by quantity, Wh), and the evidence that gave them."""
+
+    time_s: int
+    registers_wh: Mapping[int, int]
+    evidence_id: int
+    seq: int
+    received_s: int
+    block_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """One closed interval `[end_s − 900, end_s)` and what was known when it closed."""
+
+    end_s: int
+    evidence_id_max: int
+    conflict_id_max: int
+    figures: tuple[int, int, int, int]  # supply, demand, matched, unallocated, in Wh
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything the judge takes from aggregator.db. Rows of conclusions stay as the database has them."""
+
+    readings: Mapping[bytes, list[Reading]]
+    blocks: int
+    missing_blocks: int
+    closings: list[Closing]
+    frozen_from: Mapping[bytes, int]
+    claims: list[tuple[Any, ...]]
+    held: list[tuple[Any, ...]]
+    mint_lines: list[tuple[Any, ...]]
+
+
+def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Findings) -> Evidence:
+    """Read the database and check every block in it."""
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+        rows = _rows(
+            database, "SELECT id, device, seq, sha256, received_s, signed FROM evidence ORDER BY device, seq"
+        )
+        closings = _rows(
+            database,
+            "SELECT end_s, evidence_id_max, conflict_id_max, supply_wh, demand_wh, matched_wh, unallocated_wh"
+            " FROM closing ORDER BY end_s",
+        )
+        frozen = _rows(database, "SELECT device, MIN(id) FROM conflict GROUP BY device")
+        claims = _rows(
+            database,
+            "SELECT device, start_s, end_s, source, revision, energy_wh, amount_mc, account, closing_s FROM claim",
+        )
+        held = _rows(database, "SELECT device, start_s, end_s, reason, closing_s FROM held")
+        lines = _rows(
+            database,
+            "SELECT window_start_s, account, source, salt, device, start_s, end_s, revision, energy_wh, amount_mc,"
+            " block_sha256 FROM mint_line ORDER BY window_start_s, account, source, position",
+        )
+    database.close()
+    ends_s = [row[0] for row in closings]
+    findings.expect("intervals closed out of turn", [], [b for a, b in pairwise(ends_s) if b != a + 900])
+    return Evidence(
+        _read_blocks(rows, devices, findings),
+        len(rows),
+        _check_chains(rows, dict(frozen), findings),
+        [Closing(row[0], row[1], row[2], tuple(row[3:])) for row in closings],
+        dict(frozen),
+        claims,
+        held,
+        lines,
+    )
+
+
+def _rows(database: sqlite3.Connection, query: str) -> list[tuple[Any, ...]]:
+    return database.execute(query).fetchall()
+
+
+def _read_blocks(
+    rows: list[tuple[Any, ...]], devices: Mapping[bytes, Device], findings: Findings
+) -> dict[bytes, list[Reading]]:
+    """Every reading of every block, by device, in the order of seq."""
+    readings: dict[bytes, list[Reading]] = defaultdict(list)
+    for evidence_id, device, seq, sha256, received_s, signed in rows:
+        where = f"evidence {evidence_id} of {device.hex()[:8]}, seq {seq}"
+        try:
+            message = read_signed(signed)
+            block_seq, registers = _read_block(message.payload)
+        except (UnreadableError, ValueError, TypeError, KeyError) as error:
+            findings.expect(where, "a block", str(error))
+            continue
+        findings.expect(f"{where}: hash", hashlib.sha256(signed).digest(), sha256)
+        findings.expect(f"{where}: its own seq", seq, block_seq)
+        by_device = device in devices and message.is_by(devices[device].public_key, "block")
+        findings.expect(f"{where}: signed by the admitted device", True, by_device)
+        for time_s, registers_wh in registers:
+            readings[device].append(Reading(time_s, registers_wh, evidence_id, seq, received_s, sha256))
+    return dict(readings)
+
+
+def _read_block(payload: bytes) -> tuple[int, list[tuple[int, dict[int, int]]]]:
+    """The block's seq, and time and registers at its start and after every step."""
+    value: Any = read_cbor(payload)
+    version, seq, _prev, start_s, step_s, _flags, channels = value
+    if version != 1:
+        raise UnreadableError(f"version {version}")
+    registers = {quantity: base_wh for quantity, base_wh, _ in channels}
+    growths = {quantity: _increments(typed_array) for quantity, _, typed_array in channels}
+    readings = [(start_s, dict(registers))]
+    for step, growth in enumerate(zip(*growths.values(), strict=True)):
+        for quantity, growth_wh in zip(growths, growth, strict=True):
+            registers[quantity] += growth_wh
+        readings.append((start_s + (step + 1) * step_s, dict(registers)))
+    return seq, readings
+
+
+def _increments(typed_array: Any) -> list[int]:
+    size, data = INCREMENT_SIZES[typed_array.tag], typed_array.value
+    return [int.from_bytes(data[at : at + size], "little") for at in range(0, len(data), size)]
+
+
+def _check_chains(rows: list[tuple[Any, ...]], frozen: Mapping[bytes, int], findings: Findings) -> int:
+    """Each block names the one before it; answers how many blocks never came.
+
+    A frozen device has signed two histories, so its chain may break where the two meet.
+    """
+    missing = 0
+    before: tuple[bytes, int, bytes] = (b"", -1, bytes(16))
+    for evidence_id, device, seq, _sha256, _received_s, signed in rows:
+        if device != before[0]:
+            before = (device, -1, bytes(16))
+        missing += seq - before[1] - 1
+        if seq == before[1] + 1 and device not in frozen:
+            prev = _prev(signed)
+            findings.expect(f"evidence {evidence_id} of {device.hex()[:8]}, seq {seq}: prev", before[2], prev)
+        before = (device, seq, hashlib.sha256(signed).digest()[:16])
+    return missing
+
+
+def _prev(signed: bytes) -> object:
+    try:
+        value: Any = read_cbor(read_signed(signed).payload)
+        return value[2]
+    except (UnreadableError, IndexError, TypeError):
+        return "unreadable"

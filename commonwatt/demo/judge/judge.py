@@ -1,0 +1,180 @@
+"""The judgement: read the log and the evidence, settle again, compare to the watt-hour and the milli-credit."""
+
+import hashlib
+import json
+import sqlite3
+import tomllib
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from commonwatt.demo.judge.book import ISSUANCE, Book, read_book
+from commonwatt.demo.judge.evidence import Evidence, Reading, read_evidence
+from commonwatt.demo.judge.log import read_log
+from commonwatt.demo.judge.mints import ExpectedMint, check_lines, check_mints, expected_mints
+from commonwatt.demo.judge.report import BalanceLine, EnergyLine, Findings, JudgeReport
+from commonwatt.demo.judge.settle import (
+    FROM_MATCHING,
+    FROM_PRODUCTION,
+    SUB_METER,
+    Claim,
+    Policy,
+    Settled,
+    Settlement,
+)
+from commonwatt.demo.registers import REGISTERS_CSV, DeviceRegisters, read_registers
+
+
+def judge(directory: Path, registers_csv: Path = REGISTERS_CSV) -> JudgeReport:
+    """Judge a commune's directory: log/, log.vkey, policy.toml, aggregator.db and demo.json.
+
+    A log that is not what its checkpoint says ends the judgement there: nothing in it can be relied on.
+    """
+    findings = Findings()
+    published = read_log(directory / "log", directory / "log.vkey", findings)
+    if published is None:
+        return JudgeReport(tuple(findings.differences))
+    origin, entries = published
+    book = read_book(entries, findings)
+    findings.expect("origin of the log in its genesis entry", origin, book.origin)
+    policy = _read_policy(directory / "policy.toml", book, findings)
+    try:
+        evidence = read_evidence(directory / "aggregator.db", book.devices, findings)
+    except sqlite3.Error as error:
+        findings.expect("aggregator.db", "readable", str(error))
+        return JudgeReport(tuple(findings.differences))
+    demo = json.loads((directory / "demo.json").read_text())
+    energies = _compare_registers(demo, read_registers(registers_csv), evidence, findings)
+    settled = _settle(book, evidence, policy)
+    _compare_conclusions(settled, evidence, book, findings)
+    closed_until_s = max((closing.end_s for closing in evidence.closings), default=0)
+    mints = expected_mints(settled.claims, policy, closed_until_s)
+    check_mints(mints, book.mints, findings)
+    check_lines(mints, book.mints, evidence.mint_lines, findings)
+    balances = _compare_balances(mints, book, findings)
+    counts = _count(entries, book, evidence, settled)
+    return JudgeReport(tuple(findings.differences), tuple(energies), tuple(balances), counts)
+
+
+def _read_policy(path: Path, book: Book, findings: Findings) -> Policy:
+    data = path.read_bytes()
+    findings.expect("policy.toml: hash in the log", hashlib.sha256(data).digest(), book.policy_sha256)
+    table = tomllib.loads(data.decode())
+    rates = {source: int(table[name]["rate_mc_per_kwh"]) for source, name in _RATE_TABLES.items()}
+    return Policy(int(table["window_s"]), int(table["share_permille"]), rates)
+
+
+_RATE_TABLES = {FROM_PRODUCTION: "production", FROM_MATCHING: "matched"}
+
+
+def _compare_registers(
+    demo: Mapping[str, Any], registers: Mapping[str, DeviceRegisters], evidence: Evidence, findings: Findings
+) -> list[EnergyLine]:
+    """Each signed reading is a register of registers.csv; together they cover the whole run, to the Wh."""
+    names = {bytes.fromhex(identifier): name for name, identifier in demo["devices"].items()}
+    strangers = [device.hex() for device in evidence.readings if device not in names]
+    findings.expect("devices with evidence that demo.json does not name", [], strangers)
+    lines = []
+    for device, name in names.items():
+        source = registers[name]
+        readings = sorted(evidence.readings.get(device, ()), key=lambda reading: reading.time_s)
+        wrong = [reading for reading in readings if _unlike(reading, source, demo["ends_s"])]
+        for reading in wrong:
+            expected = dict(zip(source.quantities, source.at(min(reading.time_s, demo["ends_s"]))[1], strict=True))
+            findings.expect(f"register of {name} at {reading.time_s}", expected, dict(reading.registers_wh))
+        lines += _energies(name, source, readings, demo["starts_s"], demo["ends_s"])
+    for line in lines:
+        where = f"energy of {line.device}, quantity {line.quantity}, from first to last reading"
+        findings.expect(where, line.registers_wh, line.evidence_wh)
+    return lines
+
+
+def _unlike(reading: Reading, source: DeviceRegisters, ends_s: int) -> bool:
+    """After the run's end a meter stands still."""
+    _, registers_wh = source.at(min(reading.time_s, ends_s))
+    return dict(zip(source.quantities, registers_wh, strict=True)) != reading.registers_wh
+
+
+def _energies(
+    name: str, source: DeviceRegisters, readings: list[Reading], starts_s: int, ends_s: int
+) -> list[EnergyLine]:
+    first, last = source.at(starts_s)[1], source.at(ends_s)[1]
+    lines = []
+    for column, quantity in enumerate(source.quantities):
+        signed = [reading.registers_wh.get(quantity, 0) for reading in readings] or [0]
+        lines.append(EnergyLine(name, quantity, last[column] - first[column], signed[-1] - signed[0]))
+    return lines
+
+
+def _settle(book: Book, evidence: Evidence, policy: Policy) -> Settled:
+    settlement = Settlement(
+        devices=book.devices,
+        site_members=book.site_members,
+        readings=evidence.readings,
+        frozen_from=evidence.frozen_from,
+        policy=policy,
+    )
+    for closing in evidence.closings:
+        settlement.close(closing)
+    return settlement.settled
+
+
+def _compare_conclusions(settled: Settled, evidence: Evidence, book: Book, findings: Findings) -> None:
+    """What the aggregator concluded is what the judge concludes. Holds of sub-meters are nobody's money."""
+    findings.compare(
+        "closing (supply, demand, matched, unallocated)",
+        {str(end_s): figures for end_s, figures in settled.figures.items()},
+        {str(closing.end_s): closing.figures for closing in evidence.closings},
+    )
+    findings.compare(
+        "claim",
+        dict(_claim_text(claim) for claim in settled.claims),
+        dict(_claim_text(Claim(*(*row, b""))) for row in evidence.claims),
+    )
+    paid = [device.id for device in book.devices.values() if device.role != SUB_METER]
+    findings.compare("held span", _held(settled.held, paid), _held(evidence.held, paid))
+
+
+def _claim_text(claim: Claim) -> tuple[str, str]:
+    name = f"{claim.device.hex()} {claim.start_s}..{claim.end_s} source {claim.source} revision {claim.revision}"
+    figures = f"{claim.energy_wh} Wh, {claim.amount_mc} mc to {claim.account.hex()}, closing {claim.closing_s}"
+    return name, figures
+
+
+def _held(rows: list[tuple[Any, ...]], devices: list[bytes]) -> dict[str, str]:
+    return {
+        f"{device.hex()} {start_s}..{end_s}": f"reason {reason}, closing {closing_s}"
+        for device, start_s, end_s, reason, closing_s in rows
+        if device in devices
+    }
+
+
+def _compare_balances(mints: list[ExpectedMint], book: Book, findings: Findings) -> list[BalanceLine]:
+    """Balances by the judge's own mints and the log's transfers, against balances by replaying the log."""
+    expected: dict[bytes, int] = defaultdict(int, book.transferred_mc)
+    for mint in mints:
+        expected[ISSUANCE] -= mint.amount_mc + mint.association_mc
+        expected[mint.key[1]] += mint.amount_mc
+        expected[book.association] += mint.association_mc
+    accounts = sorted({*book.wallets, *expected, *book.balances_mc})
+    lines = [BalanceLine(account, expected[account], book.balances_mc[account]) for account in accounts]
+    for line in lines:
+        findings.expect(f"balance of {line.account.hex()}", line.expected_mc, line.log_mc)
+    return lines
+
+
+def _count(entries: list[bytes], book: Book, evidence: Evidence, settled: Settled) -> dict[str, int]:
+    return {
+        "entries": len(entries),
+        "blocks": evidence.blocks,
+        "missing blocks": evidence.missing_blocks,
+        "readings": sum(len(readings) for readings in evidence.readings.values()),
+        "intervals": len(evidence.closings),
+        "gap intervals": len(settled.gap_intervals),
+        "claims": len(settled.claims),
+        "held spans": len(settled.held),
+        "mints": len(book.mints),
+        "mint-runs": book.runs,
+        "transfers": book.transfers,
+    }

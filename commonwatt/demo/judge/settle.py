@@ -1,0 +1,211 @@
+"""docs/spec/settlement.md once more, in its order and its words: from readings to spans to claims to mints."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from commonwatt.demo.judge.book import Device
+from commonwatt.demo.judge.evidence import Closing, Reading
+from commonwatt.units import INTERVAL_S
+
+MAIN, PRODUCTION, SUB_METER = 1, 2, 3  # roles
+IMPORT, EXPORT = 1, 2  # quantities
+FROM_PRODUCTION, FROM_MATCHING = 1, 2  # sources
+BACKWARDS, FUTURE, ABOVE_RATING, FROZEN = 1, 2, 3, 4  # reasons of a hold
+FUTURE_S_MAX = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The numbers of the policy file. `rates`: mc per kWh by source."""
+
+    window_s: int
+    share_permille: int
+    rates: Mapping[int, int]
+
+    def amount_mc(self, source: int, energy_wh: int) -> int:
+        """What a claim is worth."""
+        return energy_wh * self.rates[source] // 1000
+
+    def window_start_s(self, closing_s: int) -> int:
+        """The window to which claims belong that were settled while the interval that ends then closed."""
+        return (closing_s - INTERVAL_S) // self.window_s * self.window_s
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a device's registers grew by between two settled readings (Wh by quantity)."""
+
+    device: Device
+    start_s: int
+    end_s: int
+    growth_wh: Mapping[int, int]
+    block_sha256: bytes
+
+    @property
+    def net_wh(self) -> int:
+        """Import minus export."""
+        return self.growth_wh.get(IMPORT, 0) - self.growth_wh.get(EXPORT, 0)
+
+    def intervals(self) -> list[int]:
+        """Ends of the intervals that the span touches."""
+        return list(range(self.start_s + INTERVAL_S, self.end_s + 1, INTERVAL_S))
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Energy that earned credits, and through which block."""
+
+    device: bytes
+    start_s: int
+    end_s: int
+    source: int
+    revision: int
+    energy_wh: int
+    amount_mc: int
+    account: bytes
+    closing_s: int
+    block_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Everything that follows from the evidence. `figures` by closing: supply, demand, matched, unallocated."""
+
+    claims: list[Claim] = field(default_factory=list)
+    held: list[tuple[bytes, int, int, int, int]] = field(default_factory=list)
+    figures: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
+    gap_intervals: list[int] = field(default_factory=list)
+
+
+class Settlement:
+    """Closes intervals one after the other."""
+
+    def __init__(
+        self,
+        *,
+        devices: Mapping[bytes, Device],
+        site_members: Mapping[bytes, bytes],
+        readings: Mapping[bytes, Iterable[Reading]],
+        frozen_from: Mapping[bytes, int],
+        policy: Policy,
+    ) -> None:
+        self.settled = Settled()
+        self._devices = [devices[device] for device in sorted(devices)]
+        self._site_members = site_members
+        self._frozen_from = frozen_from
+        self._policy = policy
+        self._waiting = {
+            device: [reading for reading in readings.get(device, ()) if reading.time_s % INTERVAL_S == 0]
+            for device in devices
+        }
+        self._last: dict[bytes, Reading] = {}
+        self._unallocated: dict[int, int] = {}
+
+    def close(self, closing: Closing) -> None:
+        """Settle everything that was known when this interval closed."""
+        spans = [span for device in self._devices for span in self._spans(device, closing)]
+        on_time = [
+            span for span in spans if (span.start_s, span.end_s) == (closing.end_s - INTERVAL_S, closing.end_s)
+        ]
+        self._settle_on_time(on_time, closing.end_s)
+        for span in spans:
+            if span not in on_time:
+                self._settle_gap_or_late(span, closing.end_s)
+
+    def _spans(self, device: Device, closing: Closing) -> Iterator[Span]:
+        """The device's spans up to the closing that are not held; held ones are noted."""
+        for reading in self._next_readings(device.id, closing):
+            last = self._last.get(device.id)
+            self._last[device.id] = reading
+            if last is None:
+                continue
+            growth_wh = {
+                q: wh - last.registers_wh[q] for q, wh in reading.registers_wh.items() if q in last.registers_wh
+            }
+            span = Span(device, last.time_s, reading.time_s, growth_wh, reading.block_sha256)
+            reason = self._hold(span, reading, closing)
+            if reason:
+                self.settled.held.append((device.id, span.start_s, span.end_s, reason, closing.end_s))
+            else:
+                yield span
+
+    def _next_readings(self, device: bytes, closing: Closing) -> list[Reading]:
+        """Known readings up to the closing after the last settled one, by time; the smaller seq counts."""
+        by_time: dict[int, Reading] = {}
+        still_waiting = []
+        for reading in self._waiting[device]:
+            if reading.evidence_id > closing.evidence_id_max or reading.time_s > closing.end_s:
+                still_waiting.append(reading)
+            elif reading.time_s not in by_time or reading.seq < by_time[reading.time_s].seq:
+                by_time[reading.time_s] = reading
+        self._waiting[device] = still_waiting
+        last_s = self._last[device].time_s if device in self._last else -1
+        return [by_time[time_s] for time_s in sorted(by_time) if time_s > last_s]
+
+    def _hold(self, span: Span, reading: Reading, closing: Closing) -> int | None:
+        if any(growth < 0 for growth in span.growth_wh.values()):
+            return BACKWARDS
+        if reading.time_s > reading.received_s + FUTURE_S_MAX:
+            return FUTURE
+        rated_ws = span.device.rated_power_w * (span.end_s - span.start_s)
+        if max(span.growth_wh.values(), default=0) > -(-rated_ws // 3600) + 1:
+            return ABOVE_RATING
+        if span.device.id in self._frozen_from and self._frozen_from[span.device.id] <= closing.conflict_id_max:
+            return FROZEN
+        return None
+
+    def _settle_on_time(self, spans: list[Span], closing_s: int) -> None:
+        mains: dict[bytes, list[Span]] = defaultdict(list)
+        for span in spans:
+            if span.device.role == MAIN:
+                mains[span.device.site].append(span)
+        nets = {site: sum(span.net_wh for span in of_site) for site, of_site in mains.items()}
+        supply = sum(-net for net in nets.values() if net < 0)
+        demand = sum(net for net in nets.values() if net > 0)
+        matched = min(supply, demand)
+        self._unallocated[closing_s] = supply - matched
+        self.settled.figures[closing_s] = (supply, demand, matched, supply - matched)
+        for span in spans:
+            if span.device.role == PRODUCTION:
+                self._claim(span, FROM_PRODUCTION, 0, span.growth_wh.get(EXPORT, 0), closing_s)
+        # A site's share is claimed under its smallest main meter; spans come by ascending device.
+        weights = {mains[site][0].device.id: net for site, net in nets.items() if net > 0}
+        for site in mains:
+            first = mains[site][0]
+            energy_wh = shares(matched, weights).get(first.device.id, 0)
+            self._claim(first, FROM_MATCHING, 0, energy_wh, closing_s)
+
+    def _settle_gap_or_late(self, span: Span, closing_s: int) -> None:
+        if span.device.role == PRODUCTION:
+            self._claim(span, FROM_PRODUCTION, 1, span.growth_wh.get(EXPORT, 0), closing_s)
+        elif span.device.role == MAIN:
+            closed = [end_s for end_s in span.intervals() if end_s in self._unallocated]
+            least = min((self._unallocated[end_s] for end_s in closed), default=0)
+            matched = max(0, min(span.net_wh, least))
+            for end_s in closed:
+                self._unallocated[end_s] -= matched
+            self._claim(span, FROM_MATCHING, 1, matched, closing_s)
+        if span.end_s - span.start_s > INTERVAL_S:
+            self.settled.gap_intervals.extend(span.intervals())
+
+    def _claim(self, span: Span, source: int, revision: int, energy_wh: int, closing_s: int) -> None:
+        if energy_wh > 0:
+            amount_mc = self._policy.amount_mc(source, energy_wh)
+            account = self._site_members[span.device.site]
+            place = (span.device.id, span.start_s, span.end_s, source, revision)
+            self.settled.claims.append(Claim(*place, energy_wh, amount_mc, account, closing_s, span.block_sha256))
+
+
+def shares(total: int, weights: Mapping[bytes, int]) -> dict[bytes, int]:
+    """`total` in proportion to the weights by largest remainder; ties go to the smaller id."""
+    sum_of_weights = sum(weights.values())
+    if sum_of_weights == 0:
+        return {}
+    given = {identifier: total * weight // sum_of_weights for identifier, weight in weights.items()}
+    by_remainder = sorted(
+        weights, key=lambda identifier: (-(total * weights[identifier] % sum_of_weights), identifier)
+    )
+    for identifier in by_remainder[: total - sum(given.values())]:
+        given[identifier] += 1
+    return given
