@@ -71,7 +71,7 @@ def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Finding
             database,
             "SELECT device, start_s, end_s, source, revision, energy_wh, amount_mc, account, closing_s FROM claim",
         )
-        held = _rows(database, "SELECT device, start_s, end_s, reason, closing_s FROM held")
+        held = _rows(database, "SELECT device, start_s, end_s, reason, energy_wh, closing_s FROM held")
         lines = _rows(
             database,
             "SELECT window_start_s, account, source, salt, device, start_s, end_s, revision, energy_wh, amount_mc,"
@@ -83,7 +83,7 @@ def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Finding
     return Evidence(
         _read_blocks(rows, devices, findings),
         len(rows),
-        _check_chains(rows, dict(frozen), findings),
+        _check_chains(rows, findings),
         [Closing(row[0], row[1], row[2], tuple(row[3:])) for row in closings],
         dict(frozen),
         claims,
@@ -139,18 +139,15 @@ def _increments(typed_array: Any) -> list[int]:
     return [int.from_bytes(data[at : at + size], "little") for at in range(0, len(data), size)]
 
 
-def _check_chains(rows: list[tuple[Any, ...]], frozen: Mapping[bytes, int], findings: Findings) -> int:
-    """Each block names the one before it; answers how many blocks never came.
-
-    A frozen device has signed two histories, so its chain may break where the two meet.
-    """
+def _check_chains(rows: list[tuple[Any, ...]], findings: Findings) -> int:
+    """Each block names the one before it, also a frozen device's; answers how many blocks never came."""
     missing = 0
     before: tuple[bytes, int, bytes] = (b"", -1, bytes(16))
     for evidence_id, device, seq, _sha256, _received_s, signed in rows:
         if device != before[0]:
             before = (device, -1, bytes(16))
         missing += seq - before[1] - 1
-        if seq == before[1] + 1 and device not in frozen:
+        if seq == before[1] + 1:
             prev = _prev(signed)
             findings.expect(f"evidence {evidence_id} of {device.hex()[:8]}, seq {seq}: prev", before[2], prev)
         before = (device, seq, hashlib.sha256(signed).digest()[:16])

@@ -17,7 +17,6 @@ from commonwatt.demo.judge.report import BalanceLine, EnergyLine, Findings, Judg
 from commonwatt.demo.judge.settle import (
     FROM_MATCHING,
     FROM_PRODUCTION,
-    SUB_METER,
     Claim,
     Policy,
     Settled,
@@ -47,7 +46,7 @@ def judge(directory: Path, registers_csv: Path = REGISTERS_CSV) -> JudgeReport:
     demo = json.loads((directory / "demo.json").read_text())
     energies = _compare_registers(demo, read_registers(registers_csv), evidence, findings)
     settled = _settle(book, evidence, policy)
-    _compare_conclusions(settled, evidence, book, findings)
+    _compare_conclusions(settled, evidence, findings)
     closed_until_s = max((closing.end_s for closing in evidence.closings), default=0)
     mints = expected_mints(settled.claims, policy, closed_until_s)
     check_mints(mints, book.mints, findings)
@@ -120,8 +119,8 @@ def _settle(book: Book, evidence: Evidence, policy: Policy) -> Settled:
     return settlement.settled
 
 
-def _compare_conclusions(settled: Settled, evidence: Evidence, book: Book, findings: Findings) -> None:
-    """What the aggregator concluded is what the judge concludes. Holds of sub-meters are nobody's money."""
+def _compare_conclusions(settled: Settled, evidence: Evidence, findings: Findings) -> None:
+    """What the aggregator concluded is what the judge concludes."""
     findings.compare(
         "closing (supply, demand, matched, unallocated)",
         {str(end_s): figures for end_s, figures in settled.figures.items()},
@@ -132,8 +131,7 @@ def _compare_conclusions(settled: Settled, evidence: Evidence, book: Book, findi
         dict(_claim_text(claim) for claim in settled.claims),
         dict(_claim_text(Claim(*(*row, b""))) for row in evidence.claims),
     )
-    paid = [device.id for device in book.devices.values() if device.role != SUB_METER]
-    findings.compare("held span", _held(settled.held, paid), _held(evidence.held, paid))
+    findings.compare("held span", _held(settled.held), _held(evidence.held))
 
 
 def _claim_text(claim: Claim) -> tuple[str, str]:
@@ -142,11 +140,10 @@ def _claim_text(claim: Claim) -> tuple[str, str]:
     return name, figures
 
 
-def _held(rows: list[tuple[Any, ...]], devices: list[bytes]) -> dict[str, str]:
+def _held(rows: list[tuple[Any, ...]]) -> dict[str, str]:
     return {
-        f"{device.hex()} {start_s}..{end_s}": f"reason {reason}, closing {closing_s}"
-        for device, start_s, end_s, reason, closing_s in rows
-        if device in devices
+        f"{device.hex()} {start_s}..{end_s}": f"{energy_wh} Wh, reason {reason}, closing {closing_s}"
+        for device, start_s, end_s, reason, energy_wh, closing_s in rows
     }
 
 

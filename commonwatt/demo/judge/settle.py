@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from commonwatt.demo.judge.book import Device
 from commonwatt.demo.judge.evidence import Closing, Reading
 from commonwatt.units import INTERVAL_S
 
-MAIN, PRODUCTION, SUB_METER = 1, 2, 3  # roles
+MAIN, PRODUCTION = 1, 2  # roles; sub-meters are never paid
 IMPORT, EXPORT = 1, 2  # quantities
 FROM_PRODUCTION, FROM_MATCHING = 1, 2  # sources
 BACKWARDS, FUTURE, ABOVE_RATING, FROZEN = 1, 2, 3, 4  # reasons of a hold
@@ -47,6 +47,11 @@ class Span:
         """Import minus export."""
         return self.growth_wh.get(IMPORT, 0) - self.growth_wh.get(EXPORT, 0)
 
+    @property
+    def energy_wh(self) -> int:
+        """What the device measured: production of a generator, net of any other; may be negative."""
+        return self.growth_wh.get(EXPORT, 0) if self.device.role == PRODUCTION else self.net_wh
+
     def intervals(self) -> list[int]:
         """Ends of the intervals that the span touches."""
         return list(range(self.start_s + INTERVAL_S, self.end_s + 1, INTERVAL_S))
@@ -73,7 +78,7 @@ class Settled:
     """Everything that follows from the evidence. `figures` by closing: supply, demand, matched, unallocated."""
 
     claims: list[Claim] = field(default_factory=list)
-    held: list[tuple[bytes, int, int, int, int]] = field(default_factory=list)
+    held: list[tuple[bytes, int, int, int, int, int]] = field(default_factory=list)
     figures: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
     gap_intervals: list[int] = field(default_factory=list)
 
@@ -117,7 +122,8 @@ class Settlement:
         """The device's spans up to the closing that are not held; held ones are noted."""
         for reading in self._next_readings(device.id, closing):
             last = self._last.get(device.id)
-            self._last[device.id] = reading
+            registers_wh = {**(last.registers_wh if last else {}), **reading.registers_wh}
+            self._last[device.id] = replace(reading, registers_wh=registers_wh)
             if last is None:
                 continue
             growth_wh = {
@@ -126,7 +132,7 @@ class Settlement:
             span = Span(device, last.time_s, reading.time_s, growth_wh, reading.block_sha256)
             reason = self._hold(span, reading, closing)
             if reason:
-                self.settled.held.append((device.id, span.start_s, span.end_s, reason, closing.end_s))
+                self.settled.held.append((device.id, span.start_s, span.end_s, reason, span.energy_wh, closing.end_s))
             else:
                 yield span
 
@@ -168,17 +174,16 @@ class Settlement:
         self.settled.figures[closing_s] = (supply, demand, matched, supply - matched)
         for span in spans:
             if span.device.role == PRODUCTION:
-                self._claim(span, FROM_PRODUCTION, 0, span.growth_wh.get(EXPORT, 0), closing_s)
+                self._claim(span, FROM_PRODUCTION, 0, span.energy_wh, closing_s)
         # A site's share is claimed under its smallest main meter; spans come by ascending device.
         weights = {mains[site][0].device.id: net for site, net in nets.items() if net > 0}
-        for site in mains:
-            first = mains[site][0]
-            energy_wh = shares(matched, weights).get(first.device.id, 0)
-            self._claim(first, FROM_MATCHING, 0, energy_wh, closing_s)
+        parts = shares(matched, weights)
+        for first, *_ in mains.values():
+            self._claim(first, FROM_MATCHING, 0, parts.get(first.device.id, 0), closing_s)
 
     def _settle_gap_or_late(self, span: Span, closing_s: int) -> None:
         if span.device.role == PRODUCTION:
-            self._claim(span, FROM_PRODUCTION, 1, span.growth_wh.get(EXPORT, 0), closing_s)
+            self._claim(span, FROM_PRODUCTION, 1, span.energy_wh, closing_s)
         elif span.device.role == MAIN:
             closed = [end_s for end_s in span.intervals() if end_s in self._unallocated]
             least = min((self._unallocated[end_s] for end_s in closed), default=0)
