@@ -10,6 +10,7 @@ from rich.table import Table
 from commonwatt.demo.judge.judge import judge
 from commonwatt.demo.judge.report import JudgeReport
 from commonwatt.demo.registers import REGISTERS_CSV
+from commonwatt.i18n import _
 from commonwatt.units import format_credits, format_kwh
 
 SHOWN_MAX = 40
@@ -39,11 +40,13 @@ def _names(directory: Path) -> dict[str, str]:
 
 
 def _show_tables(console: Console, report: JudgeReport, names: dict[str, str]) -> None:
-    energies = Table("register", "registers.csv", "signed readings", title="Energy over the whole run", box=None)
+    energies = Table(
+        _("register"), "registers.csv", _("signed readings"), title=_("Energy over the whole run"), box=None
+    )
     for energy in report.energies:
         name = energy.device + {1: " import", 2: " export"}.get(energy.quantity, "")
         energies.add_row(name, format_kwh(energy.registers_wh), format_kwh(energy.evidence_wh))
-    balances = Table("account", "computed again", "in the log", title="Credits", box=None)
+    balances = Table(_("account"), _("computed again"), _("in the log"), title=_("Credits"), box=None)
     for balance in report.balances:
         name = names.get(balance.account.hex(), balance.account.hex()[:8])
         balances.add_row(name, format_credits(balance.expected_mc), format_credits(balance.log_mc))
@@ -56,13 +59,15 @@ def _show_tables(console: Console, report: JudgeReport, names: dict[str, str]) -
 
 def _show_verdict(console: Console, report: JudgeReport) -> None:
     if report.balanced:
-        console.print("The books balance, to the watt-hour and the milli-credit.", style="green")
+        console.print(_("The books balance, to the watt-hour and the milli-credit."), style="green")
         return
-    console.print(f"The books do not balance: {len(report.differences)} differences.", style="red")
+    console.print(
+        _("The books do not balance: {count} differences.").format(count=len(report.differences)), style="red"
+    )
     for difference in report.differences[:SHOWN_MAX]:
         console.print(f"  {difference}", soft_wrap=True, markup=False)
     if len(report.differences) > SHOWN_MAX:
-        console.print(f"  … and {len(report.differences) - SHOWN_MAX} more")
+        console.print(_("  … and {count} more").format(count=len(report.differences) - SHOWN_MAX))
 
 
 if __name__ == "__main__":
