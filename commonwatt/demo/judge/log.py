@@ -56,13 +56,13 @@ def read_log(directory: Path, vkey_file: Path, findings: Findings) -> tuple[str,
 
 def _read_checkpoint(path: Path, vkey_file: Path) -> tuple[str, int, bytes]:
     name, key_id, public_key = _read_vkey(vkey_file.read_text().strip())
-    text, _, signatures = path.read_text(encoding="utf-8").rpartition("\n\n")
+    text, _, signatures = path.read_bytes().decode("utf-8").rpartition("\n\n")
     text += "\n"
-    for line in signatures.splitlines():
+    for line in _lines(signatures):
         signed = re.fullmatch(r"— (\S+) (\S+)", line)
         if signed is None:
             raise UnreadableError(f"checkpoint: not a signature line: {line!r}")
-        blob = base64.b64decode(signed[2], validate=True)
+        blob = _from_base64(signed[2])
         if signed[1] == name and blob[:4] == key_id:
             break
     else:
@@ -71,15 +71,30 @@ def _read_checkpoint(path: Path, vkey_file: Path) -> tuple[str, int, bytes]:
         VerifyKey(public_key).verify(text.encode(), blob[4:])
     except (BadSignatureError, ValueError) as error:
         raise UnreadableError("checkpoint: the signature under log.vkey is wrong") from error
-    origin, size, root = text.splitlines()
-    return origin, int(size), base64.b64decode(root, validate=True)
+    origin, size, root = _lines(text)
+    return origin, int(size), _from_base64(root)
+
+
+def _lines(text: str) -> list[str]:
+    """Lines as signed notes have them: LF ends each, also the last. `splitlines` would take a vertical tab too."""
+    if not text.endswith("\n"):
+        raise UnreadableError("a line of the checkpoint does not end in LF")
+    return text.removesuffix("\n").split("\n")
+
+
+def _from_base64(text: str) -> bytes:
+    """The one spelling only: Python ignores stray bits in the last character."""
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data).decode() != text:
+        raise UnreadableError(f"not the base64 of its bytes: {text}")
+    return data
 
 
 def _read_vkey(text: str) -> tuple[str, bytes, bytes]:
     name, key_id, encoded = text.split("+", 2)
-    typed_key = base64.b64decode(encoded, validate=True)
+    typed_key = _from_base64(encoded)
     expected_id = hashlib.sha256(name.encode() + b"\n" + typed_key).digest()[:4]
-    if typed_key[:1] != ED25519_NOTE or bytes.fromhex(key_id) != expected_id:
+    if typed_key[:1] != ED25519_NOTE or key_id != expected_id.hex():
         raise UnreadableError("log.vkey is not an Ed25519 note key")
     return name, expected_id, typed_key[1:]
 
