@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from commonwatt.units import INT64_MAX
-from ledger.body import ISSUANCE
+from ledger.kinds import ISSUANCE
 from ledger.refusals import Refusal
 
 

@@ -6,18 +6,8 @@ from typing import Any
 
 from commonwatt.identity import is_valid_public_key, key_hint
 from commonwatt.registry import DeviceRecord, Snapshot, Status
-from ledger.body import (
-    ISSUANCE,
-    Admission,
-    AdmitAccount,
-    AdmitDevice,
-    AdmitGateway,
-    AdmitSite,
-    DeviceRole,
-    Grade,
-    SetStatus,
-    Subject,
-)
+from ledger.body import Admission, AdmitAccount, AdmitDevice, AdmitGateway, AdmitSite, SetStatus
+from ledger.kinds import ISSUANCE, DeviceRole, Grade, Subject
 from ledger.refusals import Refusal
 
 

@@ -6,156 +6,18 @@ form only; whether an entry may take effect is decided in rules.py.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any, ClassVar
 
 from commonwatt.registry import Status
-from commonwatt.topics import is_slug
 from ledger import fields
 from ledger.fields import require
+from ledger.genesis import Genesis
+from ledger.kinds import DeviceRole, Grade, Kind, Subject
 
-ISSUANCE = bytes(16)
-"""The account that every credit comes from; the only one that may go below zero."""
-
-SCALE_MC = 1000
 MEMO_BYTES_MAX = 256
 REASON_BYTES_MAX = 256
-NAME_BYTES_MAX = 64
-ORIGIN_BYTES_MAX = 128
 POLICY_BYTES_MAX = 60_000
-ROLE_KEYS_MAX = 16
 RATED_POWER_W_MAX = 2**32 - 1
-
-
-class Kind(IntEnum):
-    """The kinds of entry; numbers are part of the format."""
-
-    GENESIS = 1
-    ADMIT = 2
-    STATUS = 3
-    POLICY = 4
-    MINT = 5
-    MINT_RUN = 6
-    TRANSFER = 7
-
-    @property
-    def label(self) -> str:
-        """The name in external_aad and in what people see: "mint-run"."""
-        return self.name.lower().replace("_", "-")
-
-
-class Subject(IntEnum):
-    """What an admission or a status is about."""
-
-    MEMBER = 1
-    MERCHANT = 2
-    SITE = 3
-    DEVICE = 4
-    GATEWAY = 5
-    ASSOCIATION = 6
-
-
-class DeviceRole(IntEnum):
-    """What a meter measures: the site at the grid, a generator, or one appliance behind the main meter."""
-
-    MAIN = 1
-    PRODUCTION = 2
-    SUB_METER = 3
-
-
-class Grade(IntEnum):
-    """Who signs a reading: the meter reader itself, or the gateway that read it over a bus."""
-
-    DEVICE = 1
-    GATEWAY = 2
-
-
-ROLE_NAMES = ("steward", "townhall", "operator", "auditor", "aggregator")
-QUORUM_KINDS = (Kind.ADMIT, Kind.STATUS, Kind.POLICY, Kind.MINT_RUN)
-"""Kinds that roles sign; the constitution has one quorum for each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quorum:
-    """`k` of these roles must sign entries of this kind. Two keys of one role count once."""
-
-    kind: Kind
-    roles: tuple[str, ...]
-    k: int
-
-
-@dataclass(frozen=True, slots=True)
-class Genesis:
-    """The constitution. `unit_name`: what a credit is called here; `origin`: the log's name in checkpoints.
-
-    ["solville", true, ["credit", 1000], "solville.example/log", h'a1…',
-     [["steward", [h'5f…']], …], [[2, ["steward"], 1], …]]
-    """
-
-    commune: str
-    trial: bool
-    unit_name: str
-    origin: str
-    association: bytes
-    roles: tuple[tuple[str, tuple[bytes, ...]], ...]
-    quorums: tuple[Quorum, ...]
-    kind: ClassVar[Kind] = Kind.GENESIS
-
-    def to_cbor(self) -> list[Any]:
-        """The body."""
-        roles = [[name, list(keys)] for name, keys in self.roles]
-        quorums = [[int(quorum.kind), list(quorum.roles), quorum.k] for quorum in self.quorums]
-        unit = [self.unit_name, SCALE_MC]
-        return [self.commune, self.trial, unit, self.origin, self.association, roles, quorums]
-
-    @classmethod
-    def from_cbor(cls, value: Any) -> "Genesis":
-        """Read a body."""
-        commune, trial, unit, origin, association, roles, quorums = fields.array(value, 7, "a genesis body")
-        unit_name, scale_mc = fields.array(unit, 2, "unit")
-        require(type(commune) is str and is_slug(commune), "commune is not a slug")
-        require(type(scale_mc) is int and scale_mc == SCALE_MC, "the scale of the unit is not 1000")
-        genesis = cls(
-            commune,
-            fields.boolean(trial, "trial"),
-            fields.text(unit_name, "unit name", bytes_max=NAME_BYTES_MAX),
-            fields.text(origin, "origin", bytes_max=ORIGIN_BYTES_MAX),
-            fields.identifier(association, "association"),
-            tuple(_role(row) for row in fields.items(roles, "roles", count_max=len(ROLE_NAMES))),
-            tuple(_quorum(row) for row in fields.items(quorums, "quorums", count_max=len(QUORUM_KINDS))),
-        )
-        genesis._check()
-        return genesis
-
-    def _check(self) -> None:
-        require(is_origin(self.origin), "origin is empty or has a space, a plus or a control character")
-        require(self.association != ISSUANCE, "the association is not the issuance account")
-        names = [name for name, _ in self.roles]
-        require(len(set(names)) == len(names), "a role is listed twice")
-        require(tuple(quorum.kind for quorum in self.quorums) == QUORUM_KINDS, "not one quorum each for 2, 3, 4, 6")
-        for quorum in self.quorums:
-            require(set(quorum.roles) <= set(names), "a quorum names a role without keys")
-        require("aggregator" in self.quorums[-1].roles, "the aggregator cannot sign mint-runs")
-
-
-def is_origin(text: str) -> bool:
-    """Whether a text may name a log: C2SP's rule for key names (no space, no plus), and no control character."""
-    return bool(text) and "+" not in text and not any(c.isspace() or ord(c) < 0x20 or c == "\x7f" for c in text)
-
-
-def _role(value: Any) -> tuple[str, tuple[bytes, ...]]:
-    name, keys = fields.array(value, 2, "a role")
-    require(name in ROLE_NAMES, f"unknown role {name!r}")
-    rows = fields.items(keys, "a role's keys", count_min=1, count_max=ROLE_KEYS_MAX)
-    return name, tuple(fields.public_key(key, "a role's key") for key in rows)
-
-
-def _quorum(value: Any) -> Quorum:
-    kind, roles, k = fields.array(value, 3, "a quorum")
-    require(type(kind) is int and kind in QUORUM_KINDS, f"no quorum is kept for kind {kind!r}")
-    names = fields.items(roles, "a quorum's roles", count_min=1, count_max=len(ROLE_NAMES))
-    require(all(name in ROLE_NAMES for name in names) and len(set(names)) == len(names), "a quorum's roles")
-    return Quorum(Kind(kind), tuple(names), fields.uint(k, "k", least=1, most=len(names)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger import note
-from ledger.body import is_origin
 from ledger.fields import require
 from ledger.merkle import HASH_SIZE
 from ledger.note import Note, Signer, Verifier
@@ -40,7 +39,7 @@ def parse(text: str) -> Checkpoint:
     lines = text.split("\n")
     require(len(lines) == 4 and lines[3] == "", "a checkpoint has three lines")
     origin, size, root = lines[:3]
-    require(is_origin(origin), "an origin is a name")
+    require(note.is_name(origin), "an origin is a name")
     require(_SIZE.fullmatch(size) is not None, "a size is a decimal number without leading zeros")
     data = note.decode_base64(root)
     require(len(data) == HASH_SIZE, "a root is 32 bytes")

@@ -11,8 +11,9 @@ from commonwatt.i18n import _
 from commonwatt.identity import load_key, new_id
 from commonwatt.units import format_credits, parse_credits
 from ledger import note, show
-from ledger.body import ISSUANCE, MEMO_BYTES_MAX, Transfer
+from ledger.body import MEMO_BYTES_MAX, Transfer
 from ledger.entry import Entry
+from ledger.kinds import ISSUANCE
 from ledger.published import PublishedLog
 from ledger.refusals import Refusal
 from ledger.replay import ReplayError, replay

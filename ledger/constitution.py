@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from commonwatt import cose
 from commonwatt.identity import is_valid_public_key, key_hint
-from ledger.body import Genesis, Kind
 from ledger.entry import SignedEntry
+from ledger.genesis import Genesis
+from ledger.kinds import Kind
 from ledger.refusals import Refusal
 
 

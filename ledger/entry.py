@@ -12,8 +12,10 @@ from typing import Any
 from commonwatt import cbor, cose
 from commonwatt.identity import SigningKey
 from ledger import fields, mint
-from ledger.body import Body, Genesis, Kind, Transfer, parse_body
+from ledger.body import Body, Transfer, parse_body
 from ledger.fields import require
+from ledger.genesis import Genesis
+from ledger.kinds import Kind
 from ledger.mint import Mint
 
 VERSION = 1

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from commonwatt.identity import SigningKey
-from ledger.body import QUORUM_KINDS, Genesis, Kind, Quorum
 from ledger.entry import Entry
+from ledger.genesis import Genesis, Quorum
+from ledger.kinds import QUORUM_KINDS, Kind
 
 DEFAULT_QUORUMS: tuple[Quorum, ...] = (
     Quorum(Kind.ADMIT, ("steward",), 1),

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from commonwatt import cbor
 from ledger import fields, merkle
-from ledger.body import Kind
+from ledger.kinds import Kind
 
 VERSION = 1
 LEAF_SIZE_MAX = 256

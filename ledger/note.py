@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 
 from commonwatt.errors import FormatError
 from commonwatt.identity import KEY_SIZE, SigningKey, is_signed_by, is_valid_public_key
-from ledger.body import is_origin
 from ledger.fields import require
 
 NOTE_SIZE_MAX = 1_000_000
@@ -78,6 +77,11 @@ class Note:
         return [line for line in self.signatures if (line.name, line.key_id) not in known]
 
 
+def is_name(text: str) -> bool:
+    """Whether a text may name a key, and so a log: C2SP's rule (no space, no plus), and no control character."""
+    return bool(text) and "+" not in text and not any(c.isspace() or ord(c) < 0x20 or c == "\x7f" for c in text)
+
+
 def parse_vkey(text: str) -> Verifier:
     """Read a vkey; FormatError if it is not an Ed25519 one whose parts agree."""
     parts = text.strip().split("+", 2)  # the base64 may contain further plus signs
@@ -85,7 +89,7 @@ def parse_vkey(text: str) -> Verifier:
     name, key_id, key = parts
     data = decode_base64(key)
     require(len(data) == 1 + KEY_SIZE and data[0] == ED25519, "not an Ed25519 note key")
-    require(is_origin(name) and is_valid_public_key(data[1:]), "a vkey's name or key is not allowed")
+    require(is_name(name) and is_valid_public_key(data[1:]), "a vkey's name or key is not allowed")
     verifier = Verifier(name, data[1:])
     require(verifier.key_id.hex() == key_id, "a vkey's id is not its name's and key's")
     return verifier
@@ -140,7 +144,7 @@ def verify(note: Note, verifiers: Sequence[Verifier]) -> list[Verifier]:
 def _parse_line(line: str) -> SignatureLine:
     require(line.startswith(_DASH), "a signature line starts with a dash")
     name, separator, encoded = line[len(_DASH) :].partition(" ")
-    require(is_origin(name) and bool(separator), "a signature line has no name")
+    require(is_name(name) and bool(separator), "a signature line has no name")
     data = decode_base64(encoded)
     require(len(data) >= KEY_ID_SIZE + 1, "a signature is too short")
     return SignatureLine(name, data[:KEY_ID_SIZE], data[KEY_ID_SIZE:])

@@ -13,20 +13,19 @@ from commonwatt.units import INT64_MAX
 from ledger import constitution, entry, merkle
 from ledger.accounts import Posting
 from ledger.body import (
-    ISSUANCE,
     Admission,
     AdmitAccount,
     AdmitDevice,
     AdmitGateway,
     AdmitSite,
-    Genesis,
-    Kind,
     MintRun,
     Policy,
     SetStatus,
     Transfer,
 )
 from ledger.entry import SignedEntry
+from ledger.genesis import Genesis
+from ledger.kinds import ISSUANCE, Kind
 from ledger.mint import Mint
 from ledger.refusals import REFUSAL_BY_REASON, Refusal
 from ledger.state import Stage, State

@@ -7,20 +7,9 @@ from commonwatt.errors import FormatError
 from commonwatt.i18n import _
 from commonwatt.units import format_credits, format_kwh
 from ledger import entry
-from ledger.body import (
-    ISSUANCE,
-    AdmitAccount,
-    AdmitDevice,
-    AdmitGateway,
-    AdmitSite,
-    Body,
-    Genesis,
-    MintRun,
-    Policy,
-    SetStatus,
-    Subject,
-    Transfer,
-)
+from ledger.body import AdmitAccount, AdmitDevice, AdmitGateway, AdmitSite, Body, MintRun, Policy, SetStatus, Transfer
+from ledger.genesis import Genesis
+from ledger.kinds import ISSUANCE, Subject
 from ledger.mint import SOURCE_PRODUCTION, Mint
 from ledger.state import State
 

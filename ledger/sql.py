@@ -16,7 +16,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.pool import StaticPool
 
 from commonwatt.errors import StorageError
-from ledger.body import ISSUANCE
+from ledger.kinds import ISSUANCE
 
 P = ParamSpec("P")
 T = TypeVar("T")

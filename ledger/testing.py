@@ -10,21 +10,10 @@ from pathlib import Path
 from commonwatt.identity import SigningKey
 from commonwatt.registry import Status
 from ledger import app, found
-from ledger.body import (
-    AdmitAccount,
-    AdmitDevice,
-    AdmitGateway,
-    AdmitSite,
-    Body,
-    DeviceRole,
-    Genesis,
-    Grade,
-    Policy,
-    SetStatus,
-    Subject,
-    Transfer,
-)
+from ledger.body import AdmitAccount, AdmitDevice, AdmitGateway, AdmitSite, Body, Policy, SetStatus, Transfer
 from ledger.entry import Entry, sha256
+from ledger.genesis import Genesis
+from ledger.kinds import DeviceRole, Grade, Subject
 from ledger.mint import SOURCE_PRODUCTION, Mint
 from ledger.sequencer import Placed, Refused, Sequencer
 

@@ -5,7 +5,7 @@ Works upwards in groups of 256 and keeps one hash per group. Where a tile and a 
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from commonwatt.errors import FormatError
@@ -92,6 +92,15 @@ class TreeCheck:
 
     def _settle(self, group: _Group, parents: Sequence[bytes]) -> tuple[list[bytes] | None, list[bytes] | None]:
         """The leaf hashes to go on with, and the entries if they are those. Names what disagrees."""
+        hashes, entries = self._agree(group, parents)
+        if hashes is not None:
+            self._check_partials(TileName(0, group.index, group.width), hashes)
+        if entries is not None:
+            framed = [tiles.encode_bundle([data]) for data in entries]
+            self._check_partials(TileName(ENTRIES, group.index, group.width), framed)
+        return hashes, entries
+
+    def _agree(self, group: _Group, parents: Sequence[bytes]) -> tuple[list[bytes] | None, list[bytes] | None]:
         leaves = group.leaves()
         if leaves is None or group.hashes is None or leaves == group.hashes:
             return leaves or group.hashes, group.entries
@@ -125,11 +134,13 @@ class TreeCheck:
         return [peak for row in reversed(peaks_by_level) for peak in row]
 
     def _compare_level(self, level: int, stored: list[bytes], computed: list[bytes]) -> None:
-        for place, (told, found) in enumerate(zip(stored, computed, strict=False)):
-            if told != found:
-                index = place // WIDTH
-                name = TileName(level, index, min(WIDTH, len(computed) - index * WIDTH))
-                self._add(name.path, f"hash {place % WIDTH}", "is not the hash of the tile below it")
+        for first in range(0, len(computed), WIDTH):
+            hashes = computed[first : first + WIDTH]
+            name = TileName(level, first // WIDTH, len(hashes))
+            for place, (told, found) in enumerate(zip(stored[first : first + WIDTH], hashes, strict=True)):
+                if told != found:
+                    self._add(name.path, f"hash {place}", "is not the hash of the tile below it")
+            self._check_partials(name, hashes)
 
     def _stored_level(self, level: int) -> list[bytes]:
         """All hashes that the tiles of a level hold; zeros for a tile that cannot be read."""
@@ -143,31 +154,24 @@ class TreeCheck:
 
     def _read_tile(self, name: TileName) -> list[bytes] | None:
         try:
-            hashes = self._files.tile(name)
+            return self._files.tile(name)
         except FormatError as error:
             self._add(name.path, "", str(error))
             return None
-        self._check_partials(name, b"".join(hashes), lambda width: width * HASH_SIZE)
-        return hashes
 
     def _read_bundle(self, name: TileName) -> list[bytes] | None:
         try:
-            entries = self._files.bundle(name)
+            return self._files.bundle(name)
         except FormatError as error:
             self._add(name.path, "", str(error))
             return None
-        ends = [0]
-        for data in entries:
-            ends.append(ends[-1] + 2 + len(data))
-        self._check_partials(name, tiles.encode_bundle(entries), ends.__getitem__)
-        return entries
 
-    def _check_partials(self, whole: TileName, data: bytes, end_of: Callable[[int], int]) -> None:
-        """Growth: what was published for an earlier size is the beginning of what is published now."""
+    def _check_partials(self, whole: TileName, parts: Sequence[bytes]) -> None:
+        """Growth: what was published for an earlier size is the beginning of what stands there now."""
         for name in self._partials.get((whole.level, whole.index), ()):
             if name.width == whole.width:
                 continue
-            expected = data[: end_of(name.width)]
+            expected = b"".join(parts[: name.width])
             try:
                 found = self._files.read(name.path, size_max=len(expected))
             except FormatError as error:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from commonwatt.errors import FormatError
 from ledger import constitution, entry, rules
-from ledger.body import Genesis, Kind
 from ledger.checkpoint import Checkpoint, open_checkpoint
 from ledger.constitution import Constitution
 from ledger.entry import SignedEntry
+from ledger.genesis import Genesis
+from ledger.kinds import Kind
 from ledger.mint import Mint
 from ledger.note import Verifier
 from ledger.published import PublishedLog
