@@ -1,0 +1,190 @@
+"""Closes intervals in order, each once, in the transaction that records what was known (docs/spec/settlement.md).
+
+The decisions are pure (settlement, interval, valuation); this module reads what they need and writes what they say.
+A crash before the commit leaves the interval open, a crash after it leaves it closed.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import sqlalchemy as sa
+
+from aggregator import minting, registers, schema, settlement, valuation
+from aggregator.interval import Claim, Closed, HeldSpan, close, touched_ends_s
+from aggregator.policy import Policy
+from aggregator.registry import Directory
+from aggregator.settlement import Reading, Settled, Span
+from aggregator.sql import Database, upsert
+from commonwatt.clock import Civil
+from commonwatt.units import INTERVAL_S, interval_start_s
+
+CLOSINGS_PER_COMMIT = 96
+"""A day's intervals at most before receipts have their turn again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a closing may look at: everything committed before it."""
+
+    evidence_id_max: int
+    conflict_id_max: int
+    frozen: frozenset[bytes]
+
+
+class Closer:
+    """Closes what is due. `genesis_s`: civil time of the genesis entry; the first interval is the one it lies in."""
+
+    def __init__(self, *, database: Database, policy: Policy, genesis_s: int, clock: Civil) -> None:
+        self._database = database
+        self._policy = policy
+        self._clock = clock
+        with database.transaction() as connection:
+            last_s = connection.scalar(sa.select(sa.func.max(schema.closing.c.end_s)))
+        self.next_end_s: int = INTERVAL_S + (interval_start_s(genesis_s) if last_s is None else last_s)
+
+    def step(self, directory: Directory) -> int:
+        """Close the intervals whose grace is over, a bounded number at once; how many were closed."""
+        now_s = self._clock.now_s()
+        rules = self._policy.rules
+        due = int(now_s - rules.grace_s - self.next_end_s) // INTERVAL_S + 1
+        ends_s = [self.next_end_s + INTERVAL_S * index for index in range(min(due, CLOSINGS_PER_COMMIT))]
+        if not ends_s:
+            return 0
+        with self._database.transaction() as connection:
+            known = _known(connection)
+            for end_s in ends_s:
+                self._close(connection, end_s, known, directory)
+                if end_s % rules.window_s == 0:
+                    minting.prepare(connection, end_s, self._policy, time_s=int(now_s))
+        self.next_end_s = ends_s[-1] + INTERVAL_S
+        return len(ends_s)
+
+    def _close(self, connection: sa.Connection, end_s: int, known: _Known, directory: Directory) -> None:
+        spans = _settle(connection, end_s)
+        closed = close(
+            end_s,
+            spans,
+            meters=directory.meters,
+            frozen=known.frozen,
+            unallocated_wh=_unallocated_wh(connection, end_s, spans),
+        )
+        _record(connection, end_s, known, closed)
+        _write(connection, schema.claim, [self._claim_row(claim, end_s) for claim in closed.claims])
+        _write(connection, schema.held, [_held_row(held, end_s) for held in closed.held])
+
+    def _claim_row(self, claim: Claim, end_s: int) -> dict[str, Any]:
+        return {
+            "device": claim.device,
+            "start_s": claim.start_s,
+            "end_s": claim.end_s,
+            "source": int(claim.source),
+            "revision": claim.revision,
+            "energy_wh": claim.energy_wh,
+            "amount_mc": valuation.amount_mc(claim, self._policy.rules),
+            "account": claim.account,
+            "closing_s": end_s,
+            "evidence_id": claim.evidence_id,
+        }
+
+
+def _known(connection: sa.Connection) -> _Known:
+    evidence_id_max = connection.scalar(sa.select(sa.func.max(schema.evidence.c.id)))
+    conflict_id_max = connection.scalar(sa.select(sa.func.max(schema.conflict.c.id)))
+    frozen = connection.execute(sa.select(schema.conflict.c.device).distinct()).scalars()
+    return _Known(evidence_id_max or 0, conflict_id_max or 0, frozenset(frozen))
+
+
+def _settle(connection: sa.Connection, end_s: int) -> list[Span]:
+    """Take every known reading up to `end_s` into its device's account; the spans, by device and time."""
+    rows = connection.execute(
+        sa.select(schema.reading).where(schema.reading.c.time_s <= end_s).order_by(schema.reading.c.device)
+    )
+    spans: list[Span] = []
+    settled: list[Settled] = []
+    before = _settled(connection, end_s)
+    for device, readings in groupby(map(_reading, rows), key=lambda reading: reading.device):
+        after, new = settlement.settle(before.get(device), readings)
+        spans += new
+        if after is not None:
+            settled.append(after)
+    if settled:
+        connection.execute(upsert(schema.settled), [_settled_row(row) for row in settled])
+        connection.execute(sa.delete(schema.reading).where(schema.reading.c.time_s <= end_s))
+    return spans
+
+
+def _settled(connection: sa.Connection, end_s: int) -> dict[bytes, Settled]:
+    """How far the devices with readings up to `end_s` were settled before."""
+    waiting = sa.select(schema.reading.c.device).where(schema.reading.c.time_s <= end_s)
+    rows = connection.execute(sa.select(schema.settled).where(schema.settled.c.device.in_(waiting)))
+    return {row.device: settled_of(row) for row in rows}
+
+
+def settled_of(row: sa.Row[Any]) -> Settled:
+    """A row of the table `settled`."""
+    return Settled(
+        row.device,
+        row.time_s,
+        registers.decode(row.registers),
+        row.first_time_s,
+        registers.decode(row.first_registers),
+    )
+
+
+def _reading(row: sa.Row[Any]) -> Reading:
+    return Reading(row.device, row.time_s, row.seq, registers.decode(row.registers), row.received_s, row.evidence_id)
+
+
+def _settled_row(settled: Settled) -> dict[str, Any]:
+    return {
+        "device": settled.device,
+        "time_s": settled.time_s,
+        "registers": registers.encode(settled.registers_wh),
+        "first_time_s": settled.first_time_s,
+        "first_registers": registers.encode(settled.first_wh),
+    }
+
+
+def _unallocated_wh(connection: sa.Connection, end_s: int, spans: Iterable[Span]) -> dict[int, int]:
+    """What the closed intervals that gaps and late spans touch still have."""
+    afterwards = [span for span in spans if not span.is_on_time(end_s)]
+    if not afterwards:
+        return {}
+    first_s = min(touched_ends_s(span)[0] for span in afterwards)
+    pool = schema.pool.c
+    rows = connection.execute(sa.select(pool.end_s, pool.left_wh).where(pool.end_s >= first_s))
+    return {row.end_s: row.left_wh for row in rows}
+
+
+def _record(connection: sa.Connection, end_s: int, known: _Known, closed: Closed) -> None:
+    pool = closed.pool
+    row = {
+        "end_s": end_s,
+        "evidence_id_max": known.evidence_id_max,
+        "conflict_id_max": known.conflict_id_max,
+        "supply_wh": pool.supply_wh,
+        "demand_wh": pool.demand_wh,
+        "matched_wh": pool.matched_wh,
+        "unallocated_wh": pool.unallocated_wh,
+    }
+    connection.execute(sa.insert(schema.closing), row)
+    left = [{"end_s": end, "left_wh": wh, "sites": closed.sites} for end, wh in closed.left_wh.items()]
+    connection.execute(upsert(schema.pool, keep=["sites"]), left)
+
+
+def _held_row(held: HeldSpan, end_s: int) -> dict[str, Any]:
+    return {
+        "device": held.device,
+        "start_s": held.start_s,
+        "end_s": held.end_s,
+        "reason": int(held.reason),
+        "energy_wh": held.energy_wh,
+        "closing_s": end_s,
+    }
+
+
+def _write(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(sa.insert(table), rows)

@@ -1,0 +1,174 @@
+"""One closing interval, from spans to claims (docs/spec/settlement.md). Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from aggregator import matching, plausibility
+from aggregator.matching import Matched
+from aggregator.settlement import Span
+from commonwatt.quantities import EXPORT, IMPORT
+from commonwatt.refusal import Hold
+from commonwatt.units import INTERVAL_S
+from ledger import mint
+from ledger.body import DeviceRole
+
+
+class Source(IntEnum):
+    """What a claim is for."""
+
+    PRODUCTION = mint.SOURCE_PRODUCTION
+    MATCHED = mint.SOURCE_MATCHED
+
+
+ON_TIME, AFTERWARDS = 0, 1
+"""Revisions: of a claim made as its interval closed, and of one for a gap or late span."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """An admitted device as settlement needs it. `account`: of the member who holds its site."""
+
+    device: bytes
+    role: DeviceRole
+    site: bytes
+    account: bytes
+    rated_power_w: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """This account earned for this energy, from this device, in this span, by this source."""
+
+    device: bytes
+    start_s: int
+    end_s: int
+    source: Source
+    revision: int
+    energy_wh: int
+    account: bytes
+    evidence_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSpan:
+    """A span that waits. `energy_wh`: its growth (production), or import − export; may be negative."""
+
+    device: bytes
+    start_s: int
+    end_s: int
+    reason: Hold
+    energy_wh: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What closing one interval gave. `left_wh`: Wh still unallocated after the gaps, by every interval it changed
+    and the closed one; `sites`: how many sites' main meters were on time."""
+
+    pool: Matched
+    claims: tuple[Claim, ...]
+    held: tuple[HeldSpan, ...]
+    left_wh: Mapping[int, int]
+    sites: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    span: Span
+    meter: Meter
+
+    @property
+    def net_wh(self) -> int:
+        return energy_wh(self.span, self.meter.role)
+
+    def claim(self, source: Source, revision: int, matched_wh: int) -> Claim:
+        span = self.span
+        return Claim(
+            *(span.device, span.start_s, span.end_s, source, revision, matched_wh),
+            account=self.meter.account,
+            evidence_id=span.evidence_id,
+        )
+
+
+def energy_wh(span: Span, role: DeviceRole) -> int:
+    """What the span measured: production of a generator, else import − export."""
+    exported_wh = span.growth_wh.get(EXPORT.number, 0)
+    return exported_wh if role is DeviceRole.PRODUCTION else span.growth_wh.get(IMPORT.number, 0) - exported_wh
+
+
+def close(
+    end_s: int,
+    spans: Iterable[Span],
+    *,
+    meters: Mapping[bytes, Meter],
+    frozen: frozenset[bytes],
+    unallocated_wh: Mapping[int, int],
+) -> Closed:
+    """Close `[end_s − 900, end_s)` with the spans settled now. `unallocated_wh`: of the closed intervals that these
+    spans touch, by the interval's end."""
+    kept, held = _sort_out(spans, meters, frozen)
+    on_time = [item for item in kept if item.span.is_on_time(end_s)]
+    afterwards = [item for item in kept if not item.span.is_on_time(end_s)]
+    mains = _mains_by_site(on_time)
+    pool = matching.match({site[0].meter.device: sum(item.net_wh for item in site) for site in mains})
+    left_wh = {**unallocated_wh, end_s: pool.unallocated_wh}
+    claims = [*_on_time_claims(on_time, mains, pool), *_claims_afterwards(afterwards, left_wh)]
+    return Closed(
+        pool,
+        tuple(claim for claim in claims if claim.energy_wh > 0),
+        tuple(held),
+        {end: wh for end, wh in left_wh.items() if unallocated_wh.get(end) != wh},
+        len(mains),
+    )
+
+
+def touched_ends_s(span: Span) -> range:
+    """The ends of the intervals that a span lies in."""
+    return range(span.start_s + INTERVAL_S, span.end_s + 1, INTERVAL_S)
+
+
+def _sort_out(
+    spans: Iterable[Span], meters: Mapping[bytes, Meter], frozen: frozenset[bytes]
+) -> tuple[list[_Kept], list[HeldSpan]]:
+    """Plausible spans and held ones, by device and time."""
+    kept: list[_Kept] = []
+    held: list[HeldSpan] = []
+    for span in sorted(spans, key=lambda span: (span.device, span.start_s)):
+        meter = meters[span.device]
+        reason = plausibility.hold(span, rated_power_w=meter.rated_power_w, is_frozen=span.device in frozen)
+        if reason is None:
+            kept.append(_Kept(span, meter))
+        else:
+            held.append(HeldSpan(span.device, span.start_s, span.end_s, reason, energy_wh(span, meter.role)))
+    return kept, held
+
+
+def _mains_by_site(on_time: Iterable[_Kept]) -> list[list[_Kept]]:
+    """Main meters with a span on time, one list per site, the smallest device id first."""
+    sites: dict[bytes, list[_Kept]] = {}
+    for item in on_time:
+        if item.meter.role is DeviceRole.MAIN:
+            sites.setdefault(item.meter.site, []).append(item)
+    return list(sites.values())
+
+
+def _on_time_claims(on_time: Iterable[_Kept], mains: Iterable[list[_Kept]], pool: Matched) -> Iterator[Claim]:
+    for item in on_time:
+        if item.meter.role is DeviceRole.PRODUCTION:
+            yield item.claim(Source.PRODUCTION, ON_TIME, item.net_wh)
+    for first, *_ in mains:
+        yield first.claim(Source.MATCHED, ON_TIME, pool.shares_wh.get(first.meter.device, 0))
+
+
+def _claims_afterwards(afterwards: Iterable[_Kept], left_wh: dict[int, int]) -> Iterator[Claim]:
+    """Gap and late spans in order; takes what they use from `left_wh`."""
+    for item in afterwards:
+        if item.meter.role is DeviceRole.PRODUCTION:
+            yield item.claim(Source.PRODUCTION, AFTERWARDS, item.net_wh)
+        elif item.meter.role is DeviceRole.MAIN:
+            ends_s = [end_s for end_s in touched_ends_s(item.span) if end_s in left_wh]
+            matched_wh = matching.match_afterwards(item.net_wh, {end_s: left_wh[end_s] for end_s in ends_s})
+            for end_s in ends_s:
+                left_wh[end_s] -= matched_wh
+            yield item.claim(Source.MATCHED, AFTERWARDS, matched_wh)

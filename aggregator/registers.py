@@ -1,0 +1,16 @@
+"""Registers as they are kept in a table: CBOR pairs of quantity and Wh, ascending. Example: 8282011904d282020c."""
+
+from aggregator.settlement import Registers
+from commonwatt import cbor
+
+SIZE_MAX = 256
+
+
+def encode(registers_wh: Registers) -> bytes:
+    """The stored form."""
+    return cbor.encode([[quantity, registers_wh[quantity]] for quantity in sorted(registers_wh)])
+
+
+def decode(data: bytes) -> Registers:
+    """What `encode` was given."""
+    return dict(cbor.decode(data, size_max=SIZE_MAX))

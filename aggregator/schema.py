@@ -1,0 +1,192 @@
+"""The aggregator's tables. `evidence`, `conflict`, `closing`, `claim`, `held` and `mint_line` are read by judges and
+auditors: their columns keep their meaning. Times are Unix seconds (civil), energies whole Wh, amounts milli-credits.
+"""
+
+import sqlalchemy as sa
+
+SCHEMA_VERSION = 1
+
+metadata = sa.MetaData()
+
+# SQLite gives numbers by itself to an INTEGER PRIMARY KEY only.
+_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def _time(name: str, *, primary_key: bool = False) -> sa.Column[int]:
+    return sa.Column(name, _ID, primary_key=primary_key, nullable=False, autoincrement=False)
+
+
+def _number(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=False)
+
+
+def _bytes(name: str, *, primary_key: bool = False) -> sa.Column[bytes]:
+    return sa.Column(name, sa.LargeBinary, primary_key=primary_key, nullable=False)
+
+
+meta = sa.Table("meta", metadata, sa.Column("name", sa.Text, primary_key=True), sa.Column("value", sa.Text))
+
+evidence = sa.Table(
+    "evidence",
+    metadata,
+    sa.Column("id", _ID, primary_key=True, autoincrement=True),
+    _bytes("device"),
+    _number("seq"),
+    _bytes("sha256"),
+    _bytes("gateway"),
+    _number("received_s"),
+    _number("start_s"),
+    _number("end_s"),
+    _bytes("signed"),
+    sa.UniqueConstraint("device", "seq"),
+    sqlite_autoincrement=True,
+    comment="accepted blocks exactly as received, in the order of their commits",
+)
+
+conflict = sa.Table(
+    "conflict",
+    metadata,
+    sa.Column("id", _ID, primary_key=True, autoincrement=True),
+    _bytes("device"),
+    _number("seq"),
+    _bytes("sha256"),
+    _number("received_s"),
+    _bytes("signed"),
+    sa.Column("evidence_id", sa.BigInteger),  # the block it contradicts; none: its own beginning
+    sa.UniqueConstraint("device", "sha256"),
+    sqlite_autoincrement=True,
+    comment="blocks that tell a second history; from then on the device is frozen",
+)
+
+chain = sa.Table(
+    "chain",
+    metadata,
+    _bytes("device", primary_key=True),
+    _number("highest_seq"),
+    _number("blocks"),  # highest_seq + 1 − blocks are missing
+    _number("latest_s"),
+    _number("received_s"),
+    comment="one row per device that ever sent: how far, how complete",
+)
+
+reading = sa.Table(
+    "reading",
+    metadata,
+    _time("time_s", primary_key=True),
+    _bytes("device", primary_key=True),
+    _time("seq", primary_key=True),
+    _bytes("registers"),  # CBOR: pairs of quantity and Wh
+    _number("received_s"),
+    _number("evidence_id"),
+    sqlite_with_rowid=False,
+    comment="readings that wait for their interval to close; taken from evidence, removed when settled",
+)
+
+settled = sa.Table(
+    "settled",
+    metadata,
+    _bytes("device", primary_key=True),
+    _number("time_s"),
+    _bytes("registers"),
+    _number("first_time_s"),
+    _bytes("first_registers"),
+    comment="how far each device is settled, and where its account of energy began",
+)
+
+closing = sa.Table(
+    "closing",
+    metadata,
+    _time("end_s", primary_key=True),
+    _number("evidence_id_max"),
+    _number("conflict_id_max"),
+    _number("supply_wh"),
+    _number("demand_wh"),
+    _number("matched_wh"),
+    _number("unallocated_wh"),
+    comment="one row per closed interval, as it was when it closed",
+)
+
+pool = sa.Table(
+    "pool",
+    metadata,
+    _time("end_s", primary_key=True),
+    _number("left_wh"),
+    _number("sites"),
+    comment="what gaps and late blocks may still take from a closed interval; how many sites stood behind it",
+)
+
+claim = sa.Table(
+    "claim",
+    metadata,
+    _bytes("device", primary_key=True),
+    _time("start_s", primary_key=True),
+    _number("end_s"),
+    _time("source", primary_key=True),
+    _time("revision", primary_key=True),
+    _number("energy_wh"),
+    _number("amount_mc"),
+    _bytes("account"),
+    _number("closing_s"),
+    _number("evidence_id"),
+    sa.Index("claim_by_closing", "closing_s"),
+    comment="what an account earned from a device in a span by a source; amounts before the association's share",
+)
+
+held = sa.Table(
+    "held",
+    metadata,
+    _bytes("device", primary_key=True),
+    _time("start_s", primary_key=True),
+    _number("end_s"),
+    _number("reason"),  # commonwatt.refusal.Hold
+    _number("energy_wh"),
+    _number("closing_s"),
+    comment="spans that wait for a steward",
+)
+
+run = sa.Table(
+    "run",
+    metadata,
+    _bytes("id", primary_key=True),
+    _number("window_start_s"),
+    _number("window_end_s"),
+    _bytes("policy_sha256"),
+    _number("time_s"),
+    sa.Column("place", sa.BigInteger),  # in the log; none: not yet answered by the ledger
+    comment="mint-runs prepared for the ledger: a durable outbox",
+)
+
+run_mint = sa.Table(
+    "run_mint",
+    metadata,
+    _bytes("run_id", primary_key=True),
+    _time("position", primary_key=True),
+    _bytes("leaf"),  # the mint as it is logged
+    comment="the leaves of a prepared run, nonces included, so that asking again asks for the same",
+)
+
+mint_line = sa.Table(
+    "mint_line",
+    metadata,
+    _time("window_start_s", primary_key=True),
+    _bytes("account", primary_key=True),
+    _time("source", primary_key=True),
+    _time("position", primary_key=True),
+    _bytes("salt"),
+    _bytes("device"),
+    _number("start_s"),
+    _number("end_s"),
+    _number("revision"),
+    _number("energy_wh"),
+    _number("amount_mc"),
+    _bytes("block_sha256"),
+    comment="the lines behind each mint, in the order of their Merkle tree",
+)
+
+counter = sa.Table(
+    "counter",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    _number("value"),
+    comment="what was counted since the commune began, in the same transaction as what it counts",
+)

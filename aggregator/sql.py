@@ -1,0 +1,143 @@
+"""The aggregator's database: one connection, SQLite in WAL mode with synchronous=FULL, SQLAlchemy Core.
+
+Whoever can write here can invent claims up to the rates of the policy, but no evidence: blocks carry their devices'
+signatures, and every mint names the blocks behind it.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.pool import StaticPool
+
+from aggregator import schema
+from commonwatt.errors import StorageError, UserError
+
+FILE = "aggregator.db"
+BUSY_S = 5.0
+"""How long we wait for another process's transaction before we stop: a backup takes less."""
+
+
+def url_of(directory: Path) -> str:
+    """The engine that a commune's directory uses unless told otherwise."""
+    return f"sqlite:///{directory / FILE}"
+
+
+class Database:
+    """An open database for `with`. Every failure is a StorageError, and after one it takes nothing more: nobody
+    knows what a failed commit left on the disk. `pages_max` limits the file (4,096-byte pages)."""
+
+    def __init__(self, url: str, *, busy_s: float = BUSY_S, pages_max: int | None = None) -> None:
+        self._url = url
+        self._has_failed = False
+        self._engine = _engine(url, busy_s, pages_max)
+        try:
+            self._connection = self._engine.connect()
+            with self.transaction() as connection:
+                schema.metadata.create_all(connection)
+            self._check_version()
+        except sa.exc.SQLAlchemyError as error:
+            raise _explained(url, error) from error
+
+    def __enter__(self) -> "Database":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._connection.close()
+        self._engine.dispose()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """All or nothing, durable when the block has ended."""
+        if self._has_failed:
+            raise StorageError("the database has failed before", where=self._url, to_do="start again")
+        try:
+            with self._connection.begin():
+                yield self._connection
+        except sa.exc.SQLAlchemyError as error:
+            self._has_failed = True
+            raise _explained(self._url, error) from error
+
+    def _check_version(self) -> None:
+        with self.transaction() as connection:
+            row = sqlite_insert(schema.meta).values(name="schema", value=str(schema.SCHEMA_VERSION))
+            connection.execute(row.on_conflict_do_nothing())
+            found = connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.name == "schema"))
+        if found != str(schema.SCHEMA_VERSION):
+            raise UserError(
+                f"this database has schema {found}, we read {schema.SCHEMA_VERSION}",
+                where=self._url,
+                to_do="install the version of commonwatt that wrote it",
+            )
+
+
+def count(connection: sa.Connection, increments: Mapping[str, int]) -> None:
+    """Add to the durable counters."""
+    rows = [{"name": name, "value": value} for name, value in increments.items() if value]
+    if rows:
+        connection.execute(_COUNT, rows)
+
+
+def counters(connection: sa.Connection) -> dict[str, int]:
+    """All durable counters by name."""
+    return {row.name: row.value for row in connection.execute(sa.select(schema.counter))}
+
+
+def upsert(table: sa.Table, *, keep: Iterable[str] = ()) -> sa.Insert:
+    """Insert rows, or replace the rows of the same primary key except for the columns in `keep`."""
+    statement = sqlite_insert(table)
+    keys = {column.name for column in table.primary_key}
+    fresh = {c.name: statement.excluded[c.name] for c in table.c if c.name not in keys and c.name not in keep}
+    return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=fresh)
+
+
+def _counting() -> sa.Insert:
+    statement = sqlite_insert(schema.counter)
+    return statement.on_conflict_do_update(
+        index_elements=[schema.counter.c.name], set_={"value": schema.counter.c.value + statement.excluded.value}
+    )
+
+
+_COUNT = _counting()
+
+
+def _engine(url: str, busy_s: float, pages_max: int | None) -> sa.Engine:
+    engine = sa.create_engine(url, poolclass=StaticPool, connect_args={"timeout": busy_s})
+
+    @sa.event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # we begin transactions ourselves, below
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        if pages_max is not None:
+            connection.execute(f"PRAGMA max_page_count = {int(pages_max)}")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _explained(url: str, error: sa.exc.SQLAlchemyError) -> StorageError:
+    cause = str(getattr(error, "orig", None) or error)
+    if "locked" in cause or "busy" in cause:
+        return StorageError(
+            "the database is locked by another process",
+            where=url,
+            to_do="end that process and start again; what was not answered is sent again",
+        )
+    if "full" in cause or "disk I/O" in cause:
+        return StorageError(
+            f"the disk is full or failing ({cause})",
+            where=url,
+            to_do="make room and start again; what was not answered is sent again",
+        )
+    return StorageError(f"the database failed: {cause}", where=url, to_do="mend the disk or restore a backup")
