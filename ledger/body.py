@@ -11,8 +11,15 @@ from typing import Any, ClassVar
 from commonwatt.registry import Status
 from ledger import fields
 from ledger.fields import require
-from ledger.genesis import Genesis
-from ledger.kinds import DeviceRole, Grade, Kind, Subject
+
+# Spelled "as" where who builds entries finds everything in one import.
+from ledger.genesis import Genesis as Genesis
+from ledger.genesis import Quorum as Quorum
+from ledger.genesis import is_origin as is_origin
+from ledger.kinds import DeviceRole as DeviceRole
+from ledger.kinds import Grade as Grade
+from ledger.kinds import Kind as Kind
+from ledger.kinds import Subject as Subject
 
 MEMO_BYTES_MAX = 256
 REASON_BYTES_MAX = 256

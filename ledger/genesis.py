@@ -14,6 +14,10 @@ ORIGIN_BYTES_MAX = 128
 ROLE_KEYS_MAX = 16
 
 
+is_origin = note.is_name
+"""Whether a text may name a log: its key is named like it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quorum:
     """`k` of these roles must sign entries of this kind. Two keys of one role count once."""
@@ -67,7 +71,7 @@ class Genesis:
         return genesis
 
     def _check(self) -> None:
-        require(note.is_name(self.origin), "origin is empty or has a space, a plus or a control character")
+        require(is_origin(self.origin), "origin is empty or has a space, a plus or a control character")
         require(self.association != ISSUANCE, "the association is not the issuance account")
         names = [name for name, _ in self.roles]
         require(len(set(names)) == len(names), "a role is listed twice")
