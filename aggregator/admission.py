@@ -1,0 +1,122 @@
+"""Turns a roster into admissions signed by the steward. Repeating a roster admits nobody twice."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from aggregator.private import PrivateStore
+from aggregator.roster import GRADES, ROLES, Roster
+from commonwatt.errors import UserError
+from commonwatt.i18n import _
+from commonwatt.identity import SigningKey, new_id
+from ledger.body import Admission, AdmitAccount, AdmitDevice, AdmitGateway, AdmitSite, Subject
+from ledger.entry import Entry
+from ledger.sequencer import Placed, Refused, Sequencer
+from ledger.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One admission and what people call its subject ("member Ana")."""
+
+    kind: str
+    name: str
+    body: Admission
+
+
+def propose(roster: Roster, store: PrivateStore) -> list[Proposal]:
+    """The admissions of a roster, holders before what they hold. Enrols new names in `store`; does not save it."""
+    return [*_people(roster, store), *_sites(roster, store), *_devices(roster, store), *_gateways(roster, store)]
+
+
+def admit(
+    proposals: Sequence[Proposal], ledger: Sequencer, *, steward: SigningKey, time_s: int
+) -> list[tuple[Proposal, bool]]:
+    """Admit what is not yet in the ledger and publish; each proposal with whether it is new.
+
+    UserError names the first that the ledger refuses, or that is there already with other facts.
+    """
+    fresh = [not _is_admitted(proposal, ledger.state) for proposal in proposals]
+    new = [proposal for proposal, is_new in zip(proposals, fresh, strict=True) if is_new]
+    genesis = ledger.state.genesis_sha256
+    answers = ledger.submit([Entry(new_id(), time_s, item.body).sign(steward, genesis) for item in new])
+    ledger.publish()
+    for proposal, answer in zip(new, answers, strict=True):
+        _expect_placed(proposal, answer)
+    return list(zip(proposals, fresh, strict=True))
+
+
+def _people(roster: Roster, store: PrivateStore) -> Iterator[Proposal]:
+    for kind, table, subject, rows in (
+        ("member", "members", Subject.MEMBER, roster.members),
+        ("merchant", "merchants", Subject.MERCHANT, roster.merchants),
+    ):
+        for row in rows:
+            person = store.enrol(table, row.name, _id(row.id))
+            body = AdmitAccount(subject, person.id, bytes.fromhex(row.wallet), person.commitment)
+            yield Proposal(kind, row.name, body)
+
+
+def _sites(roster: Roster, store: PrivateStore) -> Iterator[Proposal]:
+    for row in roster.sites:
+        site = store.enrol("sites", row.name, _id(row.id))
+        holder = _known(store, "members", row.member, f"sites.{row.name}.member")
+        yield Proposal("site", row.name, AdmitSite(site.id, holder, site.commitment))
+
+
+def _devices(roster: Roster, store: PrivateStore) -> Iterator[Proposal]:
+    for row in roster.devices:
+        device = store.enrol("devices", row.name, _id(row.id))
+        site = _known(store, "sites", row.site, f"devices.{row.name}.site")
+        key = bytes.fromhex(row.public_key)
+        body = AdmitDevice(device.id, site, key, ROLES[row.role], row.rated_power_w, GRADES[row.grade])
+        yield Proposal("device", row.name, body)
+
+
+def _gateways(roster: Roster, store: PrivateStore) -> Iterator[Proposal]:
+    for row in roster.gateways:
+        gateway = store.enrol("gateways", row.known_as, _id(row.id))
+        yield Proposal("gateway", row.known_as, AdmitGateway(gateway.id, bytes.fromhex(row.public_key)))
+
+
+def _id(text: str | None) -> bytes | None:
+    return None if text is None else bytes.fromhex(text)
+
+
+def _known(store: PrivateStore, table: str, name: str, where: str) -> bytes:
+    row = store.find(table, name)
+    if row is None:
+        raise UserError(
+            _("nobody of {table} is called {name!r}").format(table=table, name=name),
+            where=where,
+            to_do=_("write the name as in this roster or an earlier one"),
+        )
+    return row.id
+
+
+def _is_admitted(proposal: Proposal, state: State) -> bool:
+    row = state.admissions.by_id.get(proposal.body.id)
+    if row is None:
+        return False
+    if _facts(row.admission) != _facts(proposal.body):
+        raise UserError(
+            _("{kind} {name!r} is admitted already, with other facts").format(kind=proposal.kind, name=proposal.name),
+            to_do=_("a key or a holder is not changed by admitting again; give the newcomer another name"),
+        )
+    return True
+
+
+def _facts(admission: Admission) -> Admission:
+    """An admission without its commitment: a lost private.toml must not make everybody a stranger."""
+    if isinstance(admission, AdmitAccount | AdmitSite):
+        return replace(admission, commitment=bytes(32))
+    return admission
+
+
+def _expect_placed(proposal: Proposal, answer: Placed | Refused) -> None:
+    if isinstance(answer, Refused):
+        raise UserError(
+            _("{kind} {name!r} is refused: {why}").format(
+                kind=proposal.kind, name=proposal.name, why=answer.refusal.label
+            ),
+            to_do=_("what stands before it in the roster is admitted; mend this one and repeat the whole roster"),
+        )

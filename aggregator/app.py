@@ -1,0 +1,207 @@
+"""Builds the aggregator of a commune and runs it: one loop that receives, keeps, answers, closes, mints.
+
+Ends by itself only with a StorageError (exit code 3): a full disk or a locked database stops us before anything is
+acknowledged, and what was not acknowledged is sent again.
+"""
+
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from aggregator import report, sql
+from aggregator.closing import Closer
+from aggregator.commune import CommuneDirectory
+from aggregator.evidence import Evidence
+from aggregator.intake import Intake
+from aggregator.minting import Minter
+from aggregator.policy import Policy
+from aggregator.registry import Directory, RegistryPublisher
+from aggregator.sql import Database
+from commonwatt import settings, status, topics
+from commonwatt.clock import CivilClock, MonotonicClock, Protocolar
+from commonwatt.errors import UserError
+from commonwatt.mqtt import BrokerAccount, Message, MqttLink
+from commonwatt.service import Stop, run_until
+from ledger import entry
+from ledger.app import open_ledger
+from ledger.entry import SignedEntry
+from ledger.sequencer import Sequencer
+
+log = logging.getLogger(__name__)
+
+BATCHES_PER_COMMIT = 64
+"""Batches that share one commit: enough to keep up with a slow disk, few enough that a receipt comes soon."""
+
+WAIT_S = 0.1
+"""How long a tick waits for a batch before it looks at the clock."""
+
+STATUS_EVERY_S = 1.0
+
+CATCH_UP_S = 3.0
+"""After a start, gateways have this long to bring what they kept before an interval closes: our own absence should
+make nobody late."""
+
+RECONNECT_S_MAX = 5
+
+
+class BrokerSettings(settings.Settings):
+    """Where the broker is and who we are there."""
+
+    url: str
+    """mqtt://host:port or mqtts://host:port."""
+    username: str
+    """The broker lets this account read batches and write receipts and registries."""
+    password: str
+    """Made by `commonwatt gateway broker-config`; the file is readable by us only."""
+    ca_file: str | None = None
+    """Who signed the broker's certificate; none: whom the system trusts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What `commonwatt aggregator run` was told."""
+
+    directory: Path
+    broker_account: Path
+    clock: CivilClock
+    status_file: Path
+    influx: Path | None = None
+    database_url: str | None = None
+
+
+class Aggregator:
+    """The parts of one commune, and the tick that lets each do a bounded piece of work."""
+
+    def __init__(
+        self,
+        *,
+        link: MqttLink,
+        intake: Intake,
+        closer: Closer,
+        minter: Minter,
+        registry: RegistryPublisher,
+        clock: Protocolar,
+    ) -> None:
+        self._link = link
+        self._intake = intake
+        self._closer = closer
+        self._minter = minter
+        self._registry = registry
+        self._clock = clock
+        self._closes_from_s = clock.monotonic_s() + CATCH_UP_S
+
+    def tick(self) -> None:
+        """Receive and answer, close what is due, mint what waits. Raises StorageError."""
+        self._registry.step(self._link, self._intake.directory)
+        self._answer(self._receive())
+        if self._clock.monotonic_s() >= self._closes_from_s:
+            self._closer.step(self._intake.directory)
+        self._minter.step()
+
+    def _receive(self) -> list[Message]:
+        """Stage "receive": what came since the last tick, a bounded number; waits for the first."""
+        messages: list[Message] = []
+        message = self._link.receive(WAIT_S)
+        while message is not None:
+            messages.append(message)
+            message = self._link.receive(0) if len(messages) < BATCHES_PER_COMMIT else None
+        return messages
+
+    def _answer(self, messages: Sequence[Message]) -> None:
+        """A receipt that is not sent is asked for again by the batch coming again."""
+        if messages:
+            for receipt in self._intake.take(messages):
+                self._link.publish(receipt.topic, receipt.payload)
+
+
+class StatusFile:
+    """Rewrites status.json about once a second."""
+
+    def __init__(self, path: Path, *, database: Database, ledger: Sequencer, clock: CivilClock) -> None:
+        self._path = path
+        self._database = database
+        self._ledger = ledger
+        self._clock = clock
+        self._protocol = MonotonicClock()
+        self._next_s = 0.0
+
+    def step(self, directory: Directory) -> None:
+        """Write if it is time to."""
+        now_s = self._protocol.monotonic_s()
+        if now_s >= self._next_s:
+            self._next_s = now_s + STATUS_EVERY_S
+            self.write(directory)
+
+    def write(self, directory: Directory) -> None:
+        """Write now."""
+        status.write(self._path, report.report(self._database, self._ledger, directory, civil_s=self._clock.now_s()))
+
+
+def run(options: Options, stop: Stop) -> None:
+    """Run until told to stop. UserError for settings, StorageError for disks and databases."""
+    place = CommuneDirectory(options.directory)
+    commune, key = place.load(), place.load_key("aggregator")
+    account = read_account(options.broker_account)
+    if key.public_key.hex() != commune.aggregator_public_key:
+        raise UserError("this key is not the one of commune.toml", where=place.key_file("aggregator"))
+    with ExitStack() as stack:
+        ledger = stack.enter_context(open_ledger(options.directory))
+        database = stack.enter_context(Database(options.database_url or sql.url_of(options.directory)))
+        directory, policy = Directory.of(ledger.state), policy_in_force(ledger)
+        status_file = StatusFile(options.status_file, database=database, ledger=ledger, clock=options.clock)
+        subscription = topics.of_gateway(commune.name, "+", topics.BATCH)
+        link = stack.enter_context(
+            MqttLink(
+                account,
+                client_id=f"aggregator-{commune.name}",
+                subscriptions=[subscription],
+                reconnect_s_max=RECONNECT_S_MAX,
+            )
+        )
+        aggregator = Aggregator(
+            link=link,
+            intake=Intake(
+                evidence=Evidence(database),
+                directory=directory,
+                key=key,
+                commune=commune.name,
+                genesis=commune.genesis,
+                clock=options.clock,
+            ),
+            closer=Closer(database=database, policy=policy, genesis_s=genesis_s(ledger), clock=options.clock),
+            minter=Minter(database=database, ledger=ledger, key=key),
+            registry=RegistryPublisher(commune=commune.name, genesis=commune.genesis, key=key),
+            clock=MonotonicClock(),
+        )
+        log.info("%s: %d devices, policy %s", commune.title, len(directory.meters), policy.rules.name)
+
+        def tick() -> None:
+            aggregator.tick()
+            status_file.step(directory)
+
+        run_until(stop, tick)
+        status_file.write(directory)
+
+
+def read_account(path: Path) -> BrokerAccount:
+    """The broker's account file; UserError names the mistake."""
+    read = settings.load(BrokerSettings, path)
+    return BrokerAccount(url=read.url, username=read.username, password=read.password, ca_file=read.ca_file)
+
+
+def policy_in_force(ledger: Sequencer) -> Policy:
+    """The newest policy of the log; the log's text is the one that counts."""
+    state = ledger.state
+    if not state.policies:
+        raise UserError("the ledger has no policy", to_do="found the commune with commonwatt init")
+    newest = max(state.policies, key=lambda sha256: state.policies[sha256])
+    return Policy.parse(state.policy_texts[newest], where="the policy in the ledger")
+
+
+def genesis_s(ledger: Sequencer) -> int:
+    """Civil time of the genesis entry."""
+    parsed = entry.parse(ledger.entry(0))
+    assert isinstance(parsed, SignedEntry)
+    return parsed.entry.time_s

@@ -1,0 +1,132 @@
+"""`commonwatt init`, `admit`, `aggregator run`, `policy explain` and `device list`."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+from commonwatt.clock import CivilClock
+from commonwatt.i18n import _
+
+app = typer.Typer(no_args_is_help=True, help=_("Verify, settle and mint."))
+policy_app = typer.Typer(no_args_is_help=True, help=_("Explain the rules that turn energy into credits."))
+device_app = typer.Typer(no_args_is_help=True, help=_("List the devices of a commune and how they stand."))
+
+_DIRECTORY = typer.Argument(help=_("The directory of a commune."))
+_CLOCK = typer.Option("", help=_("Civil time as CIVIL@WALLxFACTOR; default: now."))
+
+
+@app.callback()
+@policy_app.callback()
+@device_app.callback()
+def _group() -> None:
+    """Keeps a group of one command a group."""
+
+
+def init(
+    directory: Path = typer.Argument(help=_("Where the commune is made.")),
+    name: str = typer.Option(help=_("What people call the commune.")),
+    origin: str = typer.Option("", help=_("The log's name in its checkpoints; default: NAME.example/log.")),
+    policy: Path | None = typer.Option(None, help=_("The policy to begin with; default: the one that comes along.")),
+    trial: bool = typer.Option(
+        True, "--trial/--real", help=_("A trial publishes everything; its credits are never worth anything.")
+    ),
+    clock: str = _CLOCK,
+) -> None:
+    """Make a new commune: keys, constitution, policy, and the first checkpoint of its log."""
+    from aggregator.init import found_commune, slug_of
+    from aggregator.policy import DEFAULT_FILE, Policy
+
+    found_commune(
+        directory,
+        title=name,
+        origin=origin or f"{slug_of(name)}.example/log",
+        policy=Policy.load(policy or DEFAULT_FILE),
+        is_trial=trial,
+        time_s=int(CivilClock.parse(clock).now_s()),
+    )
+    typer.echo(_("{name} is founded in {directory}").format(name=name, directory=directory))
+    typer.echo(
+        _("Next: give each key in {keys} to its holder, then admit people and meters:").format(
+            keys=directory / "keys"
+        )
+    )
+    typer.echo(f"  commonwatt admit {directory} ROSTER.toml")
+
+
+def admit(
+    directory: Path = _DIRECTORY,
+    roster: Path = typer.Argument(help=_("Who and what to admit (TOML); see docs/operating/admitting.md.")),
+    clock: str = _CLOCK,
+) -> None:
+    """Admit members, merchants, sites, devices and gateways. The aggregator must not be running."""
+    from aggregator import admission
+    from aggregator.commune import CommuneDirectory
+    from aggregator.private import PrivateStore
+    from aggregator.roster import Roster
+    from commonwatt import settings
+    from ledger.app import open_ledger
+
+    place = CommuneDirectory(directory)
+    store = PrivateStore(place.private_toml)
+    proposals = admission.propose(settings.load(Roster, roster), store)
+    steward = place.load_key("steward")
+    with open_ledger(directory) as ledger:
+        store.save()
+        time_s = int(CivilClock.parse(clock).now_s())
+        answers = admission.admit(proposals, ledger, steward=steward, time_s=time_s)
+    for proposal, is_new in answers:
+        note = "" if is_new else _("  (was admitted before)")
+        typer.echo(f"{proposal.body.id.hex()}  {proposal.kind:8}  {proposal.name}{note}")
+
+
+@app.command("run", help=_("Take batches, keep evidence, close intervals and mint, until told to stop."))
+def run_command(
+    directory: Path = _DIRECTORY,
+    broker_account: Path = typer.Option(help=_("TOML file with url, username, password and perhaps ca_file.")),
+    clock: str = _CLOCK,
+    status: Path | None = typer.Option(
+        None, help=_("A JSON file to rewrite once a second; default: DIR/status.json.")
+    ),
+    influx: Path | None = typer.Option(None, help=_("TOML file with url, org, bucket and token of an InfluxDB.")),
+    database: str = typer.Option("", help=_("The engine's URL; default: SQLite in the commune's directory.")),
+    verbose: bool = typer.Option(False, help=_("Say more.")),
+) -> None:
+    """Ends by itself only when the disk or a database fails (exit code 3)."""
+    from aggregator.app import Options, run
+    from commonwatt.service import Stop, set_up_logging
+
+    set_up_logging(verbose=verbose)
+    options = Options(
+        directory=directory,
+        broker_account=broker_account,
+        clock=CivilClock.parse(clock),
+        status_file=status or directory / "status.json",
+        influx=influx,
+        database_url=database or None,
+    )
+    run(options, Stop().on_signals())
+
+
+@policy_app.command("explain", help=_("Say in plain words what a policy does, with an example."))
+def explain_command(file: Path = typer.Argument(help=_("A policy file (TOML)."))) -> None:
+    """Also checks the file: a mistake is named with its place."""
+    from aggregator.explain import explain
+    from aggregator.policy import Policy
+
+    typer.echo(explain(Policy.load(file)))
+
+
+@device_app.command("list", help=_("Print every device: id, role, standing, rated power, last reading, name."))
+def list_command(directory: Path = _DIRECTORY) -> None:
+    """Reads the published log and the evidence, so it may be asked while the aggregator runs."""
+    from aggregator.devices import list_devices
+
+    for row in list_devices(directory):
+        seen = datetime.fromtimestamp(row.latest_s, UTC).strftime("%Y-%m-%d %H:%M") if row.latest_s else "-"
+        frozen = _("  FROZEN: it signed two histories") if row.is_frozen else ""
+        missing = _("  {count} blocks missing").format(count=row.missing) if row.missing else ""
+        typer.echo(
+            f"{row.device.hex()}  {row.role:10}  {row.status:9}  {row.rated_power_w:>6} W  "
+            f"{row.blocks:>7}  {seen:16}  {row.name}{missing}{frozen}"
+        )

@@ -1,0 +1,71 @@
+"""What `commonwatt device list` shows: the log's devices beside what the evidence knows of them."""
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from aggregator.commune import CommuneDirectory
+from aggregator.private import PrivateStore
+from aggregator.sql import FILE
+from commonwatt.errors import UserError
+from commonwatt.i18n import _
+from ledger.published import PublishedLog
+from ledger.replay import replay
+
+LOG = "log"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """One device. `latest_s`: time of its latest reading, 0 before the first; `missing`: blocks that never came."""
+
+    device: bytes
+    name: str
+    role: str
+    status: str
+    rated_power_w: int
+    blocks: int
+    missing: int
+    latest_s: int
+    is_frozen: bool
+
+
+def list_devices(directory: Path) -> list[DeviceRow]:
+    """Every device of the published log, ascending by id. Reads only, so the aggregator may be running."""
+    log = PublishedLog(directory / LOG)
+    if not log.root.exists():
+        raise UserError(_("there is no published log here"), where=log.root, to_do=_("name a commune's directory"))
+    names = PrivateStore(CommuneDirectory(directory).private_toml)
+    chains, frozen = _read_chains(directory / FILE)
+    rows = []
+    for device in replay(log.entries()).admissions.devices():
+        highest_seq, blocks, latest_s = chains.get(device.device, (-1, 0, 0))
+        rows.append(
+            DeviceRow(
+                device=device.device,
+                name=names.name_of(device.device),
+                role=device.role.name.lower().replace("_", "-"),
+                status=device.status.name.lower(),
+                rated_power_w=device.rated_power_w,
+                blocks=blocks,
+                missing=highest_seq + 1 - blocks,
+                latest_s=latest_s,
+                is_frozen=device.device in frozen,
+            )
+        )
+    return rows
+
+
+def _read_chains(path: Path) -> tuple[dict[bytes, tuple[int, int, int]], set[bytes]]:
+    """Highest seq, number of blocks and latest reading by device; the frozen devices. Empty before the first run."""
+    if not path.exists():
+        return {}, set()
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        chains = connection.execute("SELECT device, highest_seq, blocks, latest_s FROM chain").fetchall()
+        frozen = connection.execute("SELECT DISTINCT device FROM conflict").fetchall()
+    except sqlite3.OperationalError as error:
+        raise UserError(_("the evidence cannot be read: {error}").format(error=error), where=path) from error
+    finally:
+        connection.close()
+    return {device: (seq, blocks, latest_s) for device, seq, blocks, latest_s in chains}, {row[0] for row in frozen}

@@ -1,0 +1,66 @@
+"""A policy in plain words with a worked example, for the people who vote on it."""
+
+from aggregator.policy import Policy, Rules
+from commonwatt.i18n import _
+from commonwatt.units import MC_PER_CREDIT, WH_PER_KWH, format_credits, format_kwh
+
+EXAMPLE_WH = 10_000
+EXAMPLE_MATCHED_WH = 6_000
+
+
+def explain(policy: Policy) -> str:
+    """What the rules mean for a producer, a neighbour and the association."""
+    return "\n".join([*_rules(policy), "", *_example(policy.rules), "", _unpaid(policy.rules)])
+
+
+def _rules(policy: Policy) -> list[str]:
+    rules = policy.rules
+    return [
+        _("{name}, version {version}").format(name=rules.name, version=rules.version),
+        _("Named in every mint-run by SHA-256 {digest}").format(digest=policy.sha256.hex()),
+        "",
+        _("Local production earns {rate} credits a kilowatt-hour.").format(
+            rate=format_credits(rules.production.rate_mc_per_kwh)
+        ),
+        _(
+            "Who uses a neighbour's local energy in the same quarter of an hour earns {rate} credits a kilowatt-hour."
+        ).format(rate=format_credits(rules.matched.rate_mc_per_kwh)),
+        _("Of every credit made, {share} % go to the association; the member receives the rest.").format(
+            share=f"{rules.share_permille / 10:g}"
+        ),
+        _("A quarter of an hour waits {grace} for late readings before it is settled.").format(
+            grace=_duration(rules.grace_s)
+        ),
+        _("Credits are made once for every {window}, per account and source.").format(
+            window=_duration(rules.window_s)
+        ),
+    ]
+
+
+def _example(rules: Rules) -> list[str]:
+    produced_mc = EXAMPLE_WH * rules.production.rate_mc_per_kwh // WH_PER_KWH
+    matched_mc = EXAMPLE_MATCHED_WH * rules.matched.rate_mc_per_kwh // WH_PER_KWH
+    shares = [amount_mc * rules.share_permille // 1000 for amount_mc in (produced_mc, matched_mc)]
+    return [
+        _("For example, a roof makes {made}, and neighbours use {used} of it as it is made:").format(
+            made=format_kwh(EXAMPLE_WH), used=format_kwh(EXAMPLE_MATCHED_WH)
+        ),
+        "  "
+        + _("the roof's owner receives {amount} credits,").format(amount=format_credits(produced_mc - shares[0])),
+        "  " + _("the neighbours share {amount} credits,").format(amount=format_credits(matched_mc - shares[1])),
+        "  " + _("the association receives {amount} credits.").format(amount=format_credits(sum(shares))),
+    ]
+
+
+def _unpaid(rules: Rules) -> str:
+    total = rules.production.rate_mc_per_kwh + rules.matched.rate_mc_per_kwh
+    return _("A kilowatt-hour makes at most {total} credits in all; it can never make more than {par}.").format(
+        total=format_credits(total), par=format_credits(MC_PER_CREDIT)
+    )
+
+
+def _duration(seconds: int) -> str:
+    for size, text in ((86_400, _("{count} d")), (3600, _("{count} h")), (60, _("{count} min"))):
+        if seconds % size == 0 and seconds >= size:
+            return text.format(count=seconds // size)
+    return _("{count} s").format(count=seconds)

@@ -1,0 +1,68 @@
+"""The process's state for people (status.json): counts from the database, balances from the ledger."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from aggregator import schema
+from aggregator.closing import settled_of
+from aggregator.registry import Directory
+from aggregator.settlement import Settled
+from aggregator.sql import Database, counters
+from commonwatt.quantities import EXPORT, IMPORT
+from ledger.body import DeviceRole
+from ledger.sequencer import Sequencer
+
+DEVICES_SHOWN_MAX = 1000
+"""Beyond this nobody reads a list, and energy per device is left out."""
+
+
+def report(database: Database, ledger: Sequencer, directory: Directory, *, civil_s: float) -> dict[str, Any]:
+    """The state as JSON holds it; ids in hex, energy in Wh, amounts in milli-credits."""
+    with database.transaction() as connection:
+        counted = counters(connection)
+        closed, last_end_s = connection.execute(
+            sa.select(sa.func.count(), sa.func.max(schema.closing.c.end_s)).select_from(schema.closing)
+        ).one()
+        minted = connection.scalar(sa.select(sa.func.count()).where(schema.run.c.place.is_not(None)))
+        held = connection.scalar(sa.select(sa.func.count()).select_from(schema.held))
+        frozen = connection.scalar(sa.select(sa.func.count(schema.conflict.c.device.distinct())))
+        settled = [settled_of(row) for row in connection.execute(sa.select(schema.settled).limit(DEVICES_SHOWN_MAX))]
+    return {
+        "civil_s": civil_s,
+        "batches": {"received": counted.get("batches.received", 0), "dropped": _under(counted, "batches.dropped.")},
+        "blocks": {
+            "received": counted.get("blocks.received", 0),
+            "accepted": counted.get("blocks.accepted", 0),
+            "duplicate": counted.get("blocks.duplicate", 0),
+            "refused": _refused(counted),
+        },
+        "energy_wh": {row.device.hex(): _energy_wh(row, directory) for row in settled},
+        "credits_mc": {
+            account.hex(): row.balance_mc for account, row in ledger.state.book.accounts.items() if any(account)
+        },
+        "intervals": {"closed": closed, "last_end_s": last_end_s or 0},
+        "held": held,
+        "frozen_devices": frozen,
+        "windows_minted": minted,
+        "log_size": ledger.size,
+        "checkpoint_size": ledger.checkpoint.size if ledger.checkpoint else 0,
+    }
+
+
+def _under(counted: dict[str, int], prefix: str) -> dict[str, int]:
+    return {name.removeprefix(prefix): value for name, value in counted.items() if name.startswith(prefix)}
+
+
+def _refused(counted: dict[str, int]) -> dict[str, int]:
+    refused = _under(counted, "refused.")
+    if conflicts := counted.get("blocks.conflict", 0):
+        refused["conflict"] = conflicts
+    return refused
+
+
+def _energy_wh(settled: Settled, directory: Directory) -> int:
+    """What the device measured so far: a generator's production, anyone else's import."""
+    is_production = directory.meters[settled.device].role is DeviceRole.PRODUCTION
+    quantity = (EXPORT if is_production else IMPORT).number
+    return settled.registers_wh.get(quantity, 0) - settled.first_wh.get(quantity, 0)
