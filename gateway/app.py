@@ -1,0 +1,136 @@
+"""Wires the gateway: devices → inbox → spool → uplink, meters → sampler → spool, and what flows back."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from commonwatt.clock import CivilClock, MonotonicClock, Protocolar
+from commonwatt.identity import load_or_make_key
+from commonwatt.mqtt import Message, MqttLink
+from commonwatt.service import Stop, run_until
+from commonwatt.topics import BLOCK, of_device
+from gateway import meters
+from gateway.batching import BatchLimits
+from gateway.chains import ChainStore
+from gateway.database import Database
+from gateway.inbox import Inbox
+from gateway.polling import Meter, Poller, PollRules
+from gateway.sampler import Sampler
+from gateway.service import Gateway
+from gateway.settings import GatewaySettings
+from gateway.spool import Spool
+from gateway.state import DOWN, Reporter, state_topic
+from gateway.trusted import Aggregator
+from gateway.uplink import Uplink, UplinkRules
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def opened(
+    settings: GatewaySettings, *, civil: CivilClock, protocol: Protocolar
+) -> Iterator[tuple[Gateway, Reporter]]:
+    """The gateway of these settings with everything it owns open; StorageError if the spool cannot be."""
+    fleet = meter_fleet(settings)
+    with ExitStack() as stack:
+        database = stack.enter_context(Database(settings.spool_file))
+        spool = Spool(database)
+        uplink = _uplink(settings, spool, civil, protocol)
+        samplers = _samplers(settings, ChainStore(database))
+        poller = Poller(fleet=fleet, rules=_poll_rules(settings), civil=civil, protocol=protocol)
+        local, upstream = _links(settings, uplink)
+        gateway = Gateway(
+            database=database,
+            spool=spool,
+            inbox=Inbox(),
+            uplink=uplink,
+            samplers=samplers,
+            poller=poller,
+            local=local,
+            upstream=upstream,
+            civil=civil,
+            spool_bytes_max=settings.spool_mib_max * 1024 * 1024,
+        )
+        reporter = Reporter(settings=settings, gateway=gateway, civil=civil, protocol=protocol)
+        for part in (local, upstream, poller):
+            stack.enter_context(part)
+        yield gateway, reporter
+
+
+def run(settings: GatewaySettings, *, civil: CivilClock) -> None:
+    """Run until SIGTERM or SIGINT."""
+    stop = Stop().on_signals()
+    with opened(settings, civil=civil, protocol=MonotonicClock()) as (gateway, reporter):
+        log.info("gateway %s of %s is up, %d meters", settings.id.hex(), settings.commune, len(settings.meters))
+
+        def tick() -> None:
+            gateway.tick()
+            reporter.tick()
+
+        run_until(stop, tick)
+        reporter.say_down()
+
+
+def meter_fleet(settings: GatewaySettings) -> list[Meter]:
+    """The meters of the settings with their tables; UserError names a wrong table."""
+    directories: tuple[Path, ...] = (settings.meters_dir,) if settings.meters_dir else ()
+    return [
+        Meter(m.name, m.device, m.host, m.port, m.unit, meters.find(m.type, directories)) for m in settings.meters
+    ]
+
+
+def _uplink(settings: GatewaySettings, spool: Spool, civil: CivilClock, protocol: Protocolar) -> Uplink:
+    limits = BatchLimits(settings.batch_blocks_max, settings.batch_bytes_max, settings.batch_age_s)
+    return Uplink(
+        commune=settings.commune,
+        gateway=settings.id,
+        key=load_or_make_key(settings.key_file),
+        aggregator=Aggregator(settings.aggregator_public_key, settings.genesis_sha256),
+        spool=spool,
+        rules=UplinkRules(limits=limits, in_flight_max=settings.in_flight_max, resend_s=settings.resend_s),
+        civil=civil,
+        protocol=protocol,
+    )
+
+
+def _samplers(settings: GatewaySettings, store: ChainStore) -> dict[bytes, Sampler]:
+    return {
+        meter.device: Sampler(
+            device=meter.device,
+            key=load_or_make_key(meter.key_file),
+            store=store,
+            step_s=settings.step_s,
+            block_readings=settings.block_readings,
+        )
+        for meter in settings.meters
+    }
+
+
+def _poll_rules(settings: GatewaySettings) -> PollRules:
+    return PollRules(
+        step_s=settings.step_s,
+        late_s_max=settings.late_s_max,
+        timeout_s=settings.meter_timeout_s,
+        backoff_s_min=min(settings.meter_backoff_s_min, settings.meter_backoff_s_max),
+        backoff_s_max=settings.meter_backoff_s_max,
+    )
+
+
+def _links(settings: GatewaySettings, uplink: Uplink) -> tuple[MqttLink, MqttLink]:
+    """Two connections even to one broker: the devices' traffic cannot crowd out a receipt."""
+    name = settings.id.hex()
+    local = MqttLink(
+        settings.local.broker_account(),
+        client_id=f"{name}-local",
+        subscriptions=[of_device("+", BLOCK)],
+        reconnect_s_max=settings.reconnect_s_max,
+    )
+    upstream = MqttLink(
+        settings.upstream_account.broker_account(),
+        client_id=f"{name}-up",
+        subscriptions=uplink.subscriptions(),
+        will=Message(state_topic(settings), DOWN),
+        reconnect_s_max=settings.reconnect_s_max,
+    )
+    return local, upstream

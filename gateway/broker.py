@@ -1,0 +1,187 @@
+"""Configuration of a broker with an account and topic rights per device: nats-server and mosquitto. Values only.
+
+Rights are what keeps a curious neighbour out of other people's topics, and what makes an unsigned ack believable:
+only a gateway may publish it. Both brokers acknowledge a forbidden publish and drop it.
+"""
+
+import base64
+import hashlib
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from commonwatt import topics
+from commonwatt.settings import Settings
+from commonwatt.topics import (
+    ACK,
+    BATCH,
+    BLOCK,
+    COMMAND,
+    RECEIPT,
+    REGISTRY,
+    STATE,
+    TIME,
+    of_device,
+    of_gateway,
+)
+from gateway.settings import Id, Slug
+
+MESSAGE_BYTES_MAX = 8 * 1024 * 1024
+"""A registry of 40,000 devices still passes."""
+PASSWORD_BYTES = 24
+_MOSQUITTO_ITERATIONS = 101
+"""mosquitto_passwd's own number; the passwords are random, so a slow hash would protect nothing."""
+
+
+class Roster(Settings):
+    """accounts.toml: who gets an account at this broker."""
+
+    commune: Slug
+    """Names the upstream topics."""
+    aggregator: bool = False
+    """Whether the aggregator connects here too, as in a town with one broker."""
+    gateways: tuple[Id, ...] = ()
+    devices: tuple[Id, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """An account and the topic filters (MQTT spelling) it may publish and subscribe to."""
+
+    username: str
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the broker listens and keeps its data. `http_port`: nats-server's monitoring, loopback only."""
+
+    host: str
+    port: int
+    store_dir: Path
+    http_port: int | None = None
+
+
+def rights_of(roster: Roster) -> list[Rights]:
+    """Every account: devices reach their own topics only, gateways the devices', the aggregator what is upstream."""
+    rights = [_device_rights(device) for device in roster.devices]
+    rights += [_gateway_rights(roster.commune, gateway) for gateway in roster.gateways]
+    if roster.aggregator:
+        rights.append(_aggregator_rights(roster.commune))
+    return rights
+
+
+def _device_rights(device: bytes) -> Rights:
+    return Rights(
+        device.hex(),
+        publish=(of_device(device, BLOCK), of_device(device, TIME)),
+        subscribe=(of_device(device, ACK), of_device(device, COMMAND), of_device(device, TIME)),
+    )
+
+
+def _gateway_rights(commune: str, gateway: bytes) -> Rights:
+    upstream_out = (of_gateway(commune, gateway, BATCH), of_gateway(commune, gateway, STATE))
+    upstream_in = tuple(of_gateway(commune, gateway, channel) for channel in (RECEIPT, REGISTRY, topics.COMMAND))
+    return Rights(
+        gateway.hex(),
+        publish=(of_device("+", ACK), of_device("+", COMMAND), of_device("+", TIME), *upstream_out),
+        subscribe=(of_device("+", BLOCK), of_device("+", TIME), *upstream_in),
+    )
+
+
+def _aggregator_rights(commune: str) -> Rights:
+    return Rights(
+        "aggregator",
+        publish=tuple(of_gateway(commune, "+", channel) for channel in (RECEIPT, REGISTRY, topics.COMMAND)),
+        subscribe=(of_gateway(commune, "+", BATCH), of_gateway(commune, "+", STATE)),
+    )
+
+
+def new_passwords(rights: list[Rights]) -> dict[str, str]:
+    """A random password per account, of characters that need no quoting anywhere."""
+    return {account.username: secrets.token_hex(PASSWORD_BYTES) for account in rights}
+
+
+def nats_conf(commune: str, rights: list[Rights], passwords: dict[str, str], place: Place) -> str:
+    """nats-server's configuration. MQTT topics are subjects there, `/` as `.` and `+` as `*`.
+
+    NATS' own port is a free one of loopback: nobody connects to it. MQTT's inner subjects ($MQTT.>) need no rights.
+    """
+    users = "\n".join(
+        f'      {{ user: "{account.username}", password: "{passwords[account.username]}", permissions: {{\n'
+        f"        publish: {{ allow: {_subjects(account.publish)} }}\n"
+        f"        subscribe: {{ allow: {_subjects(account.subscribe)} }}\n"
+        f"      }} }}"
+        for account in rights
+    )
+    http = f'http: "127.0.0.1:{place.http_port}"\n' if place.http_port else ""
+    return (
+        "# Made by `commonwatt gateway broker-config`; holds passwords.\n"
+        f'server_name: "commonwatt-{commune}"\n'
+        'listen: "127.0.0.1:-1"\n'
+        f"{http}"
+        f"max_payload: {MESSAGE_BYTES_MAX}\n"
+        f'jetstream {{ store_dir: "{place.store_dir}" }}\n'
+        f'mqtt {{ host: "{place.host}", port: {place.port} }}\n'
+        "accounts {\n  COMMUNE {\n    jetstream: enabled\n    users: [\n"
+        f"{users}\n    ]\n  }}\n}}\n"
+    )
+
+
+def mosquitto_conf(directory: Path, place: Place) -> str:
+    """mosquitto's configuration; it names the other files of `directory`."""
+    return (
+        "# Made by `commonwatt gateway broker-config`.\n"
+        "per_listener_settings false\n"
+        "allow_anonymous false\n"
+        f"listener {place.port} {place.host}\n"
+        f"password_file {directory / 'mosquitto.passwd'}\n"
+        f"acl_file {directory / 'mosquitto.acl'}\n"
+        f"message_size_limit {MESSAGE_BYTES_MAX}\n"
+        "# Retained registries and states survive a restart; everything else is sent again by its sender.\n"
+        "persistence true\n"
+        f"persistence_location {place.store_dir}/\n"
+    )
+
+
+def mosquitto_acl(rights: list[Rights]) -> str:
+    """mosquitto's rights: what is not named is forbidden."""
+    accounts = []
+    for account in rights:
+        lines = [f"user {account.username}"]
+        lines += [f"topic write {topic}" for topic in account.publish if topic not in account.subscribe]
+        lines += [f"topic read {topic}" for topic in account.subscribe if topic not in account.publish]
+        lines += [f"topic readwrite {topic}" for topic in account.publish if topic in account.subscribe]
+        accounts.append("\n".join(lines))
+    return "\n\n".join(accounts) + "\n"
+
+
+def mosquitto_passwd(passwords: dict[str, str]) -> str:
+    """mosquitto's password file: $7$ is PBKDF2-HMAC-SHA512 with 12 bytes of salt."""
+    return "".join(f"{name}:{_mosquitto_hash(password)}\n" for name, password in passwords.items())
+
+
+def passwords_toml(passwords: dict[str, str]) -> str:
+    """Every account's password, for handing out."""
+    return "".join(f'{name} = "{password}"\n' for name, password in _quoted(passwords))
+
+
+def account_toml(username: str, password: str, place: Place) -> str:
+    """One account's own file, to be handed to its holder alone."""
+    return f'url = "mqtt://{place.host}:{place.port}"\nusername = "{username}"\npassword = "{password}"\n'
+
+
+def _quoted(passwords: dict[str, str]) -> list[tuple[str, str]]:
+    return [(f'"{name}"', password) for name, password in passwords.items()]
+
+
+def _subjects(filters: tuple[str, ...]) -> str:
+    subjects = (topic.replace("/", ".").replace("+", "*") for topic in filters)
+    return "[" + ", ".join(f'"{subject}"' for subject in subjects) + "]"
+
+
+def _mosquitto_hash(password: str) -> str:
+    salt = secrets.token_bytes(12)
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _MOSQUITTO_ITERATIONS)
+    return f"$7${_MOSQUITTO_ITERATIONS}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"

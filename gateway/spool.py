@@ -1,0 +1,158 @@
+"""The spool: blocks wait here until a receipt names their batch. All writes belong inside a transaction.
+
+A block is a row; a closed batch is a row that holds its signed bytes once more. Only a few batches are closed at a
+time, so a long time offline costs each block's bytes once.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from commonwatt.refusal import Refusal
+from gateway.database import Database
+
+DELIVERED_KEPT_MAX = 20_000
+"""Hashes of receipted blocks kept in memory: a device that missed its ack is answered, nothing is sent twice."""
+REFUSED_KEPT_MAX = 10_000
+"""Blocks that the aggregator refused, kept for people to look at; the oldest go first."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewBlock:
+    """A verified block on its way into the spool; `sha256` is over `signed`."""
+
+    device: bytes
+    seq: int
+    sha256: bytes
+    signed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A spooled block that no batch carries yet."""
+
+    id: int
+    signed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedBatch:
+    """A signed batch that has no receipt yet."""
+
+    seq: int
+    sha256: bytes
+    signed: bytes
+
+
+class Spool:
+    """Blocks and batches in the database; counts kept in memory follow the last transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._delivered: dict[bytes, None] = {}
+        ((self.waiting_count, self.waiting_bytes),) = database.execute(
+            "SELECT count(*), coalesce(sum(length(signed)), 0) FROM block WHERE batch IS NULL"
+        )
+        ((self.count,),) = database.execute("SELECT count(*) FROM block")
+        self._refused = {Refusal(reason): n for reason, n in database.execute(_REFUSED_BY_REASON)}
+
+    def add(self, blocks: Iterable[NewBlock], arrived_s: int) -> int:
+        """Store blocks; returns how many were new. A block that is here, or was delivered lately, is not stored."""
+        fresh = [block for block in blocks if block.sha256 not in self._delivered]
+        rows = [(block.device, block.seq, block.sha256, block.signed, arrived_s) for block in fresh]
+        stored = self._database.execute_many(
+            "INSERT OR IGNORE INTO block (device, seq, sha256, signed, arrived_s) VALUES (?, ?, ?, ?, ?)", rows
+        )
+        self.count += stored
+        self.waiting_count += stored
+        if stored == len(fresh):
+            self.waiting_bytes += sum(len(block.signed) for block in fresh)
+        else:
+            ((self.waiting_bytes,),) = self._database.execute(_WAITING_BYTES)
+        return stored
+
+    def oldest_waiting(self, *, count_max: int, bytes_max: int) -> list[Waiting]:
+        """The next blocks to send, in order of arrival: at most `count_max`, and at least one within `bytes_max`."""
+        taken: list[Waiting] = []
+        size = 0
+        for row_id, signed in self._database.execute(
+            "SELECT id, signed FROM block WHERE batch IS NULL ORDER BY id LIMIT ?", (count_max,)
+        ):
+            size += len(signed)
+            if taken and size > bytes_max:
+                break
+            taken.append(Waiting(row_id, signed))
+        return taken
+
+    def next_batch_seq(self) -> int:
+        """The number of the next batch: counts on for the life of the spool."""
+        rows = self._database.execute("SELECT value FROM meta WHERE key = 'batch_seq'")
+        return int(rows[0][0]) if rows else 0
+
+    def close_batch(self, batch: ClosedBatch, blocks: list[Waiting]) -> None:
+        """Store a signed batch with the blocks it carries."""
+        self._database.execute(
+            "INSERT INTO batch (seq, sha256, signed) VALUES (?, ?, ?)", (batch.seq, batch.sha256, batch.signed)
+        )
+        self._database.execute_many("UPDATE block SET batch = ? WHERE id = ?", ((batch.seq, b.id) for b in blocks))
+        self._database.execute("INSERT OR REPLACE INTO meta VALUES ('batch_seq', ?)", (batch.seq + 1,))
+        self.waiting_count -= len(blocks)
+        self.waiting_bytes -= sum(len(block.signed) for block in blocks)
+
+    def closed_batches(self) -> list[ClosedBatch]:
+        """Every batch without a receipt, oldest first."""
+        rows = self._database.execute("SELECT seq, sha256, signed FROM batch ORDER BY seq")
+        return [ClosedBatch(*row) for row in rows]
+
+    def settle(self, batch_seq: int, refused: Mapping[int, Refusal], now_s: int) -> None:
+        """A receipt came: keep the refused blocks aside, forget the batch and its other blocks."""
+        rows = self._database.execute(
+            "SELECT device, seq, sha256, signed FROM block WHERE batch = ? ORDER BY id", (batch_seq,)
+        )
+        self._database.execute_many(
+            "INSERT INTO refused (device, seq, signed, reason, refused_s) VALUES (?, ?, ?, ?, ?)",
+            [(rows[i][0], rows[i][1], rows[i][3], int(reason), now_s) for i, reason in refused.items()],
+        )
+        self._database.execute(_DROP_OLDEST_REFUSED, (REFUSED_KEPT_MAX,))
+        self._database.execute("DELETE FROM block WHERE batch = ?", (batch_seq,))
+        self._database.execute("DELETE FROM batch WHERE seq = ?", (batch_seq,))
+        self.count -= len(rows)
+        for reason in refused.values():
+            self._refused[reason] = self._refused.get(reason, 0) + 1
+        self._remember(row[2] for row in rows)
+
+    def block_count(self, batch_seq: int) -> int:
+        """How many blocks a closed batch carries."""
+        ((count,),) = self._database.execute("SELECT count(*) FROM block WHERE batch = ?", (batch_seq,))
+        return int(count)
+
+    def refused_by_reason(self) -> dict[str, int]:
+        """How many blocks the aggregator refused, by the reason's label."""
+        return {reason.label: count for reason, count in sorted(self._refused.items())}
+
+    def oldest_arrival_s(self) -> int | None:
+        """Civil time at which the oldest block without a receipt arrived."""
+        rows = self._database.execute("SELECT arrived_s FROM block ORDER BY id LIMIT 1")
+        return int(rows[0][0]) if rows else None
+
+    def size_bytes(self) -> int:
+        """What the spool takes on the disk, without the write-ahead log."""
+        return self._database.size_bytes()
+
+    def registry(self) -> bytes | None:
+        """The signed registry snapshot kept last."""
+        rows = self._database.execute("SELECT value FROM meta WHERE key = 'registry'")
+        return bytes(rows[0][0]) if rows else None
+
+    def keep_registry(self, signed: bytes) -> None:
+        """Keep a snapshot, so that a restarted gateway can verify before the broker delivers it again."""
+        self._database.execute("INSERT OR REPLACE INTO meta VALUES ('registry', ?)", (signed,))
+
+    def _remember(self, hashes: Iterable[bytes]) -> None:
+        self._delivered.update(dict.fromkeys(hashes))
+        while len(self._delivered) > DELIVERED_KEPT_MAX:
+            del self._delivered[next(iter(self._delivered))]
+
+
+_WAITING_BYTES = "SELECT coalesce(sum(length(signed)), 0) FROM block WHERE batch IS NULL"
+_REFUSED_BY_REASON = "SELECT reason, count(*) FROM refused GROUP BY reason"
+_DROP_OLDEST_REFUSED = "DELETE FROM refused WHERE id <= (SELECT max(id) - ? FROM refused)"

@@ -1,0 +1,137 @@
+"""What people see of a running gateway: status.json about once a second, and a short retained state upstream."""
+
+import json
+from typing import Any
+
+from commonwatt import status, topics
+from commonwatt.clock import Civil, Protocolar
+from commonwatt.errors import StorageError
+from commonwatt.i18n import _
+from gateway.service import Gateway
+from gateway.settings import GatewaySettings
+
+STATUS_S = 1.0
+"""How often status.json is rewritten (protocol time)."""
+STATE_S = 10.0
+"""How often the retained state is published while nothing else makes it worth it (protocol time)."""
+DOWN = b'{"state": "down"}'
+"""The last will, and what a gateway says when it is stopped."""
+
+
+def state_topic(settings: GatewaySettings) -> str:
+    """Where the state is retained."""
+    return topics.of_gateway(settings.commune, settings.id, topics.STATE)
+
+
+class Reporter:
+    """Writes and publishes the state of a gateway when it is time."""
+
+    def __init__(self, *, settings: GatewaySettings, gateway: Gateway, civil: Civil, protocol: Protocolar) -> None:
+        self._settings = settings
+        self._gateway = gateway
+        self._civil = civil
+        self._protocol = protocol
+        self._written_at_s = self._published_at_s = float("-inf")
+        self._connects_seen = 0
+
+    def tick(self) -> None:
+        """Call often."""
+        now_s = self._protocol.monotonic_s()
+        if now_s - self._written_at_s >= STATUS_S:
+            self._written_at_s = now_s
+            self._write(self.full())
+        upstream = self._gateway.upstream
+        came_back = upstream.is_up and upstream.connects != self._connects_seen
+        if came_back or now_s - self._published_at_s >= STATE_S:
+            self._connects_seen = upstream.connects
+            self._published_at_s = now_s
+            self._publish(json.dumps(self.short()).encode())
+
+    def say_down(self) -> None:
+        """The last word of a gateway that is stopped; a killed one's is said by the broker."""
+        self._publish(DOWN)
+        self._write(self.full() | {"state": "down"})
+
+    def short(self) -> dict[str, Any]:
+        """What the aggregator's side may see: counts, no device's data."""
+        state = self.full()
+        return {key: state[key] for key in ("state", "civil_s", "blocks", "spool", "batches", "registry")}
+
+    def full(self) -> dict[str, Any]:
+        """Everything; counts are since the start of the process."""
+        gateway = self._gateway
+        snapshot = gateway.uplink.snapshot
+        return {
+            "state": "up",
+            "id": self._settings.id.hex(),
+            "commune": self._settings.commune,
+            "civil_s": int(self._civil.now_s()),
+            "broker": {"local": gateway.local.is_up, "upstream": gateway.upstream.is_up},
+            "registry": {
+                "log_size": snapshot.log_size if snapshot else None,
+                "devices": len(snapshot.devices) if snapshot else 0,
+            },
+            "readings": {"taken": sum(state.taken for state in gateway.poller.states.values())},
+            "blocks": self._blocks(),
+            "spool": self._spool(),
+            "batches": {
+                "sent": gateway.uplink.sent,
+                "resent": gateway.uplink.resent,
+                "receipted": gateway.uplink.receipted,
+                "in_flight": gateway.uplink.in_flight,
+            },
+            "ignored": dict(gateway.uplink.ignored),
+            "meters": self._meters(),
+        }
+
+    def _blocks(self) -> dict[str, Any]:
+        gateway, inbox = self._gateway, self._gateway.inbox
+        return {
+            "received": inbox.received,
+            "accepted": gateway.accepted,
+            "duplicate": gateway.duplicates,
+            "refused": dict(inbox.refused),
+            "unknown_aside": len(inbox.aside),
+            "unknown_dropped": inbox.aside.dropped,
+            "bad_topic": inbox.bad_topic,
+            "turned_away": gateway.turned_away,
+            "inbox_dropped": gateway.local.dropped,
+            "own_meters": gateway.meter_blocks,
+        }
+
+    def _spool(self) -> dict[str, Any]:
+        spool = self._gateway.spool
+        oldest_s = spool.oldest_arrival_s()
+        return {
+            "blocks": spool.count,
+            "waiting": spool.waiting_count,
+            "bytes": spool.size_bytes(),
+            "oldest_age_s": None if oldest_s is None else max(0, int(self._civil.now_s()) - oldest_s),
+            "refused_upstream": spool.refused_by_reason(),
+        }
+
+    def _meters(self) -> dict[str, Any]:
+        return {
+            name: {
+                "state": "silent" if state.silent_because else "ok" if state.last_s else "starting",
+                "silent_because": state.silent_because,
+                "last_s": state.last_s,
+                "taken": state.taken,
+                "missed": state.missed,
+                "failures": dict(state.failures),
+            }
+            for name, state in self._gateway.poller.states.items()
+        }
+
+    def _write(self, state: dict[str, Any]) -> None:
+        path = self._settings.status_file
+        try:
+            status.write(path, state)
+        except OSError as error:
+            # A disk that cannot take a kilobyte will not take the next commit either.
+            raise StorageError(
+                str(error), where=path, to_do=_("make room on the disk, or check its rights")
+            ) from error
+
+    def _publish(self, payload: bytes) -> None:
+        self._gateway.upstream.publish(state_topic(self._settings), payload, retain=True)

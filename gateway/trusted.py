@@ -1,0 +1,30 @@
+"""What the gateway believes from upstream: receipts and registries that the aggregator signed for this commune."""
+
+from dataclasses import dataclass
+
+from commonwatt import cose, transport
+from commonwatt.errors import FormatError
+from commonwatt.registry import SIZE_MAX, Snapshot
+from commonwatt.transport import Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregator:
+    """Whose word counts: the aggregator's key, in the commune of this genesis."""
+
+    public_key: bytes
+    genesis: bytes
+
+    def receipt(self, signed: bytes) -> Receipt:
+        """Read a receipt; FormatError names what is wrong, "bad-signature" if another key or commune signed it."""
+        return Receipt.parse(self._payload(signed, transport.RECEIPT, transport.RECEIPT_SIZE_MAX))
+
+    def snapshot(self, signed: bytes) -> Snapshot:
+        """Read a registry snapshot; FormatError as above."""
+        return Snapshot.parse(self._payload(signed, transport.REGISTRY, SIZE_MAX))
+
+    def _payload(self, signed: bytes, kind: str, size_max: int) -> bytes:
+        message = cose.parse1(signed, size_max=size_max)
+        if not message.is_signed_by(self.public_key, cose.external_aad(kind, self.genesis)):
+            raise FormatError("bad-signature", f"not a {kind} by this commune's aggregator")
+        return message.payload
