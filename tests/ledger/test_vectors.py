@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -49,19 +50,40 @@ def test_entry_when_good(case: Any) -> None:
     assert (parsed if isinstance(parsed, Mint) else parsed.entry).encode() == payload
 
 
+# The rule of each body; of admissions the alternative, so that a validator's choice proves nothing by accident.
+RULES = {
+    "admit-member": "member",
+    "admit-merchant": "member",
+    "admit-association": "member",
+    "admit-site": "site",
+    "admit-device": "device",
+    "admit-gateway": "gateway",
+    "policy-with-approval": "policy",
+}
+
+
+def entry_rules() -> str:
+    """docs/spec/entry.cddl as this validator can read it.
+
+    Names of array items mean nothing in CDDL, but it takes `status:` inside the rule `status` for the rule and
+    overflows its stack; and it reads a choice between numbers inside an array only when the choice has a name.
+    """
+    text = (ROOT / "docs/spec/entry.cddl").read_text()
+    text = re.sub(r";.*", "", text).replace("subject: 1 / 2 / 6", "account-subject")
+    return re.sub(r"\b[a-z_0-9-]+: ", "", text) + "\naccount-subject = 1 / 2 / 6\n"
+
+
 @pytest.mark.parametrize("case", cases("entry", "accepted"))
 def test_entry_when_validated(case: Any) -> None:
     """A CDDL validator that is not ours accepts envelope, body and signature."""
-    # The validator reads a choice of numbers inside an array as its last ones only; under a name it reads it right.
-    spec = (ROOT / "docs/spec/entry.cddl").read_text().replace("subject: 1 / 2 / 6", "subject: account-subject")
-    spec += "\naccount-subject = 1 / 2 / 6\n"
+    spec = entry_rules()
     payload = bytes.fromhex(case["payload"])
     name = case["name"]
     rule = "mint" if name == "mint" else "entry"
     pycddl.Schema(f"root = {rule}\n{spec}").validate_cbor(payload)
     if name == "mint":
         return
-    body = name if name == "mint-run" else name.partition("-")[0]
+    body = RULES.get(name, name)
     typed = f"root = [1, uint, bstr, uint, {body}, [* bstr]]\n{spec}"
     pycddl.Schema(typed).validate_cbor(payload)
     pycddl.Schema("root = signed\n" + (ROOT / "docs/spec/cose.cddl").read_text()).validate_cbor(

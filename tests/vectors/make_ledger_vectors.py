@@ -133,7 +133,7 @@ def merkle_vectors() -> dict[str, Any]:
         "another-leaf": (leaves[5], 6, 11, path, False),
         "another-index": (leaves[6], 7, 11, path, False),
         "index-beyond": (leaves[6], 11, 11, path, False),
-        "another-size": (leaves[6], 6, 16, path, False),
+        "another-size": (leaves[6], 6, 7, path, False),
         "hash-missing": (leaves[6], 6, 11, path[:-1], False),
         "hash-too-many": (leaves[6], 6, 11, [*path, path[0]], False),
         "hashes-swapped": (leaves[6], 6, 11, [path[1], path[0], *path[2:]], False),
