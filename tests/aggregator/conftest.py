@@ -1,0 +1,141 @@
+"""An aggregator without a broker: the real stages over a real database and ledger, driven by hand."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from aggregator import testing
+from aggregator.closing import Closer
+from aggregator.evidence import Evidence
+from aggregator.intake import Intake
+from aggregator.minting import Minter
+from aggregator.policy import Policy
+from aggregator.registry import Directory
+from aggregator.sql import Database
+from aggregator.testing import COMMUNE, GENESIS, POLICY, TIME_S, GatewayStandIn, MeterStandIn, ident, key
+from commonwatt import cose
+from commonwatt.testing import ManualClock
+from commonwatt.transport import RECEIPT, Receipt
+from ledger.sequencer import Sequencer
+
+
+@dataclass
+class Works:
+    """The aggregator's parts, one meter and gateway stand-in each, and a clock in our hand."""
+
+    directory: Path
+    ledger: Sequencer
+    database: Database
+    clock: ManualClock
+    intake: Intake
+    closer: Closer
+    minter: Minter
+    meters: dict[str, MeterStandIn] = field(default_factory=testing.meters)
+    gateway: GatewayStandIn = field(default_factory=GatewayStandIn)
+
+    def deliver(self, *blocks: bytes) -> dict[int, int]:
+        """Send blocks in one batch; what the receipt refuses, by index."""
+        (answer,) = self.intake.take([self.gateway.batch(blocks)])
+        message = cose.parse1(answer.payload, size_max=10**6)
+        assert message.is_signed_by(key("aggregator").public_key, cose.external_aad(RECEIPT, GENESIS))
+        return dict(Receipt.parse(message.payload).refused)
+
+    def close_until(self, end_s: int) -> None:
+        """Let the grace of the interval that ends then go by, and close everything due."""
+        self.clock.civil_s = max(self.clock.civil_s, end_s + POLICY.rules.grace_s)
+        while self.closer.step(self.intake.directory):
+            pass
+        self.minter.step()
+
+    def rows(self, sql: str) -> list[tuple[object, ...]]:
+        """What a stranger reads from the database."""
+        with sqlite3.connect(f"file:{self.directory / 'aggregator.db'}?mode=ro", uri=True) as connection:
+            found = connection.execute(sql).fetchall()
+        connection.close()
+        return found
+
+    def claims(self) -> list[tuple[object, ...]]:
+        """Device's name, start after the beginning in intervals, intervals long, source, revision, Wh, mc."""
+        names = {ident(name): name for name in self.meters}
+        found = self.rows(
+            f"SELECT device, (start_s - {TIME_S}) / 900, (end_s - start_s) / 900, source, revision, energy_wh,"
+            " amount_mc FROM claim ORDER BY start_s, source, revision, device"
+        )
+        return [(names[device], *rest) for device, *rest in found]
+
+    def balances(self) -> dict[str, int]:
+        """Credits by name, those that hold any."""
+        book = self.ledger.state.book
+        people = [*testing.HOMES, "association"]
+        return {name: amount for name in people if (amount := book.balance_mc(ident(name)))}
+
+
+def open_works(directory: Path, *, policy: Policy = POLICY, clock: ManualClock | None = None) -> Works:
+    """Found the quarter in an empty directory and put the aggregator's parts together."""
+    return assemble(directory, testing.quarter(directory, policy=policy), policy, clock or ManualClock(TIME_S + 3600))
+
+
+def assemble(directory: Path, ledger: Sequencer, policy: Policy, clock: ManualClock) -> Works:
+    """The parts over an open ledger and the database of the directory."""
+    database = Database(f"sqlite:///{directory / 'aggregator.db'}")
+    intake = Intake(
+        evidence=Evidence(database),
+        directory=Directory.of(ledger.state),
+        key=key("aggregator"),
+        commune=COMMUNE,
+        genesis=GENESIS,
+        clock=clock,
+    )
+    closer = Closer(database=database, policy=policy, genesis_s=TIME_S, clock=clock)
+    minter = Minter(database=database, ledger=ledger, key=key("aggregator"))
+    return Works(directory, ledger, database, clock, intake, closer, minter)
+
+
+@pytest.fixture
+def works(tmp_path: Path) -> Iterator[Works]:
+    """A fresh aggregator of the quarter an hour after its founding."""
+    works = open_works(tmp_path)
+    yield works
+    works.database.close()
+    works.ledger.close()
+
+
+@pytest.fixture
+def make_works(tmp_path: Path) -> Iterator["_Maker"]:
+    """Makes as many aggregators as a test asks for, each in a directory of its own."""
+    maker = _Maker(tmp_path)
+    yield maker
+    maker.close()
+
+
+class _Maker:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._made: list[Works] = []
+
+    def __call__(self) -> Works:
+        directory = self._root / str(len(self._made))
+        self._made.append(open_works(directory))
+        return self._made[-1]
+
+    def reopen(self, works: Works) -> Works:
+        """The same directory after the process has died: new parts over what is on the disk."""
+        works.database.close()
+        works.ledger.close()
+        from ledger import app
+        from ledger.note import Signer
+        from ledger.testing import LOG_KEY, ORIGIN
+
+        ledger = app.open_parts(works.directory, Signer(ORIGIN, LOG_KEY))
+        again = assemble(works.directory, ledger, POLICY, works.clock)
+        again.meters, again.gateway = works.meters, works.gateway
+        self._made.append(again)
+        return again
+
+    def close(self) -> None:
+        for works in self._made:
+            works.database.close()
+            works.ledger.close()
