@@ -24,7 +24,6 @@ class Replay:
     def __init__(self, path, clock):
         self._path = path
         self._clock = clock
-        self._file = None
         self._rewind()
 
     def read(self):
@@ -40,10 +39,8 @@ class Replay:
         return list(zip(self._quantities, self._row[1:]))  # noqa: B905 checked when the row was read
 
     def _rewind(self):
-        if self._file is not None:
-            self._file.close()
-        self._file = open(self._path)
-        head = self._file.readline().strip().split(",")
+        self._offset = 0
+        head = self._read_fields()
         if head[0] != "quantities":
             raise ValueError("a recording begins with its quantities")
         self._quantities = [int(number) for number in head[1:]]
@@ -53,10 +50,19 @@ class Replay:
         self._next = self._read_row()
 
     def _read_row(self):
-        line = self._file.readline().strip()
-        if not line:
+        """The next row as integers, None at the end."""
+        fields = self._read_fields()
+        if fields == [""]:
             return None
-        row = [int(field) for field in line.split(",")]
+        row = [int(field) for field in fields]
         if len(row) != 1 + len(self._quantities):
             raise ValueError("a row with other columns than its head")
         return row
+
+    def _read_fields(self):
+        # Opened anew for each row: one row in 15 minutes is no reason to hold a file open.
+        with open(self._path) as file:
+            file.seek(self._offset)
+            line = file.readline()
+            self._offset = file.tell()
+        return line.strip().split(",")

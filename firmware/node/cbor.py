@@ -6,7 +6,7 @@ Integers, byte and text strings, arrays, maps, tags, false, true and null; no fl
 
 from node.port import const
 
-_DEPTH_MAX = const(8)
+_DEPTH_MAX = const(16)
 
 _UINT = const(0)
 _NEGATIVE = const(1)

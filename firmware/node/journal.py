@@ -63,32 +63,24 @@ class Journal:
         self._live_bytes = 0
         self._size = self._replay()
         self.survived = self._size > 0
-        self._file = open(path, "ab")
         if not self.survived:
             self._append(_STATE, self._state())
-            port.sync(self._file)
-
-    def close(self):
-        """Let go of the file."""
-        self._file.close()
 
     def add_sample(self, sample):
         """Take a sample; durable on return."""
         time_s, registers = sample
         self._append(_SAMPLE, cbor.encode([time_s, registers]))
-        port.sync(self._file)
         self._took_sample(time_s, registers)
 
     def add_block(self, signed):
         """Take the signed block of all samples, under `next_seq`; durable on return."""
         assert len(signed) <= SIGNED_SIZE_MAX
         offset = self._append(_BLOCK, self.next_seq.to_bytes(_SEQ, "little") + signed)
-        port.sync(self._file)
         self._took_block(self.next_seq, offset, signed)
 
     def settle(self, seq, reason):
         """Never send block `seq` again: acknowledged (reason 0) or refused. Not synced: repeating it is harmless."""
-        self._append(_SETTLED, cbor.encode([seq, reason]))
+        self._append(_SETTLED, cbor.encode([seq, reason]), durably=False)
         self._took_settled(seq, reason)
         if self._size - self._live_bytes >= max(self._compact_at, self._live_bytes):
             self._compact()
@@ -114,10 +106,16 @@ class Journal:
         assert int.from_bytes(body[:_SEQ], "little") == seq
         return body[_SEQ:]
 
-    def _append(self, kind, body):
-        """Write a record behind everything, also behind what a failed write left; its offset."""
-        offset = self._file.seek(0, 2)
-        self._size = offset + _write_record(self._file, kind, body)
+    def _append(self, kind, body, durably=True):
+        """Write a record behind everything, also behind what a failed write left; its offset.
+
+        The file is opened for each record: that is once in minutes, and there is no handle to lose.
+        """
+        with open(self._path, "ab", 0) as file:
+            offset = file.seek(0, 2)
+            self._size = offset + _write_record(file, kind, body)
+            if durably:
+                port.sync(file)
         return offset
 
     def _state(self):
@@ -196,7 +194,7 @@ class Journal:
         """Write what still matters into a new file and put it in the old one's place."""
         beside = self._path + ".new"
         offsets = array("I", self._offsets)
-        with open(beside, "wb") as file:
+        with open(beside, "wb", 0) as file:
             size = _write_record(file, _STATE, self._state())
             for seq in self.unsettled():
                 offsets[seq - self._first] = size
@@ -206,11 +204,8 @@ class Journal:
                 size += _write_record(file, _SAMPLE, cbor.encode([time_s, registers]))
             port.sync(file)
         os.rename(beside, self._path)
-        self._file.close()
-        self._file = open(self._path, "ab")
         self._offsets = offsets
         self._append(_STATE, self._state())
-        port.sync(self._file)
 
 
 def _write_record(file, kind, body):

@@ -63,7 +63,7 @@ class Link:
             except (OSError, EOFError, ValueError, asyncio.TimeoutError):
                 self.failures += 1
             finally:
-                self._close()
+                await self._close()
             await sleep_ms(int(backoff_ms * (0.5 + self._random() / 2)))
             backoff_ms = min(2 * backoff_ms, self._retry_ms_max)
 
@@ -156,10 +156,13 @@ class Link:
                 await self._write(mqtt.puback(packet_id))
 
     async def _write(self, packet):
+        writer = self._writer
         async with self._writing:
+            if writer is None or writer is not self._writer:
+                raise OSError  # the connection ended while others wrote
             self._sent_at = ticks_ms()
-            self._writer.write(packet)
-            await wait_for_ms(self._writer.drain(), _WRITE_MS)
+            writer.write(packet)
+            await wait_for_ms(writer.drain(), _WRITE_MS)
 
     def _new_id(self):
         self._last_id = self._last_id % _ID_MAX + 1
@@ -170,9 +173,14 @@ class Link:
             self.is_up = is_up
             self._on_change()
 
-    def _close(self):
+    async def _close(self):
         self._set_up(False)
         self._unconfirmed = set()
-        if self._writer is not None:
-            self._writer.close()
-            self._reader = self._writer = None
+        if self._writer is None:
+            return
+        self._writer.close()
+        try:
+            await self._writer.wait_closed()  # on MicroPython only this closes the socket
+        except OSError:
+            pass
+        self._reader = self._writer = None

@@ -12,6 +12,7 @@ from node.port import const, sleep_ms
 
 _RETRY_MS = const(200)
 _READS_MAX = const(3)
+_LOOK_MS = const(10000)  # a clock that is set forward is noticed within this
 
 
 class Sampler:
@@ -35,7 +36,7 @@ class Sampler:
         if self._recorder.resume():
             self._on_block()
         while True:
-            await sleep_ms(self.step())
+            await sleep_ms(min(self.step(), _LOOK_MS))
 
     def step(self):
         """Take the present slot's sample if it is due; milliseconds until the next call."""
