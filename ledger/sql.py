@@ -77,7 +77,11 @@ class Store:
             what = "a ledger is here already" if is_new else "there is no ledger here"
             raise StorageError(what, where=path, to_do="name the right directory")
         self._engine = _engine(path, pages_max)
-        self._connection = self._guarded(self._open, is_new)
+        try:
+            self._connection = self._guarded(self._open, is_new)
+        except StorageError:
+            self._engine.dispose()
+            raise
 
     def __enter__(self) -> "Store":
         return self

@@ -1,0 +1,282 @@
+"""One write path: answers that can be asked again, and nothing half done when the disk or the process fails."""
+
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commonwatt.errors import StorageError
+from ledger import app, testing
+from ledger.body import Transfer
+from ledger.kinds import ISSUANCE
+from ledger.note import Signer
+from ledger.refusals import Refusal
+from ledger.replay import replay
+from ledger.sequencer import COMMIT_ENTRIES_MAX, Placed, Refused, Sequencer
+
+SIGNER = Signer(testing.ORIGIN, testing.LOG_KEY)
+SEED = 20_240_715
+
+
+def reopen(directory: Path, **limits: Any) -> Sequencer:
+    return app.open_parts(directory, SIGNER, **limits)
+
+
+def funded(directory: Path) -> Sequencer:
+    """Ana has 10 credits, and the log 7 entries."""
+    sequencer = testing.village(directory, "ana", "ben")
+    testing.mint(sequencer, [testing.earned("ana", 10_000, 1000)])
+    return sequencer
+
+
+def test_entry_when_submitted_again(tmp_path: Path) -> None:
+    """The same bytes are answered with their first place, in one call, in another, and after a restart."""
+    data = testing.pay("ana", "ben", 5)
+    with funded(tmp_path) as ledger:
+        place = ledger.size
+        assert ledger.submit([data, data]) == [Placed(place), Placed(place, is_repeat=True)]
+        assert ledger.submit([data]) == [Placed(place, is_repeat=True)]
+    with reopen(tmp_path) as ledger:
+        assert ledger.submit([data]) == [Placed(place, is_repeat=True)]
+        assert ledger.state.book.balance_mc(testing.ident("ben")) == 5
+
+
+def test_entry_when_its_id_is_taken(tmp_path: Path) -> None:
+    """Other bytes under a known id are a conflict that names the first place."""
+    first, second = (
+        testing.signed(Transfer(testing.ident("ana"), testing.ident("ben"), amount_mc, ""), "ana", entry_id="one")
+        for amount_mc in (5, 6)
+    )
+    with funded(tmp_path) as ledger:
+        place = ledger.size
+        conflict = Refused(Refusal.CONFLICT, place=place)
+        assert ledger.submit([first, second]) == [Placed(place), conflict]
+        assert ledger.submit([second, first]) == [conflict, Placed(place, is_repeat=True)]
+        assert ledger.state.book.balance_mc(testing.ident("ben")) == 5
+
+
+def test_batch_when_one_is_refused(tmp_path: Path) -> None:
+    """A refused entry leaves the others of its batch untouched."""
+    with funded(tmp_path) as ledger:
+        place = ledger.size
+        good = [testing.pay("ana", "ben", number) for number in (1, 2)]
+        bad = [testing.pay("ben", "ana", 999_999), b"garbage", testing.earned("ana", 1).encode()]
+        answers = ledger.submit([good[0], *bad, good[1]])
+        assert answers == [
+            Placed(place),
+            Refused(Refusal.INSUFFICIENT_FUNDS),
+            Refused(Refusal.MALFORMED),
+            Refused(Refusal.MISPLACED),
+            Placed(place + 1),
+        ]
+
+
+def test_batch_when_larger_than_a_commit(tmp_path: Path) -> None:
+    """More entries than one commit holds are placed in order all the same."""
+    with funded(tmp_path) as ledger:
+        place = ledger.size
+        count = COMMIT_ENTRIES_MAX + 1
+        answers = ledger.submit([testing.pay("ana", "ben", 1, memo=str(number)) for number in range(count)])
+        assert answers == [Placed(place + number) for number in range(count)]
+
+
+def test_run_when_asked_again(tmp_path: Path) -> None:
+    """The same leaves under a known run id are answered with the first place; others are a conflict."""
+    leaves = [testing.earned("ana", 7, window=1), testing.earned("ben", 8, window=1)]
+    with funded(tmp_path) as ledger:
+        place = ledger.size + 2
+        assert testing.mint(ledger, leaves, run="one", window=1) == Placed(place)
+        assert testing.mint(ledger, leaves, run="one", window=1) == Placed(place, is_repeat=True)
+        assert testing.mint(ledger, leaves[:1], run="one", window=1) == Refused(Refusal.CONFLICT, place=place)
+        assert testing.mint(ledger, leaves, run="two", window=1) == Refused(Refusal.WINDOW_MINTED, leaf=0)
+        transfer = testing.pay("ana", "ben", 5)
+        assert ledger.submit([transfer]) == [Placed(place + 1)]
+
+
+def test_run_when_a_leaf_is_refused(tmp_path: Path) -> None:
+    """One bad leaf refuses the whole run, names the leaf, and leaves no trace."""
+    with funded(tmp_path) as ledger:
+        size, digest = ledger.size, ledger.state.digest()
+        leaves = [testing.earned("ana", 7, window=1), testing.earned("nobody", 8, window=1)]
+        assert testing.mint(ledger, leaves, run="one", window=1) == Refused(Refusal.UNKNOWN_ACCOUNT, leaf=1)
+        assert testing.mint(ledger, [], run="one", window=1) == Refused(Refusal.RUN_RANGE)
+        assert (ledger.size, ledger.state.size, ledger.state.digest()) == (size, size, digest)
+        assert testing.mint(ledger, leaves[:1], run="one", window=1) == Placed(size + 1)
+
+
+def test_ledger_when_opened_twice(tmp_path: Path) -> None:
+    """A second process is told at once that the ledger is open, and changes nothing."""
+    script = (
+        "from pathlib import Path; from ledger import app, testing; from ledger.note import Signer\n"
+        f"app.open_parts(Path({str(tmp_path)!r}), Signer(testing.ORIGIN, testing.LOG_KEY))"
+    )
+    with funded(tmp_path) as ledger:
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+        assert "StorageError" in done.stderr
+        assert "open in another process" in done.stderr
+        assert ledger.submit([testing.pay("ana", "ben", 1)]) == [Placed(ledger.size - 1)]
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_submit_when_the_disk_is_full(tmp_path: Path) -> None:
+    """A commit that finds no room stops the ledger; what was answered is there, the rest is nowhere."""
+    with funded(tmp_path) as ledger:
+        start = ledger.size
+    pages = (tmp_path / "ledger.db").stat().st_size // 4096
+    placed: list[bytes] = []
+    entries = [testing.pay("ana", "ben", 1, memo=f"{number} {'m' * 200}") for number in range(400)]
+    with reopen(tmp_path, pages_max=pages + 12) as ledger:
+        with pytest.raises(StorageError, match="full"):  # noqa: PT012 it is not known in which round
+            for first in range(0, len(entries), 20):
+                ledger.submit(entries[first : first + 20])
+                placed += entries[first : first + 20]
+        with pytest.raises(StorageError):
+            ledger.submit(entries[:1])
+        with pytest.raises(StorageError):
+            ledger.publish()
+    assert 0 < len(placed) < len(entries)
+    with reopen(tmp_path) as ledger:
+        assert ledger.size == start + len(placed)
+        answers = ledger.submit(entries)
+        assert answers[: len(placed)] == [Placed(start + i, is_repeat=True) for i in range(len(placed))]
+        assert ledger.size == start + len(entries)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from ledger import app, testing
+from ledger.note import Signer
+ledger = app.open_parts(Path(sys.argv[1]), Signer(testing.ORIGIN, testing.LOG_KEY))
+start = int(sys.argv[2])
+for number in range(start, start + 1000):
+    leaves = [testing.earned(name, 10, 1, window=number + 1) for name in ("ana", "ben")]
+    answers = [testing.mint(ledger, leaves, run=f"run {number}", window=number + 1)]
+    answers += ledger.submit([testing.pay("ana", "ben", 1, memo=f"{number} {i}") for i in range(3)])
+    print(number, *(answer.place for answer in answers), flush=True)
+    ledger.publish()
+"""
+
+
+def test_writer_when_killed(tmp_path: Path) -> None:
+    """A real writer is killed at seeded moments; every answered entry is there, no run is half there."""
+    random_ = random.Random(SEED)
+    print(f"seed {SEED}")
+    funded(tmp_path).close()
+    number = 0
+    for _ in range(8):
+        answered = random_.randrange(1, 12)
+        command = [sys.executable, "-c", WRITER, str(tmp_path), str(number)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdout is not None
+            lines = [writer.stdout.readline().split() for _ in range(answered)]
+            for _ in range(random_.randrange(20_000)):
+                pass  # somewhere inside the next commit or publication
+            writer.send_signal(signal.SIGKILL)
+            lines += [line.split() for line in writer.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
+        with reopen(tmp_path) as ledger:
+            for line in lines:
+                assert all(int(place) < ledger.size for place in line[1:])
+            state = replay(ledger.entry(place) for place in range(ledger.size))
+            assert state.digest() == ledger.state.digest()
+            earned = ledger.state.minted_until_s[testing.ident("ana"), 1]
+            assert earned == ledger.state.minted_until_s[testing.ident("ben"), 1]
+            assert ledger.checkpoint is not None
+            assert ledger.checkpoint.size == ledger.size
+        number = (earned - testing.TIME_S) // testing.WINDOW_S - 1
+
+
+def edit(directory: Path, statement: str, *values: Any) -> None:
+    with sqlite3.connect(directory / "ledger.db") as connection:
+        connection.execute(statement, values)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "values", "what"),
+    [
+        ("UPDATE balance SET credits_mc = credits_mc + 1 WHERE account != ?", (ISSUANCE,), "balances"),
+        ("DELETE FROM entry WHERE place = ?", (3,), "missing"),
+        ("DELETE FROM entry WHERE place = ?", (0,), "missing"),
+        ("UPDATE entry SET leaf_hash = ? WHERE place = 2", (bytes(32),), "leaf hash"),
+        ("UPDATE entry SET data = ? WHERE place = 2", (b"x",), "leaf hash"),
+        ("UPDATE meta SET value = ?", ("999",), "schema"),
+    ],
+)
+def test_ledger_when_edited_behind_our_back(tmp_path: Path, statement: str, values: Any, what: str) -> None:
+    """A database that does not say what its entries say is not opened, and nothing is published over it."""
+    funded(tmp_path).close()
+    before = (tmp_path / "log" / "checkpoint").read_bytes()
+    edit(tmp_path, statement, *values)
+    with pytest.raises(StorageError, match=what):
+        reopen(tmp_path)
+    assert (tmp_path / "log" / "checkpoint").read_bytes() == before
+
+
+def test_ledger_when_restored_from_an_old_backup(tmp_path: Path) -> None:
+    """A database that is smaller than the published checkpoint is refused: we never sign a smaller tree."""
+    funded(tmp_path).close()
+    backup = (tmp_path / "ledger.db").read_bytes()
+    with reopen(tmp_path) as ledger:
+        ledger.submit([testing.pay("ana", "ben", 1)])
+        ledger.publish()
+    (tmp_path / "ledger.db").write_bytes(backup)
+    with pytest.raises(StorageError, match="older copy"):
+        reopen(tmp_path)
+
+
+def test_ledger_when_it_forks_from_what_is_published(tmp_path: Path) -> None:
+    """A database of the same size with another history is refused: we never sign two."""
+    funded(tmp_path).close()
+    backup = (tmp_path / "ledger.db").read_bytes()
+    for memo in ("published", "another history"):
+        (tmp_path / "ledger.db").write_bytes(backup)
+        if memo == "published":
+            with reopen(tmp_path) as ledger:
+                ledger.submit([testing.pay("ana", "ben", 1, memo)])
+                ledger.publish()
+            continue
+        aside = (tmp_path / "log").rename(tmp_path / "aside")
+        with reopen(tmp_path) as ledger:
+            ledger.submit([testing.pay("ana", "ben", 1, memo)])
+        (tmp_path / "log").rename(tmp_path / "second")
+        aside.rename(tmp_path / "log")
+    with pytest.raises(StorageError, match="another root"):
+        reopen(tmp_path)
+
+
+def test_ledger_when_the_checkpoint_is_not_ours(tmp_path: Path) -> None:
+    """A published checkpoint that the log key did not sign stops us before we sign anything."""
+    funded(tmp_path).close()
+    checkpoint = tmp_path / "log" / "checkpoint"
+    checkpoint.write_bytes(checkpoint.read_bytes().replace(b"\n1\n", b"\n2\n"))
+    with pytest.raises(StorageError, match="not signed by this log's key"):
+        reopen(tmp_path)
+
+
+def test_ledger_when_created_twice(tmp_path: Path) -> None:
+    """A ledger that is there is never overwritten."""
+    funded(tmp_path).close()
+    with pytest.raises(StorageError, match="already"):
+        app.create_ledger(tmp_path, testing.GENESIS, testing.LOG_KEY)
+    with pytest.raises(StorageError, match="no ledger"):
+        reopen(tmp_path / "elsewhere")
+
+
+def test_published_files_when_lost(tmp_path: Path) -> None:
+    """The published log is derived: deleted, it comes back with the same bytes."""
+    with funded(tmp_path) as ledger:
+        ledger.submit([testing.pay("ana", "ben", 1, memo=str(number)) for number in range(300)])
+        ledger.publish()
+    log = tmp_path / "log"
+    before = {path: path.read_bytes() for path in log.rglob("*") if path.is_file()}
+    for path in before:
+        path.unlink()
+    reopen(tmp_path).close()
+    assert {path: path.read_bytes() for path in log.rglob("*") if path.is_file()} == before
