@@ -5,15 +5,17 @@ acknowledged, and what was not acknowledged is sent again.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from aggregator import report, sql
+from aggregator import report, sql, telemetry
 from aggregator.closing import Closer
-from aggregator.commune import CommuneDirectory
+from aggregator.commune import Commune, CommuneDirectory
 from aggregator.evidence import Evidence
+from aggregator.influx import InfluxSettings, InfluxSink
 from aggregator.intake import Intake
 from aggregator.minting import Minter
 from aggregator.policy import Policy
@@ -22,6 +24,7 @@ from aggregator.sql import Database
 from commonwatt import settings, status, topics
 from commonwatt.clock import CivilClock, MonotonicClock, Protocolar
 from commonwatt.errors import UserError
+from commonwatt.identity import SigningKey
 from commonwatt.mqtt import BrokerAccount, Message, MqttLink
 from commonwatt.service import Stop, run_until
 from ledger import entry
@@ -38,6 +41,8 @@ WAIT_S = 0.1
 """How long a tick waits for a batch before it looks at the clock."""
 
 STATUS_EVERY_S = 1.0
+COUNTS_EVERY_S = 10.0
+"""How often the counts of messages go to the dashboards."""
 
 CATCH_UP_S = 3.0
 """After a start, gateways have this long to bring what they kept before an interval closes: our own absence should
@@ -116,8 +121,30 @@ class Aggregator:
                 self._link.publish(receipt.topic, receipt.payload)
 
 
+class Telemetry:
+    """Keeps the sink busy with what is durable and not yet written; never waits for it."""
+
+    def __init__(self, sink: InfluxSink, *, database: Database) -> None:
+        self._sink = sink
+        self._database = database
+        self._protocol = MonotonicClock()
+        self._counts_at_s = 0.0
+
+    def step(self, directory: Directory, state: Mapping[str, Any]) -> None:
+        """Hand over the next points if the last ones were written."""
+        if not self._sink.is_idle:
+            return
+        with self._database.transaction() as connection:
+            points, cursor = telemetry.since(connection, self._sink.cursor, directory)
+        if state and self._protocol.monotonic_s() >= self._counts_at_s:
+            self._counts_at_s = self._protocol.monotonic_s() + COUNTS_EVERY_S
+            points.append(telemetry.pipeline(state))
+        if points or cursor != self._sink.cursor:
+            self._sink.hand_over(points, cursor)
+
+
 class StatusFile:
-    """Rewrites status.json about once a second."""
+    """Rewrites status.json about once a second. `state`: what was written last."""
 
     def __init__(self, path: Path, *, database: Database, ledger: Sequencer, clock: CivilClock) -> None:
         self._path = path
@@ -126,6 +153,7 @@ class StatusFile:
         self._clock = clock
         self._protocol = MonotonicClock()
         self._next_s = 0.0
+        self.state: dict[str, Any] = {}
 
     def step(self, directory: Directory) -> None:
         """Write if it is time to."""
@@ -144,45 +172,65 @@ def run(options: Options, stop: Stop) -> None:
     place = CommuneDirectory(options.directory)
     commune, key = place.load(), place.load_key("aggregator")
     account = read_account(options.broker_account)
+    sink_settings = settings.load(InfluxSettings, options.influx) if options.influx else None
     if key.public_key.hex() != commune.aggregator_public_key:
         raise UserError("this key is not the one of commune.toml", where=place.key_file("aggregator"))
     with ExitStack() as stack:
         ledger = stack.enter_context(open_ledger(options.directory))
         database = stack.enter_context(Database(options.database_url or sql.url_of(options.directory)))
-        directory, policy = Directory.of(ledger.state), policy_in_force(ledger)
+        directory = Directory.of(ledger.state)
+        link = stack.enter_context(_link(account, commune))
+        aggregator = _assemble(commune, key, ledger, database, directory, link, options.clock)
         status_file = StatusFile(options.status_file, database=database, ledger=ledger, clock=options.clock)
-        subscription = topics.of_gateway(commune.name, "+", topics.BATCH)
-        link = stack.enter_context(
-            MqttLink(
-                account,
-                client_id=f"aggregator-{commune.name}",
-                subscriptions=[subscription],
-                reconnect_s_max=RECONNECT_S_MAX,
-            )
-        )
-        aggregator = Aggregator(
-            link=link,
-            intake=Intake(
-                evidence=Evidence(database),
-                directory=directory,
-                key=key,
-                commune=commune.name,
-                genesis=commune.genesis,
-                clock=options.clock,
-            ),
-            closer=Closer(database=database, policy=policy, genesis_s=genesis_s(ledger), clock=options.clock),
-            minter=Minter(database=database, ledger=ledger, key=key),
-            registry=RegistryPublisher(commune=commune.name, genesis=commune.genesis, key=key),
-            clock=MonotonicClock(),
-        )
-        log.info("%s: %d devices, policy %s", commune.title, len(directory.meters), policy.rules.name)
+        sink = sink_settings and InfluxSink(sink_settings, commune=commune.name, directory=options.directory)
+        points = sink and Telemetry(stack.enter_context(sink), database=database)
 
         def tick() -> None:
             aggregator.tick()
             status_file.step(directory)
+            if points:
+                points.step(directory, status_file.state)
 
+        log.info("%s: %d devices, %d entries in the log", commune.title, len(directory.meters), ledger.size)
         run_until(stop, tick)
         status_file.write(directory)
+
+
+def _link(account: BrokerAccount, commune: Commune) -> MqttLink:
+    return MqttLink(
+        account,
+        client_id=f"aggregator-{commune.name}",
+        subscriptions=[topics.of_gateway(commune.name, "+", topics.BATCH)],
+        reconnect_s_max=RECONNECT_S_MAX,
+    )
+
+
+def _assemble(
+    commune: Commune,
+    key: SigningKey,
+    ledger: Sequencer,
+    database: Database,
+    directory: Directory,
+    link: MqttLink,
+    clock: CivilClock,
+) -> Aggregator:
+    policy = policy_in_force(ledger)
+    intake = Intake(
+        evidence=Evidence(database),
+        directory=directory,
+        key=key,
+        commune=commune.name,
+        genesis=commune.genesis,
+        clock=clock,
+    )
+    return Aggregator(
+        link=link,
+        intake=intake,
+        closer=Closer(database=database, policy=policy, genesis_s=genesis_s(ledger), clock=clock),
+        minter=Minter(database=database, ledger=ledger, key=key),
+        registry=RegistryPublisher(commune=commune.name, genesis=commune.genesis, key=key),
+        clock=MonotonicClock(),
+    )
 
 
 def read_account(path: Path) -> BrokerAccount:

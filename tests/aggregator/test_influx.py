@@ -1,0 +1,131 @@
+"""Telemetry through the real client to a real HTTP server that records what it is sent."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from aggregator import schema, telemetry
+from aggregator.influx import CURSOR_FILE, InfluxSettings, InfluxSink
+from aggregator.telemetry import SITES_MIN, Cursor, Point
+from aggregator.testing import TIME_S
+from commonwatt import status
+
+END_S = TIME_S + 900
+
+
+class Recorder(ThreadingHTTPServer):
+    """An InfluxDB as far as writing goes. `failures`: how many writes to refuse before the first is taken."""
+
+    daemon_threads = True
+
+    def __init__(self, failures: int = 0) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.failures = failures
+        self.writes: list[tuple[str, str, list[str]]] = []
+        self.written = threading.Semaphore(0)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Recorder
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        if self.server.failures > 0:
+            self.server.failures -= 1
+            self._answer(503)
+            return
+        self.server.writes.append((self.path, self.headers["Authorization"], body.split("\n")))
+        self._answer(204)
+        self.server.written.release()
+
+    def _answer(self, code: int) -> None:
+        self.send_response(code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Tests are quiet."""
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    """A running server; it takes everything."""
+    with Recorder() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def sink_to(recorder: Recorder, directory) -> InfluxSink:
+    settings = InfluxSettings(url=recorder.url, org="commune", bucket="watts", token="secret", retry_s=0.01)
+    return InfluxSink(settings, commune="demo", directory=directory)
+
+
+def test_points_arrive_as_line_protocol(recorder, tmp_path):
+    """Measurement, tag, integer fields and seconds, as docs/spec/telemetry.md says; then the cursor is kept."""
+    points = [Point("energy_15m", TIME_S, {"supply_wh": 812, "sites": 10}), Point("mint", END_S, {"total_mc": 5})]
+    with sink_to(recorder, tmp_path) as sink:
+        sink.hand_over(points, Cursor(END_S, 7))
+        assert recorder.written.acquire(timeout=30)
+        assert sink.wait_until_idle(30)
+    (path, token, lines) = recorder.writes[0]
+    assert path == "/api/v2/write?org=commune&bucket=watts&precision=s"
+    assert token == "Token secret"
+    assert lines == [
+        f"energy_15m,commune=demo sites=10i,supply_wh=812i {TIME_S}",
+        f"mint,commune=demo total_mc=5i {END_S}",
+    ]
+    assert status.read(tmp_path / CURSOR_FILE) == {"closed_s": END_S, "minted_s": 7}
+    assert sink_to(recorder, tmp_path).cursor == Cursor(END_S, 7)
+
+
+def test_a_server_that_is_down_delays_points_and_loses_none(recorder, tmp_path):
+    """The same bunch is tried until it is taken; meanwhile the sink says that it is busy."""
+    recorder.failures = 3
+    with sink_to(recorder, tmp_path) as sink:
+        sink.hand_over([Point("mint", END_S, {"total_mc": 5})], Cursor(0, END_S))
+        assert not sink.is_idle
+        assert recorder.written.acquire(timeout=30)
+    assert len(recorder.writes) == 1
+    assert recorder.failures == 0
+
+
+def test_a_server_that_is_away_holds_nobody_up(tmp_path):
+    """With nobody listening the sink stays busy, and leaving it does not hang."""
+    settings = InfluxSettings(url="http://127.0.0.1:9", org="o", bucket="b", token="t", retry_s=0.01, timeout_s=0.5)
+    with InfluxSink(settings, commune="demo", directory=tmp_path) as sink:
+        sink.hand_over([Point("mint", END_S, {"total_mc": 5})], Cursor(0, END_S))
+        assert not sink.is_idle
+    assert sink.cursor == Cursor()
+
+
+@pytest.mark.parametrize(("sites", "written"), [(SITES_MIN, True), (SITES_MIN - 1, False)])
+def test_an_interval_is_told_only_with_enough_sites_behind_it(works, sites, written):
+    """Ten sites make a statistic, nine do not; the cursor passes over both."""
+    figures = {"supply_wh": 5, "demand_wh": 9, "matched_wh": 5, "unallocated_wh": 0}
+    with works.database.transaction() as connection:
+        known = {"evidence_id_max": 0, "conflict_id_max": 0}
+        connection.execute(schema.closing.insert(), {"end_s": END_S, **known, **figures})
+        connection.execute(schema.pool.insert(), {"end_s": END_S, "left_wh": 0, "sites": sites})
+        points, cursor = telemetry.since(connection, Cursor(), works.intake.directory)
+    assert points == ([Point("energy_15m", TIME_S, {**figures, "sites": sites})] if written else [])
+    assert cursor == Cursor(closed_s=END_S)
+
+
+def test_a_mint_of_three_homes_is_not_told(works):
+    """The window's total would be one roof's production; the cursor passes over it."""
+    roof = works.meters["sun-roof"]
+    works.deliver(roof.sign(TIME_S, [(0,), (100,)]))
+    works.close_until(TIME_S + 3600)
+    with works.database.transaction() as connection:
+        points, cursor = telemetry.since(connection, Cursor(), works.intake.directory)
+    assert points == []
+    assert cursor == Cursor(TIME_S + 3600, TIME_S + 3600)
