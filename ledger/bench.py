@@ -5,6 +5,7 @@ Each `measure_…` returns a figure and its unit; `bench/` sets them beside the 
 
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ledger import testing
@@ -13,6 +14,7 @@ from ledger.replay import replay
 from ledger.sequencer import Placed, Sequencer
 
 Figure = tuple[float, str]
+Measure = Callable[[int], Figure]
 
 WALLETS = 50
 TRANSFERS = 2000

@@ -120,7 +120,7 @@ class TreeCheck:
         _, entries = self._settle(group, [merkle.root(rows) for rows in right])
         return entries
 
-    def _check_levels(self, stored: list[bytes], computed: list[bytes]) -> list[bytes]:
+    def _check_levels(self, stored: list[bytes | None], computed: list[bytes]) -> list[bytes]:
         """Compare every level above the leaves with the one below; the perfect subtrees, largest first."""
         peaks_by_level: list[list[bytes]] = []
         level = 1
@@ -133,23 +133,23 @@ class TreeCheck:
             stored = self._stored_level(level)
         return [peak for row in reversed(peaks_by_level) for peak in row]
 
-    def _compare_level(self, level: int, stored: list[bytes], computed: list[bytes]) -> None:
+    def _compare_level(self, level: int, stored: list[bytes | None], computed: list[bytes]) -> None:
         for first in range(0, len(computed), WIDTH):
             hashes = computed[first : first + WIDTH]
             name = TileName(level, first // WIDTH, len(hashes))
             for place, (told, found) in enumerate(zip(stored[first : first + WIDTH], hashes, strict=True)):
-                if told != found:
+                if told is not None and told != found:
                     self._add(name.path, f"hash {place}", "is not the hash of the tile below it")
             self._check_partials(name, hashes)
 
-    def _stored_level(self, level: int) -> list[bytes]:
-        """All hashes that the tiles of a level hold; zeros for a tile that cannot be read."""
+    def _stored_level(self, level: int) -> list[bytes | None]:
+        """All hashes that the tiles of a level hold; None for those of a tile that cannot be read."""
         count = self._head.size // WIDTH**level
-        hashes: list[bytes] = []
+        hashes: list[bytes | None] = []
         for first in range(0, count, WIDTH):
             width = min(WIDTH, count - first)
             rows = self._read_tile(TileName(level, first // WIDTH, width))
-            hashes += rows if rows is not None else [bytes(HASH_SIZE)] * width
+            hashes += rows if rows is not None else [None] * width
         return hashes
 
     def _read_tile(self, name: TileName) -> list[bytes] | None:
