@@ -173,6 +173,16 @@ def test_identity_when_asked_twice(tmp_path, port):
     assert _identity(path) == first
 
 
+def test_identity_when_the_key_file_is_not_one(tmp_path, port):
+    """The device says so and stops; it does not become another device."""
+    path = _configure(tmp_path, port)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "key").write_text("a shopping list\n")
+    done = subprocess.run([BIN / "micropython", MAIN, path], capture_output=True, check=False, text=True)
+    assert done.returncode == 2
+    assert "not a key file" in done.stdout
+
+
 def test_device_when_killed_again_and_again(tmp_path, port, broker, gateway, recording):
     """Killed with unanswered blocks under way, and its broker too: one chain, same bytes, no watt-hour lost."""
     path = _configure(tmp_path, port)
