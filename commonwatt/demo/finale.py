@@ -18,10 +18,10 @@ from commonwatt.demo.programs import run
 from commonwatt.i18n import _
 
 
-def conclude(plan: Plan, commune: Commune, console: Console, kills: Sequence[Kill]) -> int:
+def conclude(plan: Plan, commune: Commune, console: Console, kills: Sequence[Kill], *, resent: int) -> int:
     """Judge, pay, judge again, verify; 0 only if everything balances."""
     if plan.faults:
-        console.print(_faults_table(commune, kills))
+        console.print(_faults_table(commune, kills, resent))
     if (code := _judge(commune)) != 0:
         return code
     console.print(_pay_the_baker(plan, commune), highlight=False)
@@ -59,13 +59,13 @@ def _verify(commune: Commune) -> str:
     ).strip()
 
 
-def _faults_table(commune: Commune, kills: Sequence[Kill]) -> Table:
-    gateway, aggregator = status.read(commune.layout.gateway_status), status.read(commune.layout.aggregator_status)
+def _faults_table(commune: Commune, kills: Sequence[Kill], resent: int) -> Table:
+    aggregator = status.read(commune.layout.aggregator_status)
     table = Table(title=_("What the faults did"), box=None, show_header=False)
     for target in dict.fromkeys(kill.target for kill in kills):
         of_target = [kill for kill in kills if kill.target is target]
         table.add_row(_("killed: {name}").format(name=target.label), f"{len(of_target)}")
-    table.add_row(_("batches sent again"), str(gateway.get("batches", {}).get("resent", 0)))
+    table.add_row(_("batches sent again"), str(resent))
     table.add_row(_("duplicates dropped"), str(aggregator.get("blocks", {}).get("duplicate", 0)))
     table.add_row(_("gaps in the readings"), str(_gaps(commune)))
     return table

@@ -37,10 +37,10 @@ class Commune:
     passwords: dict[str, str]
     modbus_port: int
 
-    def account_name(self, account: bytes) -> str:
-        """Who an account belongs to, as the demo calls them."""
-        names = {identifier: name for name, identifier in self.ids.accounts.items()}
-        return names.get(account, account.hex()[:8])
+    @property
+    def public(self) -> dict[str, Any]:
+        """commune.toml: the public facts that `commonwatt init` wrote."""
+        return tomllib.loads((self.layout.root / "commune.toml").read_text())
 
 
 def found(plan: Plan) -> Commune:
@@ -169,13 +169,12 @@ def _modbus_rows(device: DeviceRegisters, plan: Plan) -> str:
 def _make_gateway(commune: Commune) -> dict[str, str]:
     """The gateway's settings; it makes its own key and its meter's. Public keys by name."""
     layout, user = commune.layout, commune.ids.gateway.hex()
-    table = tomllib.loads((layout.root / "commune.toml").read_text())
     account = f'url = "{commune.broker_url}"\nusername = "{user}"\npassword = "{commune.passwords[user]}"\n'
     layout.gateway_toml.parent.mkdir(parents=True)
     layout.gateway_toml.write_text(
         f'id = "{user}"\ncommune = "{COMMUNE}"\n'
-        f'genesis_sha256 = "{table["genesis_sha256"]}"\n'
-        f'aggregator_public_key = "{table["aggregator_public_key"]}"\n'
+        f'genesis_sha256 = "{commune.public["genesis_sha256"]}"\n'
+        f'aggregator_public_key = "{commune.public["aggregator_public_key"]}"\n'
         f'key_file = "{layout.gateway_toml.parent / "gateway.key"}"\n'
         f'spool_file = "{layout.gateway_toml.parent / "spool.db"}"\n'
         f'status_file = "{layout.gateway_status}"\n'
@@ -220,7 +219,8 @@ def _leave_names(plan: Plan, commune: Commune) -> None:
         "starts_s": plan.starts_s,
         "ends_s": plan.ends_s,
         "devices": {name: identifier.hex() for name, identifier in ids.devices.items()},
-        "accounts": {name: identifier.hex() for name, identifier in ids.accounts.items()},
+        "accounts": {name: identifier.hex() for name, identifier in ids.accounts.items()}
+        | {"association": commune.public["association"]},
         "solar_home": SOLAR_HOME,
         "baker": BAKER,
     }

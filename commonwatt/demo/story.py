@@ -1,5 +1,7 @@
 """The course of the demo: found, run, drain, judge, pay, verify."""
 
+import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +29,7 @@ LISTEN_S = 0.02
 """Wall seconds that a tick waits for traffic: a kill falls this soon after the message it waits for."""
 DRAIN_WALL_S_MAX = 300
 WINDOW_S = 3600
-"""The demo policy's window; one more than the data's last must be minted, for a gap that reaches over the end."""
+"""The demo policy's window; one more than the data's last must close, for a gap that reaches over the end."""
 
 
 def tell(plan: Plan) -> int:
@@ -42,7 +44,7 @@ def tell(plan: Plan) -> int:
     faults = _plan_faults(plan, cast)
     with _running(cast), _traffic(commune) as traffic, View(console, commune, plan) as view:
         _watch(plan, cast, clock, faults, traffic, view)
-    return finale.conclude(plan, commune, console, faults.done)
+    return finale.conclude(plan, commune, console, faults.done, resent=traffic.resent)
 
 
 def _plan_faults(plan: Plan, cast: Cast) -> Faults:
@@ -52,11 +54,14 @@ def _plan_faults(plan: Plan, cast: Cast) -> Faults:
 
 @contextmanager
 def _running(cast: Cast) -> Iterator[None]:
+    """Everybody is up inside; nobody is left behind, also when the demo itself is asked to end."""
+    before = signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     try:
         cast.start()
         yield
     finally:
         cast.stop()
+        signal.signal(signal.SIGTERM, before)
 
 
 def _traffic(commune: Commune) -> Traffic:
@@ -95,4 +100,5 @@ def _check(program: Program, faults: Faults) -> None:
 
 
 def _is_drained(plan: Plan, aggregator: dict[str, Any]) -> bool:
-    return int(aggregator.get("minted_until_s", 0)) >= plan.ends_s + WINDOW_S
+    """Whether the window after the data's last is closed; by then the last one is minted."""
+    return int(aggregator.get("intervals", {}).get("last_end_s", 0)) > plan.ends_s + WINDOW_S

@@ -2,15 +2,21 @@
 
 from commonwatt.mqtt import BrokerAccount, MqttLink
 from commonwatt.topics import BATCH, BLOCK, of_device, of_gateway, sender
+from commonwatt.transport import sha256
 
 
 class Traffic:
-    """Sees blocks (with the gateway's account) and batches (with the aggregator's) as they pass the broker."""
+    """Sees blocks (with the gateway's account) and batches (with the aggregator's) as they pass the broker.
+
+    `resent`: batches that passed with bytes that had passed before.
+    """
 
     def __init__(
         self, *, gateway: BrokerAccount, aggregator: BrokerAccount, commune: str, names: dict[bytes, str]
     ) -> None:
+        self.resent = 0
         self._names = names
+        self._batches_seen: set[bytes] = set()
         self._blocks = MqttLink(
             gateway, client_id="demo-blocks", subscriptions=[of_device("+", BLOCK)], reconnect_s_max=1
         )
@@ -31,7 +37,9 @@ class Traffic:
         """The (channel, reader's name or "") of messages since the last call; waits for a batch at most `wait_s`."""
         seen: set[tuple[str, str]] = set()
         while (batch := self._batches.receive(0 if seen else wait_s)) is not None:
-            assert batch.topic.endswith(BATCH)
+            digest = sha256(batch.payload)
+            self.resent += digest in self._batches_seen
+            self._batches_seen.add(digest)
             seen.add((BATCH, ""))
         while (block := self._blocks.receive(0)) is not None:
             device = sender(block.topic)

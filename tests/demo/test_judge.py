@@ -11,6 +11,9 @@ from commonwatt.demo import judge as package
 from commonwatt.demo.judge.__main__ import main
 from commonwatt.demo.judge.judge import judge
 
+IN_TIME_S = 1_721_606_400 + 3600
+"""The end of the last interval: what is received then is in time for its closing."""
+
 
 def judged(directory):
     """The verdict, and all differences as one text."""
@@ -102,6 +105,15 @@ def test_judge_names_a_register_that_no_meter_showed(tiny, tmp_path):
     tiny.registers["a-main", 1] = [100, 200, 300, 601, 800]
     _, differences = judged(tiny.write(tmp_path))
     assert "register of a-main at 1721609100: expected {1: 600}, found {1: 601}" in differences
+
+
+def test_judge_names_evidence_that_came_in_time_and_was_left_out(tiny, tmp_path):
+    """The aggregator closed an interval without a block that it had."""
+    directory = tiny.write(tmp_path)
+    execute(directory, f"UPDATE closing SET evidence_id_max = 3 WHERE end_s = {IN_TIME_S}")
+    execute(directory, f"UPDATE evidence SET received_s = {IN_TIME_S} WHERE id = 4")
+    _, differences = judged(directory)
+    assert f"evidence in time for closing {IN_TIME_S} that was left out: expected [], found [4" in differences
 
 
 def test_judge_names_energy_that_is_missing_at_the_end(tiny, tmp_path):

@@ -25,7 +25,7 @@ from commonwatt.demo.judge.settle import (
 )
 from ledger.body import DeviceRole
 
-POLICY = Policy(window_s=3600, share_permille=100, rates={1: 800, 2: 200})
+POLICY = Policy(grace_s=900, window_s=3600, share_permille=100, rates={1: 800, 2: 200})
 ROOF, SUN, ANNA, BERT, PLUG = (bytes([number]) * 16 for number in range(1, 6))
 SITES = {ROOF: b"sun", SUN: b"sun", ANNA: b"anna", BERT: b"bert", PLUG: b"anna"}
 ROLES = {ROOF: 2, SUN: 1, ANNA: 1, BERT: 1, PLUG: 3}

@@ -47,7 +47,9 @@ def _show_tables(console: Console, report: JudgeReport, names: dict[str, str]) -
         name = energy.device + {1: " import", 2: " export"}.get(energy.quantity, "")
         energies.add_row(name, format_kwh(energy.registers_wh), format_kwh(energy.evidence_wh))
     balances = Table(_("account"), _("computed again"), _("in the log"), title=_("Credits"), box=None)
-    for balance in report.balances:
+    order = list(names)
+    known = sorted(report.balances, key=lambda b: order.index(b.account.hex()) if b.account.hex() in names else -1)
+    for balance in known:
         name = names.get(balance.account.hex(), balance.account.hex()[:8])
         balances.add_row(name, format_credits(balance.expected_mc), format_credits(balance.log_mc))
     for table in (energies, balances):

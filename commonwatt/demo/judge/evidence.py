@@ -47,6 +47,7 @@ class Evidence:
 
     readings: Mapping[bytes, list[Reading]]
     blocks: int
+    received: list[tuple[int, int]]  # id and civil time of receipt of every block
     missing_blocks: int
     closings: list[Closing]
     frozen_from: Mapping[bytes, int]
@@ -83,6 +84,7 @@ def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Finding
     return Evidence(
         _read_blocks(rows, devices, findings),
         len(rows),
+        [(row[0], row[4]) for row in rows],
         _check_chains(rows, findings),
         [Closing(row[0], row[1], row[2], tuple(row[3:])) for row in closings],
         dict(frozen),

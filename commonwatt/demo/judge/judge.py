@@ -45,6 +45,7 @@ def judge(directory: Path, registers_csv: Path = REGISTERS_CSV) -> JudgeReport:
         return JudgeReport(tuple(findings.differences))
     demo = json.loads((directory / "demo.json").read_text())
     energies = _compare_registers(demo, read_registers(registers_csv), evidence, findings)
+    _check_nothing_in_time_was_left_out(evidence, policy, findings)
     settled = _settle(book, evidence, policy)
     _compare_conclusions(settled, evidence, findings)
     closed_until_s = max((closing.end_s for closing in evidence.closings), default=0)
@@ -61,7 +62,7 @@ def _read_policy(path: Path, book: Book, findings: Findings) -> Policy:
     findings.expect("policy.toml: hash in the log", hashlib.sha256(data).digest(), book.policy_sha256)
     table = tomllib.loads(data.decode())
     rates = {source: int(table[name]["rate_mc_per_kwh"]) for source, name in _RATE_TABLES.items()}
-    return Policy(int(table["window_s"]), int(table["share_permille"]), rates)
+    return Policy(int(table["grace_s"]), int(table["window_s"]), int(table["share_permille"]), rates)
 
 
 _RATE_TABLES = {FROM_PRODUCTION: "production", FROM_MATCHING: "matched"}
@@ -78,9 +79,9 @@ def _compare_registers(
     for device, name in names.items():
         source = registers[name]
         readings = sorted(evidence.readings.get(device, ()), key=lambda reading: reading.time_s)
-        wrong = [reading for reading in readings if _unlike(reading, source, demo["ends_s"])]
+        wrong = [r for r in readings if _expected_wh(r, source, demo["ends_s"]) != r.registers_wh]
         for reading in wrong:
-            expected = dict(zip(source.quantities, source.at(min(reading.time_s, demo["ends_s"]))[1], strict=True))
+            expected = _expected_wh(reading, source, demo["ends_s"])
             findings.expect(f"register of {name} at {reading.time_s}", expected, dict(reading.registers_wh))
         lines += _energies(name, source, readings, demo["starts_s"], demo["ends_s"])
     for line in lines:
@@ -89,10 +90,10 @@ def _compare_registers(
     return lines
 
 
-def _unlike(reading: Reading, source: DeviceRegisters, ends_s: int) -> bool:
-    """After the run's end a meter stands still."""
+def _expected_wh(reading: Reading, source: DeviceRegisters, ends_s: int) -> dict[int, int]:
+    """What a reading must show: after the run's end a meter stands still, and a register nobody feeds stays 0."""
     _, registers_wh = source.at(min(reading.time_s, ends_s))
-    return dict(zip(source.quantities, registers_wh, strict=True)) != reading.registers_wh
+    return dict.fromkeys(reading.registers_wh, 0) | dict(zip(source.quantities, registers_wh, strict=True))
 
 
 def _energies(
@@ -104,6 +105,18 @@ def _energies(
         signed = [reading.registers_wh.get(quantity, 0) for reading in readings] or [0]
         lines.append(EnergyLine(name, quantity, last[column] - first[column], signed[-1] - signed[0]))
     return lines
+
+
+def _check_nothing_in_time_was_left_out(evidence: Evidence, policy: Policy, findings: Findings) -> None:
+    """Which evidence a closing knew is the aggregator's word; that it knew all that came within the grace is not."""
+    for closing in evidence.closings:
+        deadline_s = closing.end_s + policy.grace_s
+        left_out = [
+            identifier
+            for identifier, received_s in evidence.received
+            if identifier > closing.evidence_id_max and received_s < deadline_s
+        ]
+        findings.expect(f"evidence in time for closing {closing.end_s} that was left out", [], left_out)
 
 
 def _settle(book: Book, evidence: Evidence, policy: Policy) -> Settled:

@@ -19,6 +19,7 @@ FUTURE_S_MAX = 60
 class Policy:
     """The numbers of the policy file. `rates`: mc per kWh by source."""
 
+    grace_s: int
     window_s: int
     share_permille: int
     rates: Mapping[int, int]
