@@ -19,7 +19,10 @@ from aggregator.testing import COMMUNE, GENESIS, POLICY, TIME_S, GatewayStandIn,
 from commonwatt import cose
 from commonwatt.testing import ManualClock
 from commonwatt.transport import RECEIPT, Receipt
+from ledger import app
+from ledger.note import Signer
 from ledger.sequencer import Sequencer
+from ledger.testing import LOG_KEY, ORIGIN
 
 
 @dataclass
@@ -78,9 +81,9 @@ def open_works(directory: Path, *, policy: Policy = POLICY, clock: ManualClock |
     return assemble(directory, testing.quarter(directory, policy=policy), policy, clock or ManualClock(TIME_S + 3600))
 
 
-def assemble(directory: Path, ledger: Sequencer, policy: Policy, clock: ManualClock) -> Works:
-    """The parts over an open ledger and the database of the directory."""
-    database = Database(f"sqlite:///{directory / 'aggregator.db'}")
+def assemble(directory: Path, ledger: Sequencer, policy: Policy, clock: ManualClock, **limits: float) -> Works:
+    """The parts over an open ledger and the database of the directory; `limits` as Database takes them."""
+    database = Database(f"sqlite:///{directory / 'aggregator.db'}", **limits)
     intake = Intake(
         evidence=Evidence(database),
         directory=Directory.of(ledger.state),
@@ -121,16 +124,12 @@ class _Maker:
         self._made.append(open_works(directory))
         return self._made[-1]
 
-    def reopen(self, works: Works) -> Works:
+    def reopen(self, works: Works, **limits: float) -> Works:
         """The same directory after the process has died: new parts over what is on the disk."""
         works.database.close()
         works.ledger.close()
-        from ledger import app
-        from ledger.note import Signer
-        from ledger.testing import LOG_KEY, ORIGIN
-
         ledger = app.open_parts(works.directory, Signer(ORIGIN, LOG_KEY))
-        again = assemble(works.directory, ledger, POLICY, works.clock)
+        again = assemble(works.directory, ledger, POLICY, works.clock, **limits)
         again.meters, again.gateway = works.meters, works.gateway
         self._made.append(again)
         return again

@@ -1,0 +1,186 @@
+"""Founding a commune and admitting from a roster, through the command as a person types it."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from aggregator.commune import CommuneDirectory
+from aggregator.init import slug_of
+from aggregator.private import PrivateStore
+from commonwatt.errors import UserError
+from commonwatt.identity import SigningKey
+from ledger.app import open_ledger
+from ledger.body import AdmitSite
+from ledger.published import PublishedLog
+from ledger.replay import replay
+
+COMMAND = Path(sys.executable).parent / "commonwatt"
+
+
+def commonwatt(*words: object) -> tuple[int, str, str]:
+    """Exit code, output and errors of a command in English."""
+    argv = [str(COMMAND), *map(str, words)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={"LANGUAGE": "en", "PATH": ""})
+    return done.returncode, done.stdout, done.stderr
+
+
+def public_key(name: str) -> str:
+    return SigningKey.from_seed(name.encode().ljust(32, b"-")).public_key.hex()
+
+
+def roster(*, ben_wallet: str = "ben") -> str:
+    return f"""
+[[members]]
+name = "Ana"
+wallet = "{public_key("ana")}"
+
+[[members]]
+name = "Ben \\"the baker\\""
+wallet = "{public_key(ben_wallet)}"
+
+[[sites]]
+name = "mill"
+member = "Ana"
+
+[[devices]]
+name = "meter"
+id = "00112233445566778899aabbccddeeff"
+site = "mill"
+public_key = "{public_key("meter")}"
+role = "main"
+rated_power_w = 9000
+grade = "device"
+
+[[gateways]]
+name = "cellar"
+public_key = "{public_key("cellar")}"
+"""
+
+
+@pytest.fixture
+def commune(tmp_path: Path) -> Path:
+    """A commune fresh from the command."""
+    code, _, errors = commonwatt("init", tmp_path / "commune", "--name", "Saint-Étienne")
+    assert (code, errors) == (0, "")
+    return tmp_path / "commune"
+
+
+def test_init_makes_a_whole_commune(commune):
+    """Keys for their owner only, commune.toml, policy, a published log that the commune's key verifies."""
+    place = CommuneDirectory(commune)
+    facts = place.load()
+    assert (facts.name, facts.title, facts.trial) == ("saint-etienne", "Saint-Étienne", True)
+    assert {path.stat().st_mode & 0o777 for path in (commune / "keys").iterdir()} == {0o600}
+    assert (commune / "log.vkey").read_text().strip() == facts.log_vkey
+    code, words, _ = commonwatt(
+        "ledger", "verify", commune / "log", "--vkey", commune / "log.vkey", "--mode", "audit"
+    )
+    assert (code, words[:2]) == (0, "OK")
+    state = replay(PublishedLog(commune / "log").entries())
+    assert list(state.policy_texts.values()) == [(commune / "policy.toml").read_text()]
+
+
+def test_init_refuses_a_directory_with_a_commune(commune):
+    """Nothing of it is overwritten."""
+    before = {path: path.read_bytes() for path in commune.rglob("*") if path.is_file()}
+    code, _, errors = commonwatt("init", commune, "--name", "other")
+    assert code == 2
+    assert "a commune is here already" in errors
+    assert before == {path: path.read_bytes() for path in commune.rglob("*") if path.is_file()}
+
+
+def test_admit_admits_once(commune, tmp_path):
+    """What was admitted is printed with its id; the same roster again changes nothing."""
+    (tmp_path / "roster.toml").write_text(roster())
+    code, words, errors = commonwatt("admit", commune, tmp_path / "roster.toml")
+    assert (code, errors) == (0, "")
+    assert "00112233445566778899aabbccddeeff  device    meter" in words
+    size = PublishedLog(commune / "log").unverified_checkpoint().size
+    code, again, _ = commonwatt("admit", commune, tmp_path / "roster.toml")
+    assert code == 0
+    assert again.count("was admitted before") == len(again.splitlines()) == 5
+    assert PublishedLog(commune / "log").unverified_checkpoint().size == size == 8
+
+
+def test_admit_keeps_names_private(commune, tmp_path):
+    """The log has commitments that only private.toml can open; no name is in a published file."""
+    (tmp_path / "roster.toml").write_text(roster())
+    commonwatt("admit", commune, tmp_path / "roster.toml")
+    store = PrivateStore(commune / "private.toml")
+    mill = store.find("sites", "mill")
+    assert mill is not None
+    assert store.find("members", 'Ben "the baker"') is not None
+    row = replay(PublishedLog(commune / "log").entries()).admissions.by_id[mill.id]
+    assert isinstance(row.admission, AdmitSite)
+    assert row.admission.commitment == mill.commitment
+    assert not any(b"Ana" in path.read_bytes() for path in (commune / "log").rglob("*") if path.is_file())
+    assert (commune / "private.toml").stat().st_mode & 0o777 == 0o600
+    assert tomllib.loads((commune / "names.toml").read_text())[mill.id.hex()] == "mill"
+
+
+def test_admit_refuses_other_facts_under_a_known_name(commune, tmp_path):
+    """A key is not changed by admitting again."""
+    (tmp_path / "roster.toml").write_text(roster())
+    commonwatt("admit", commune, tmp_path / "roster.toml")
+    (tmp_path / "roster.toml").write_text(roster(ben_wallet="thief"))
+    code, _, errors = commonwatt("admit", commune, tmp_path / "roster.toml")
+    assert code == 2
+    assert "is admitted already, with other facts" in errors
+
+
+def test_admit_says_what_the_ledger_refuses(commune, tmp_path):
+    """Two members with one wallet: the second is named with the reason."""
+    (tmp_path / "roster.toml").write_text(roster(ben_wallet="ana"))
+    code, _, errors = commonwatt("admit", commune, tmp_path / "roster.toml")
+    assert code == 2
+    assert "duplicate-key" in errors
+    assert "baker" in errors
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('role = "main"', 'role = "mains"', "devices.0.role"),
+        ("rated_power_w = 9000", "rated_power_w = 0", "devices.0.rated_power_w"),
+        ('site = "mill"', 'site = "hill"', "devices.meter.site"),
+        ('member = "Ana"', 'member = "Anna"', "sites.mill.member"),
+        ('name = "Ana"', 'name = "Ana"\nphone = "1"', "members.0.phone"),
+        ("[[gateways]]", "[gateways", "line"),
+    ],
+)
+def test_admit_names_the_place_of_a_mistake(commune, tmp_path, old, new, words):
+    """A sentence with the place, exit code 2, nothing admitted."""
+    (tmp_path / "roster.toml").write_text(roster().replace(old, new, 1))
+    code, _, errors = commonwatt("admit", commune, tmp_path / "roster.toml")
+    assert code == 2
+    assert words in errors
+    assert PublishedLog(commune / "log").unverified_checkpoint().size == 3
+
+
+def test_admit_says_so_when_the_aggregator_runs(commune, tmp_path):
+    """The ledger has one writer; the second is told whom to stop."""
+    (tmp_path / "roster.toml").write_text(roster())
+    with open_ledger(commune):
+        code, _, errors = commonwatt("admit", commune, tmp_path / "roster.toml")
+    assert code == 3
+    assert "stop the aggregator first" in errors
+
+
+def test_device_list_shows_every_device(commune, tmp_path):
+    """Id, role, standing and name; asked without stopping anybody."""
+    (tmp_path / "roster.toml").write_text(roster())
+    commonwatt("admit", commune, tmp_path / "roster.toml")
+    with open_ledger(commune):
+        code, words, _ = commonwatt("device", "list", commune)
+    assert code == 0
+    assert words.split()[:5] == ["00112233445566778899aabbccddeeff", "main", "active", "9000", "W"]
+    assert words.rstrip().endswith("meter")
+
+
+def test_a_name_without_letters_is_no_name():
+    """Topics need a short name."""
+    with pytest.raises(UserError, match="leaves no short name"):
+        slug_of("42")
