@@ -11,6 +11,8 @@ from commonwatt.demo.plan import Plan
 from commonwatt.demo.programs import BIN, Program, answers, wait_for
 
 UP_S_MAX = 30
+READER_HEAP = "256k"
+"""Far below the default of a PC, so that a reader that needs more than a chip has ends here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,12 @@ def assemble(plan: Plan, commune: Commune, clock: CivilClock) -> Cast:
         argv["broker"] = (str(BIN / "nats-server"), "-c", str(layout.broker / "nats.conf"))
     for name in readers():
         founding.set_device_clock(commune, name, clock)
-        argv[name] = (MICROPYTHON, FIRMWARE, str(founding.device_config(commune, name)))
+        argv[name] = (
+            MICROPYTHON,
+            "-X",
+            f"heapsize={READER_HEAP}",
+            FIRMWARE,
+            str(founding.device_config(commune, name)),
+        )
     programs = {name: Program(name, words, layout.logs / f"{name}.log") for name, words in argv.items()}
     return Cast(commune, programs)

@@ -16,6 +16,7 @@ from commonwatt.demo.people import BAKER, SOLAR_HOME
 from commonwatt.demo.plan import Plan
 from commonwatt.demo.programs import run
 from commonwatt.i18n import _
+from commonwatt.units import INTERVAL_S
 
 
 def conclude(plan: Plan, commune: Commune, console: Console, kills: Sequence[Kill], *, resent: int) -> int:
@@ -72,11 +73,11 @@ def _faults_table(commune: Commune, kills: Sequence[Kill], resent: int) -> Table
 
 
 def _gaps(commune: Commune) -> int:
-    """Spans of more than one interval between neighbouring blocks of a device, as the evidence has them."""
+    """Places where a device's readings skip a quarter of an hour or more, as the evidence has them."""
     with sqlite3.connect(f"file:{commune.layout.root / 'aggregator.db'}?mode=ro", uri=True) as evidence:
         rows = evidence.execute("SELECT device, start_s, end_s FROM evidence ORDER BY device, seq").fetchall()
     return sum(
-        device == next_device and next_start_s > end_s
+        device == next_device and next_start_s > end_s + INTERVAL_S
         for (device, _start_s, end_s), (next_device, next_start_s, _end_s) in pairwise(rows)
     )
 

@@ -84,7 +84,7 @@ def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Finding
     return Evidence(
         _read_blocks(rows, devices, findings),
         len(rows),
-        [(row[0], row[4]) for row in rows],
+        sorted((row[0], row[4]) for row in rows),
         _check_chains(rows, findings),
         [Closing(row[0], row[1], row[2], tuple(row[3:])) for row in closings],
         dict(frozen),
