@@ -7,6 +7,7 @@ only a gateway may publish it. Both brokers acknowledge a forbidden publish and 
 import base64
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,9 +99,9 @@ def _aggregator_rights(commune: str) -> Rights:
     )
 
 
-def new_passwords(rights: list[Rights]) -> dict[str, str]:
-    """A random password per account, of characters that need no quoting anywhere."""
-    return {account.username: secrets.token_hex(PASSWORD_BYTES) for account in rights}
+def passwords_of(rights: list[Rights], known: Mapping[str, str]) -> dict[str, str]:
+    """A password per account: the known one, or a random one of characters that need no quoting anywhere."""
+    return {account.username: known.get(account.username) or secrets.token_hex(PASSWORD_BYTES) for account in rights}
 
 
 def nats_conf(commune: str, rights: list[Rights], passwords: dict[str, str], place: Place) -> str:
@@ -132,7 +133,8 @@ def nats_conf(commune: str, rights: list[Rights], passwords: dict[str, str], pla
 def mosquitto_conf(directory: Path, place: Place) -> str:
     """mosquitto's configuration; it names the other files of `directory`."""
     return (
-        "# Made by `commonwatt gateway broker-config`.\n"
+        "# Made by `commonwatt gateway broker-config`. Started by root, mosquitto becomes the user mosquitto, who\n"
+        "# must then own these files; or add `user` with another name.\n"
         "per_listener_settings false\n"
         "allow_anonymous false\n"
         f"listener {place.port} {place.host}\n"
@@ -164,16 +166,12 @@ def mosquitto_passwd(passwords: dict[str, str]) -> str:
 
 def passwords_toml(passwords: dict[str, str]) -> str:
     """Every account's password, for handing out."""
-    return "".join(f'{name} = "{password}"\n' for name, password in _quoted(passwords))
+    return "".join(f'"{name}" = "{password}"\n' for name, password in passwords.items())
 
 
 def account_toml(username: str, password: str, place: Place) -> str:
     """One account's own file, to be handed to its holder alone."""
     return f'url = "mqtt://{place.host}:{place.port}"\nusername = "{username}"\npassword = "{password}"\n'
-
-
-def _quoted(passwords: dict[str, str]) -> list[tuple[str, str]]:
-    return [(f'"{name}"', password) for name, password in passwords.items()]
 
 
 def _subjects(filters: tuple[str, ...]) -> str:

@@ -12,12 +12,15 @@ from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.identity import load_or_make_key
 from commonwatt.service import set_up_logging
-from commonwatt.settings import load
+from commonwatt.settings import load, read_toml
 from gateway import app as wiring
 from gateway import broker, checking
 from gateway.settings import read_settings
 
 app = typer.Typer(no_args_is_help=True, help=_("Carry signed readings from meters to the broker."))
+
+PASSWORDS = "passwords.toml"
+"""Kept from run to run: a roster that grows changes nobody's password."""
 
 SETTINGS = typer.Argument(..., metavar="GATEWAY.toml", help=_("The gateway's settings."))
 CLOCK = typer.Option("", "--clock", help=_("Civil clock as CIVIL@WALLxFACTOR; default: wall time."))
@@ -77,7 +80,8 @@ def broker_config(
         host=host, port=port, store_dir=(store_dir or directory / "store").resolve(), http_port=http_port
     )
     rights = broker.rights_of(roster)
-    passwords = broker.new_passwords(rights)
+    known = read_toml(directory / PASSWORDS) if (directory / PASSWORDS).exists() else {}
+    passwords = broker.passwords_of(rights, known)
     accounts = {
         f"accounts/{name}.toml": broker.account_toml(name, password, place) for name, password in passwords.items()
     }
@@ -86,7 +90,7 @@ def broker_config(
         "mosquitto.conf": broker.mosquitto_conf(directory, place),
         "mosquitto.acl": broker.mosquitto_acl(rights),
         "mosquitto.passwd": broker.mosquitto_passwd(passwords),
-        "passwords.toml": broker.passwords_toml(passwords),
+        PASSWORDS: broker.passwords_toml(passwords),
         **accounts,
     }
     _write_private(directory, files)

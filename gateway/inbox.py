@@ -59,7 +59,7 @@ class Aside:
 
     def __init__(self) -> None:
         self.dropped = 0
-        self._messages: dict[bytes, Message] = {}
+        self._messages: dict[tuple[bytes, bytes], Message] = {}
         self._per_device: Counter[bytes] = Counter()
 
     def __len__(self) -> int:
@@ -67,12 +67,13 @@ class Aside:
 
     def put(self, judged: Judged, message: Message) -> None:
         """Keep a message; one too many is dropped and counted, since its sender will send it again."""
-        if judged.sha256 in self._messages:
+        key = (judged.device, judged.sha256)
+        if key in self._messages:
             return
         if len(self._messages) >= ASIDE_MAX or self._per_device[judged.device] >= ASIDE_PER_DEVICE_MAX:
             self.dropped += 1
             return
-        self._messages[judged.sha256] = message
+        self._messages[key] = message
         self._per_device[judged.device] += 1
 
     def take_all(self) -> list[Message]:
