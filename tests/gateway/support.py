@@ -160,16 +160,16 @@ class Town:
             wait_for(lambda: answers(self.port), "the broker")
             yield process
 
-    def start_gateway(self, *arguments: str, **how: Any) -> subprocess.Popen[bytes]:
-        """The real gateway process."""
+    def start_gateway(self, *arguments: str, under: list[str] | None = None) -> subprocess.Popen[bytes]:
+        """The real gateway process; `under`: a command that starts it, to limit what it may do."""
         with (self.directory / "gateway.log").open("ab") as log:
-            argv = [COMMONWATT, "gateway", "run", str(self.settings_file), *arguments]
-            return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **how)
+            argv = [*(under or []), COMMONWATT, "gateway", "run", str(self.settings_file), *arguments]
+            return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     @contextmanager
-    def running_gateway(self, *arguments: str, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
+    def running_gateway(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         """The gateway while the `with` lasts; it must end well when asked."""
-        process = self.start_gateway(*arguments, **how)
+        process = self.start_gateway(*arguments)
         try:
             yield process
         finally:

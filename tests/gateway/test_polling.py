@@ -1,0 +1,165 @@
+"""Meters over a real socket: what is read, what is refused, and that a dead one delays nobody."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from commonwatt.clock import CivilClock, MonotonicClock
+from gateway import checking, meters
+from gateway.modbus import MeterSilentError, TcpBus
+from gateway.polling import Meter, MeterState, Poller, PollRules, read_energy
+from gateway.sampling import Reading
+from tests.gateway.modbus_meter import FaultyMeter
+from tests.gateway.support import free_port, wait_for
+
+TABLE = meters.find("schneider-iem3155")
+T0 = 1_721_606_400
+NO_VALUE = -(2**63)
+
+
+def meter_at(port: int, name: str = "solar", device: bytes = bytes(16)) -> Meter:
+    return Meter(name, device, "127.0.0.1", port, 1, TABLE)
+
+
+def rules(**changes: Any) -> PollRules:
+    usual = {"step_s": 900, "late_s_max": 900, "timeout_s": 0.2, "backoff_s_min": 0.1, "backoff_s_max": 0.2}
+    return PollRules(**(usual | changes))
+
+
+def fast_clock(factor: float = 9000.0) -> CivilClock:
+    """A step of 900 s takes 0.1 s."""
+    return CivilClock(T0, time.time(), factor)
+
+
+def read_once(port: int) -> Any:
+    async def read() -> Any:
+        bus = TcpBus("127.0.0.1", port, timeout_s=0.2)
+        try:
+            return await read_energy(bus, meter_at(port))
+        finally:
+            bus.close()
+
+    return asyncio.run(read())
+
+
+def test_read_when_the_meter_is_well() -> None:
+    """Both registers come from one request, so they belong to one instant."""
+    with FaultyMeter() as meter:
+        meter.show(123, 2**40)
+        assert read_once(meter.port) == ((1, 123), (2, 2**40))
+        assert meter.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("silent", "no-answer"),
+        ("exception", "exception-4"),
+        ("short", "short-answer"),
+        ("other-id", "no-answer"),
+    ],
+)
+def test_read_when_the_meter_fails(mode: str, reason: str) -> None:
+    """No value is made of a failure: each is named, and the next request stands by itself."""
+    with FaultyMeter(mode) as meter:
+        meter.show(1, 2)
+        with pytest.raises(MeterSilentError) as caught:
+            read_once(meter.port)
+        assert caught.value.reason == reason
+
+
+def test_read_when_nobody_listens() -> None:
+    """A meter that is switched off is no connection."""
+    with pytest.raises(MeterSilentError) as caught:
+        read_once(free_port())
+    assert caught.value.reason == "no-connection"
+
+
+@pytest.mark.parametrize("export_wh", [NO_VALUE, -1, -500])
+def test_read_when_the_meter_has_no_value(export_wh: int) -> None:
+    """ "Not available", 0xFFFF… and a negative counter are no value: never 0, never the last one."""
+    with FaultyMeter() as meter:
+        meter.show(5, export_wh)
+        with pytest.raises(MeterSilentError) as caught:
+            read_once(meter.port)
+        assert caught.value.reason == "no-value"
+
+
+def collect(poller: Poller, until: Callable[[list[Reading]], bool], what: str) -> list[Reading]:
+    readings: list[Reading] = []
+
+    def enough() -> bool:
+        while not poller.readings.empty():
+            readings.append(poller.readings.get_nowait())
+        return until(readings)
+
+    wait_for(enough, what)
+    return readings
+
+
+def test_poller_when_a_meter_on_another_bus_is_dead() -> None:
+    """The living meter misses nothing beside one that never answers; each step is read once."""
+    living, dead = bytes(16), b"\x01" * 16
+    with FaultyMeter() as well, FaultyMeter("silent") as mute:
+        well.show(1, 2)
+        fleet = [meter_at(mute.port, "mute", dead), meter_at(well.port, "well", living)]
+        # 900 s in half a second: the machine that runs the tests may be slow.
+        clock = fast_clock(1800.0)
+        with Poller(fleet=fleet, rules=rules(), civil=clock, protocol=MonotonicClock()) as poller:
+            readings = collect(poller, lambda readings: len(readings) >= 6, "six readings")
+            state = poller.states["mute"]
+            wait_for(lambda: state.silent_because, "the mute meter's state")
+    times_s = [reading.time_s for reading in readings]
+    assert times_s == sorted(set(times_s))
+    assert {reading.device for reading in readings} == {living}
+    assert (state.taken, state.silent_because) == (0, "no-answer")
+    assert well.asked == poller.states["well"].taken + sum(poller.states["well"].failures.values())
+
+
+def test_poller_when_a_meter_comes_back() -> None:
+    """After its silence a meter is read again; the steps between are missed, not made up."""
+    with FaultyMeter("silent") as meter:
+        meter.show(1, 2)
+        protocol = MonotonicClock()
+        with Poller(fleet=[meter_at(meter.port)], rules=rules(), civil=fast_clock(), protocol=protocol) as poller:
+            wait_for(lambda: poller.states["solar"].failures["no-answer"] >= 2, "two failures")
+            assert poller.readings.empty()
+            meter.mode = "ok"
+            collect(poller, lambda readings: len(readings) >= 2, "readings again")
+            assert poller.states["solar"].silent_because is None
+
+
+def test_poller_when_nothing_is_configured() -> None:
+    """A gateway without meters of its own runs and ends like any other."""
+    with Poller(fleet=[], rules=rules(), civil=fast_clock(), protocol=MonotonicClock()) as poller:
+        assert poller.is_alive
+
+
+def test_state_when_a_meter_stays_silent() -> None:
+    """It is left alone twice as long each time, up to the limit, and at once forgiven when it answers."""
+    state, limits = MeterState(), rules(backoff_s_min=2.0, backoff_s_max=300.0)
+    waits_s = []
+    for _ in range(10):
+        state.fail("no-answer", 1000.0, limits)
+        waits_s.append(state.backoff_s)
+    assert waits_s == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    assert not state.is_due(T0, 1299.0)
+    assert state.is_due(T0, 1300.0)
+    state.succeed(T0, 900)
+    state.succeed(T0 + 4 * 900, 900)
+    assert (state.backoff_s, state.taken, state.missed) == (0, 2, 3)
+
+
+def test_check_when_meters_differ() -> None:
+    """Each meter's values stand under its name, a silent one is said to be silent."""
+    with FaultyMeter() as well, FaultyMeter("exception") as ill:
+        well.show(1234, 2**63 - 1)
+        fleet = [meter_at(well.port, "well"), meter_at(ill.port, "ill")]
+        good, bad = asyncio.run(checking.check_all(fleet, timeout_s=0.2))
+    assert "active energy import    1.234 kWh" in good.text()
+    assert good.answered
+    assert not bad.answered
+    assert bad.text().endswith("exception-4")
