@@ -5,23 +5,24 @@ acknowledged, and what was not acknowledged is sent again.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from aggregator import report, sql, telemetry
+from aggregator import sql
 from aggregator.closing import Closer
 from aggregator.commune import Commune, CommuneDirectory
 from aggregator.evidence import Evidence
+from aggregator.feed import TelemetryFeed
 from aggregator.influx import InfluxSettings, InfluxSink
 from aggregator.intake import Intake
 from aggregator.minting import Minter
 from aggregator.policy import Policy
 from aggregator.registry import Directory, RegistryPublisher
+from aggregator.report import StatusFile
 from aggregator.sql import Database
-from commonwatt import settings, status, topics
+from commonwatt import settings, topics
 from commonwatt.clock import CivilClock, MonotonicClock, Protocolar
 from commonwatt.errors import UserError
 from commonwatt.identity import SigningKey
@@ -39,10 +40,6 @@ BATCHES_PER_COMMIT = 64
 
 WAIT_S = 0.1
 """How long a tick waits for a batch before it looks at the clock."""
-
-STATUS_EVERY_S = 1.0
-COUNTS_EVERY_S = 10.0
-"""How often the counts of messages go to the dashboards."""
 
 CATCH_UP_S = 3.0
 """After a start, gateways have this long to bring what they kept before an interval closes: our own absence should
@@ -121,52 +118,6 @@ class Aggregator:
                 self._link.publish(receipt.topic, receipt.payload)
 
 
-class Telemetry:
-    """Keeps the sink busy with what is durable and not yet written; never waits for it."""
-
-    def __init__(self, sink: InfluxSink, *, database: Database) -> None:
-        self._sink = sink
-        self._database = database
-        self._protocol = MonotonicClock()
-        self._counts_at_s = 0.0
-
-    def step(self, directory: Directory, state: Mapping[str, Any]) -> None:
-        """Hand over the next points if the last ones were written."""
-        if not self._sink.is_idle:
-            return
-        with self._database.transaction() as connection:
-            points, cursor = telemetry.since(connection, self._sink.cursor, directory)
-        if state and self._protocol.monotonic_s() >= self._counts_at_s:
-            self._counts_at_s = self._protocol.monotonic_s() + COUNTS_EVERY_S
-            points.append(telemetry.pipeline(state))
-        if points or cursor != self._sink.cursor:
-            self._sink.hand_over(points, cursor)
-
-
-class StatusFile:
-    """Rewrites status.json about once a second. `state`: what was written last."""
-
-    def __init__(self, path: Path, *, database: Database, ledger: Sequencer, clock: CivilClock) -> None:
-        self._path = path
-        self._database = database
-        self._ledger = ledger
-        self._clock = clock
-        self._protocol = MonotonicClock()
-        self._next_s = 0.0
-        self.state: dict[str, Any] = {}
-
-    def step(self, directory: Directory) -> None:
-        """Write if it is time to."""
-        now_s = self._protocol.monotonic_s()
-        if now_s >= self._next_s:
-            self._next_s = now_s + STATUS_EVERY_S
-            self.write(directory)
-
-    def write(self, directory: Directory) -> None:
-        """Write now."""
-        status.write(self._path, report.report(self._database, self._ledger, directory, civil_s=self._clock.now_s()))
-
-
 def run(options: Options, stop: Stop) -> None:
     """Run until told to stop. UserError for settings, StorageError for disks and databases."""
     place = CommuneDirectory(options.directory)
@@ -183,7 +134,7 @@ def run(options: Options, stop: Stop) -> None:
         aggregator = _assemble(commune, key, ledger, database, directory, link, options.clock)
         status_file = StatusFile(options.status_file, database=database, ledger=ledger, clock=options.clock)
         sink = sink_settings and InfluxSink(sink_settings, commune=commune.name, directory=options.directory)
-        points = sink and Telemetry(stack.enter_context(sink), database=database)
+        points = sink and TelemetryFeed(stack.enter_context(sink), database=database, clock=MonotonicClock())
 
         def tick() -> None:
             aggregator.tick()

@@ -98,7 +98,8 @@ class InfluxSink:
         with client.write_api(write_options=SYNCHRONOUS) as writer:
             while not self._stopping.is_set():
                 try:
-                    writer.write(self._settings.bucket, record=records, write_precision=WritePrecision.S)
+                    if records:
+                        writer.write(self._settings.bucket, record=records, write_precision=WritePrecision.S)
                 except (ApiException, HTTPError, OSError) as error:
                     log.warning("InfluxDB does not take %d points: %s", len(points), error)
                     self._stopping.wait(self._settings.retry_s)

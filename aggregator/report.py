@@ -1,5 +1,7 @@
 """The process's state for people (status.json): counts from the database, balances from the ledger."""
 
+import logging
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,12 +11,42 @@ from aggregator.closing import settled_of
 from aggregator.registry import Directory
 from aggregator.settlement import Settled
 from aggregator.sql import Database, counters
+from commonwatt import status
+from commonwatt.clock import Civil, MonotonicClock
 from commonwatt.quantities import EXPORT, IMPORT
 from ledger.body import DeviceRole
 from ledger.sequencer import Sequencer
 
+log = logging.getLogger(__name__)
+
+STATUS_EVERY_S = 1.0
+
 DEVICES_SHOWN_MAX = 1000
 """Beyond this nobody reads a list, and energy per device is left out."""
+
+
+class StatusFile:
+    """Rewrites status.json about once a second. `state`: what was written last."""
+
+    def __init__(self, path: Path, *, database: Database, ledger: Sequencer, clock: Civil) -> None:
+        self._path = path
+        self._database = database
+        self._ledger = ledger
+        self._clock = clock
+        self._protocol = MonotonicClock()
+        self._next_s = 0.0
+        self.state: dict[str, Any] = {}
+
+    def step(self, directory: Directory) -> None:
+        """Write if it is time to."""
+        now_s = self._protocol.monotonic_s()
+        if now_s >= self._next_s:
+            self._next_s = now_s + STATUS_EVERY_S
+            self.write(directory)
+
+    def write(self, directory: Directory) -> None:
+        """Write now."""
+        status.write(self._path, report(self._database, self._ledger, directory, civil_s=self._clock.now_s()))
 
 
 def report(database: Database, ledger: Sequencer, directory: Directory, *, civil_s: float) -> dict[str, Any]:

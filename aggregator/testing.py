@@ -19,7 +19,9 @@ from commonwatt.units import INTERVAL_S
 from ledger import app, body, testing
 from ledger.kinds import DeviceRole, Subject
 from ledger.sequencer import Placed, Sequencer
-from ledger.testing import TIME_S, ident, key
+from ledger.testing import TIME_S as TIME_S
+from ledger.testing import ident as ident
+from ledger.testing import key as key
 
 COMMUNE = testing.GENESIS_BODY.commune
 GENESIS = testing.GENESIS_SHA256

@@ -43,11 +43,6 @@ def amount_mc(claim: Claim, rules: Rules) -> int:
     return claim.energy_wh * rates[claim.source].rate_mc_per_kwh // WH_PER_KWH
 
 
-def window_start_s(closing_s: int, window_s: int) -> int:
-    """The start of the window that an interval belongs to, named by its end."""
-    return (closing_s - 1) // window_s * window_s
-
-
 def mints_of_window(
     claims: Iterable[Valued], *, start_s: int, end_s: int, share_permille: int, random: Callable[[int], bytes]
 ) -> list[MintWithLines]:

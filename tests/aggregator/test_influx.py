@@ -7,10 +7,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from aggregator import schema, telemetry
+from aggregator.feed import COUNTS_EVERY_S, TelemetryFeed
 from aggregator.influx import CURSOR_FILE, InfluxSettings, InfluxSink
+from aggregator.report import report
 from aggregator.telemetry import SITES_MIN, Cursor, Point
 from aggregator.testing import TIME_S
 from commonwatt import status
+from commonwatt.testing import ManualClock
 
 END_S = TIME_S + 900
 
@@ -129,3 +132,40 @@ def test_a_mint_of_three_homes_is_not_told(works):
         points, cursor = telemetry.since(connection, Cursor(), works.intake.directory)
     assert points == []
     assert cursor == Cursor(TIME_S + 3600, TIME_S + 3600)
+
+
+def test_the_feed_hands_over_when_the_sink_is_idle(works):
+    """One bunch at a time; counts of messages join at most every ten seconds."""
+    clock = ManualClock()
+    sink = SlowSink()
+    feed = TelemetryFeed(sink, database=works.database, clock=clock)
+    state = report(works.database, works.ledger, works.intake.directory, civil_s=TIME_S)
+    works.deliver(works.meters["sun-roof"].sign(TIME_S, [(0,), (100,)]))
+    works.close_until(END_S)
+    feed.step(works.intake.directory, state)
+    feed.step(works.intake.directory, state)
+    assert [[point.measurement for point in points] for points, _ in sink.bunches] == [["pipeline"]]
+    sink.finish()
+    feed.step(works.intake.directory, state)
+    assert len(sink.bunches) == 1
+    clock.advance(COUNTS_EVERY_S)
+    feed.step(works.intake.directory, state)
+    assert len(sink.bunches) == 2
+
+
+class SlowSink:
+    """A sink whose writes end when the test says so."""
+
+    def __init__(self) -> None:
+        self.cursor = Cursor()
+        self.is_idle = True
+        self.bunches: list[tuple[list[Point], Cursor]] = []
+
+    def hand_over(self, points, cursor) -> None:
+        assert self.is_idle
+        self.is_idle = False
+        self.bunches.append((list(points), cursor))
+
+    def finish(self) -> None:
+        self.cursor = self.bunches[-1][1]
+        self.is_idle = True

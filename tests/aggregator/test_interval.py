@@ -7,7 +7,7 @@ from aggregator.interval import Meter, Source, close
 from aggregator.matching import largest_remainder, match, match_afterwards
 from aggregator.settlement import Span
 from aggregator.testing import POLICY
-from aggregator.valuation import amount_mc, window_start_s
+from aggregator.valuation import amount_mc
 from ledger.kinds import DeviceRole
 
 T = 1_721_002_500
@@ -127,9 +127,3 @@ def test_two_main_meters_of_a_site_are_netted():
     closed = close(T, spans, meters=meters(), frozen=frozenset(), unallocated_wh={})
     assert [(claim.device, claim.energy_wh) for claim in closed.claims] == [(IDS[2], 200)]
     assert (closed.pool.supply_wh, closed.pool.demand_wh, closed.sites) == (1000, 200, 2)
-
-
-def test_an_interval_belongs_to_the_window_that_contains_its_start():
-    """Named by its end: the last one of a window is still in it."""
-    assert window_start_s(3600, 3600) == 0
-    assert window_start_s(4500, 3600) == 3600

@@ -1,0 +1,66 @@
+"""Whom gateways may believe, and when they are told."""
+
+from dataclasses import dataclass, field
+
+from aggregator.registry import Directory, RegistryPublisher
+from aggregator.testing import COMMUNE, GATEWAY, GENESIS, ident, key
+from commonwatt import cose, topics
+from commonwatt.registry import Snapshot, Status
+from commonwatt.transport import REGISTRY
+from ledger import testing as ledger_testing
+from ledger.kinds import Subject
+
+
+@dataclass
+class RecordingLink:
+    """A connection that remembers what was published; `is_up` and `connects` are the test's to set."""
+
+    is_up: bool = True
+    connects: int = 1
+    sent: list[tuple[str, bytes, bool]] = field(default_factory=list)
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
+        if self.is_up:
+            self.sent.append((topic, payload, retain))
+        return self.is_up
+
+
+def publisher() -> RegistryPublisher:
+    return RegistryPublisher(commune=COMMUNE, genesis=GENESIS, key=key("aggregator"))
+
+
+def test_the_registry_is_signed_and_retained(works):
+    """One message to the gateway, with every device as the log has it."""
+    link = RecordingLink()
+    publisher().step(link, works.intake.directory)
+    ((topic, payload, retain),) = link.sent
+    assert topic == topics.of_gateway(COMMUNE, ident(GATEWAY), "registry")
+    assert retain
+    signed = cose.parse1(payload, size_max=10**6)
+    assert signed.is_signed_by(key("aggregator").public_key, cose.external_aad(REGISTRY, GENESIS))
+    assert Snapshot.parse(signed.payload) == works.ledger.state.admissions.snapshot(works.ledger.size)
+
+
+def test_the_registry_is_published_once_per_connection_and_change(works):
+    """Nothing while nothing is new; again after a reconnect, and after an entry changed a device."""
+    link, publish = RecordingLink(), publisher()
+    for _ in range(3):
+        publish.step(link, works.intake.directory)
+    assert len(link.sent) == 1
+    link.connects += 1
+    publish.step(link, works.intake.directory)
+    assert len(link.sent) == 2
+    works.ledger.submit([ledger_testing.status(Subject.DEVICE, "ana-main", Status.REVOKED)])
+    publish.step(link, Directory.of(works.ledger.state))
+    snapshot = Snapshot.parse(cose.parse1(link.sent[-1][1], size_max=10**6).payload)
+    assert snapshot.devices[ident("ana-main")].status is Status.REVOKED
+
+
+def test_the_registry_waits_for_the_connection(works):
+    """What could not be sent is sent when there is somebody to send it to."""
+    link, publish = RecordingLink(is_up=False), publisher()
+    publish.step(link, works.intake.directory)
+    assert link.sent == []
+    link.is_up = True
+    publish.step(link, works.intake.directory)
+    assert len(link.sent) == 1
