@@ -64,7 +64,7 @@ def _load(entry: EntryPoint) -> Any:
         ) from error
     if not isinstance(part, typer.Typer):
         single = typer.Typer(add_completion=False)
-        single.command()(part)
+        single.command(help=SUMMARIES[entry.name])(part)
         part = single
     part._add_completion = False
     command = typer_main.get_command(part)

@@ -15,7 +15,7 @@ COMMONWATT = str(Path(sys.executable).parent / "commonwatt")
 
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _COMMAND = re.compile(r"^\s*(?:\$ )?commonwatt ([a-z][a-z -]*)", re.MULTILINE)
-_TARGET = re.compile(r"^\s*(?:\$ )?make ([a-z-]+)", re.MULTILINE)
+_TARGET = re.compile(r"(?:^    (?:\$ )?|`)make ([a-z-]+)", re.MULTILINE)
 _TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(test_\w+))?`")
 
 
