@@ -52,8 +52,15 @@ class Evidence:
             verdicts = [page.judge(arrival) for arrival in arrivals]
             page.write(connection)
             total = counted + Counter(f"blocks.{verdict.value}" for verdict in verdicts)
+            total["readings.accepted"] += _readings(arrivals, verdicts)
             count(connection, total)
         return verdicts
+
+
+def _readings(arrivals: Sequence[Arrival], verdicts: Sequence[Verdict]) -> int:
+    """Readings in the blocks that were accepted: one register vector each."""
+    blocks = [a.verified.block for a, verdict in zip(arrivals, verdicts, strict=True) if verdict is Verdict.ACCEPTED]
+    return sum(len(block.channels[0].increments_wh) + 1 for block in blocks)
 
 
 class _Page:

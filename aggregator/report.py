@@ -69,6 +69,7 @@ def report(database: Database, ledger: Sequencer, directory: Directory, *, civil
             "duplicate": counted.get("blocks.duplicate", 0),
             "refused": _refused(counted),
         },
+        "readings": counted.get("readings.accepted", 0),
         "energy_wh": {row.device.hex(): _energy_wh(row, directory) for row in settled},
         "credits_mc": {
             account.hex(): row.balance_mc for account, row in ledger.state.book.accounts.items() if any(account)

@@ -23,6 +23,11 @@ def conclude(plan: Plan, commune: Commune, console: Console, kills: Sequence[Kil
     """Judge, pay, judge again, verify; 0 only if everything balances."""
     if plan.faults:
         console.print(_faults_table(commune, kills, resent))
+        if _duplicates(commune) == 0:
+            console.print(
+                _("No block came twice: the faults hit nothing in flight, so they showed nothing."), style="red"
+            )
+            return 1
     if (code := _judge(commune)) != 0:
         return code
     console.print(_pay_the_baker(plan, commune), highlight=False)
@@ -61,15 +66,18 @@ def _verify(commune: Commune) -> str:
 
 
 def _faults_table(commune: Commune, kills: Sequence[Kill], resent: int) -> Table:
-    aggregator = status.read(commune.layout.aggregator_status)
     table = Table(title=_("What the faults did"), box=None, show_header=False)
     for target in dict.fromkeys(kill.target for kill in kills):
         of_target = [kill for kill in kills if kill.target is target]
         table.add_row(_("killed: {name}").format(name=target.label), f"{len(of_target)}")
     table.add_row(_("batches sent again"), str(resent))
-    table.add_row(_("duplicates dropped"), str(aggregator.get("blocks", {}).get("duplicate", 0)))
+    table.add_row(_("duplicates dropped"), str(_duplicates(commune)))
     table.add_row(_("gaps in the readings"), str(_gaps(commune)))
     return table
+
+
+def _duplicates(commune: Commune) -> int:
+    return int(status.read(commune.layout.aggregator_status).get("blocks", {}).get("duplicate", 0))
 
 
 def _gaps(commune: Commune) -> int:

@@ -1,4 +1,4 @@
-"""What the view shows, taken from the two status files. Values only."""
+"""What the view shows, taken from the aggregator's status file. Values only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +12,10 @@ from commonwatt.demo.registers.homes import DEVICES, Role
 class Numbers:
     """One look at the commune: counts since the start of the processes that count, energy and credits so far."""
 
-    blocks: int
+    readings: int
     accepted: int
     duplicates: int
     refused: int
-    batches_resent: int
     log_size: int
     checkpoint_size: int
     used_wh: Mapping[str, int]
@@ -24,19 +23,16 @@ class Numbers:
     credits_mc: Mapping[str, int]
 
 
-def read(
-    gateway: dict[str, Any], aggregator: dict[str, Any], devices: Mapping[str, str], accounts: Mapping[str, str]
-) -> Numbers:
-    """Fold the states; `devices` and `accounts` map hex ids to the demo's names."""
+def read(aggregator: dict[str, Any], devices: Mapping[str, str], accounts: Mapping[str, str]) -> Numbers:
+    """Fold the aggregator's state; `devices` and `accounts` map hex ids to the demo's names."""
     energy_wh = {devices[key]: value for key, value in aggregator.get("energy_wh", {}).items() if key in devices}
     credits_mc = {accounts[key]: value for key, value in aggregator.get("credits_mc", {}).items() if key in accounts}
     counts = aggregator.get("blocks", {})
     return Numbers(
-        blocks=counts.get("received", 0),
+        readings=aggregator.get("readings", 0),
         accepted=counts.get("accepted", 0),
         duplicates=counts.get("duplicate", 0),
         refused=sum(counts.get("refused", {}).values()),
-        batches_resent=gateway.get("batches", {}).get("resent", 0),
         log_size=aggregator.get("log_size", 0),
         checkpoint_size=aggregator.get("checkpoint_size", 0),
         used_wh={home: _of_role(energy_wh, home, Role.MAIN) for home in HOMES},

@@ -84,8 +84,7 @@ def _watch(plan: Plan, cast: Cast, clock: CivilClock, faults: Faults, traffic: T
         for program in cast.programs.values():
             _check(program, faults)
         aggregator = status.read(cast.commune.layout.aggregator_status)
-        gateway = status.read(cast.commune.layout.gateway_status)
-        view.show(clock.now_s(), gateway, aggregator, faults.done)
+        view.show(clock.now_s(), aggregator, faults.done)
         if faults.is_over and _is_drained(plan, aggregator):
             return
         if time.monotonic() > gives_up_s:

@@ -45,12 +45,12 @@ class View:
         if self._live:
             self._live.__exit__(*error)
 
-    def show(self, civil_s: float, gateway: dict[str, Any], aggregator: dict[str, Any], kills: list[Kill]) -> None:
+    def show(self, civil_s: float, aggregator: dict[str, Any], kills: list[Kill]) -> None:
         """Draw if it is time to."""
         if time.monotonic() < self._next_s:
             return
         self._next_s = time.monotonic() + (1 / FRAMES_PER_S if self._live else LINE_EVERY_S)
-        now = numbers.read(gateway, aggregator, self._devices, self._accounts)
+        now = numbers.read(aggregator, self._devices, self._accounts)
         if self._live:
             self._live.update(frame(self._plan, civil_s, now, kills), refresh=True)
         else:
@@ -94,6 +94,7 @@ def _head(plan: Plan, civil_s: float) -> RenderableType:
 
 def _counts(now: Numbers) -> RenderableType:
     counts = (
+        (_("readings"), now.readings, "bold"),
         (_("blocks verified"), now.accepted, "bold green"),
         (_("refused"), now.refused, "bold red" if now.refused else "bold"),
         (_("duplicates dropped"), now.duplicates, "bold"),

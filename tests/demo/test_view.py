@@ -14,6 +14,7 @@ DEVICES = {"aa": "swiss1", "bb": "emhass-solar", "cc": "emhass-main", "dd": "sce
 ACCOUNTS = {"11": "emhass", "22": "baker"}
 AGGREGATOR = {
     "blocks": {"received": 12, "accepted": 9, "duplicate": 2, "refused": {"bad-signature": 1}},
+    "readings": 36,
     "energy_wh": {"aa": 1500, "bb": 4000, "cc": 250, "dd": 100},
     "credits_mc": {"11": 3200, "22": 0, "99": 7},
     "log_size": 42,
@@ -23,7 +24,7 @@ START_S = 1_721_606_400
 
 
 def read() -> numbers.Numbers:
-    return numbers.read({}, AGGREGATOR, DEVICES, ACCOUNTS)
+    return numbers.read(AGGREGATOR, DEVICES, ACCOUNTS)
 
 
 def test_numbers_when_a_home_has_plugs() -> None:
@@ -36,7 +37,7 @@ def test_numbers_when_a_home_has_plugs() -> None:
 
 def test_numbers_when_nobody_has_reported_yet() -> None:
     """Before the first status everything is 0."""
-    assert numbers.read({}, {}, DEVICES, ACCOUNTS).accepted == 0
+    assert numbers.read({}, DEVICES, ACCOUNTS).accepted == 0
 
 
 def test_view_when_on_a_terminal_or_not() -> None:
