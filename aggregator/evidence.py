@@ -52,14 +52,14 @@ class Evidence:
             verdicts = [page.judge(arrival) for arrival in arrivals]
             page.write(connection)
             total = counted + Counter(f"blocks.{verdict.value}" for verdict in verdicts)
-            total["readings.accepted"] += _readings(arrivals, verdicts)
+            total["readings.accepted"] += _readings_in(arrivals, verdicts)
             count(connection, total)
         return verdicts
 
 
-def _readings(arrivals: Sequence[Arrival], verdicts: Sequence[Verdict]) -> int:
+def _readings_in(arrivals: Sequence[Arrival], verdicts: Sequence[Verdict]) -> int:
     """Readings in the blocks that were accepted: one register vector each."""
-    blocks = [a.verified.block for a, verdict in zip(arrivals, verdicts, strict=True) if verdict is Verdict.ACCEPTED]
+    blocks = [a.verified.block for a, verdict in zip(arrivals, verdicts, strict=True) if verdict is Verdict.NEW]
     return sum(len(block.channels[0].increments_wh) + 1 for block in blocks)
 
 
