@@ -23,7 +23,7 @@ demo: $(READY) ## Run a commune of ten homes; DAYS=7, SPEED=1440, FAULTS=1, SEED
 	@DAYS='$(DAYS)' SPEED='$(SPEED)' FAULTS='$(FAULTS)' SEED='$(SEED)' BROKER='$(BROKER)' $(BIN)/commonwatt demo
 
 test: $(READY) ## Run the tests (under ten minutes on two cores).
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not soak'
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not soak'
 
 check: $(READY) ## Formatting, types, import contracts, formats, docs.
 	@$(BIN)/ruff format --check .
@@ -34,8 +34,10 @@ check: $(READY) ## Formatting, types, import contracts, formats, docs.
 bench: $(READY) ## Measure every figure beside its limit.
 	@$(BIN)/commonwatt bench all
 
-soak: $(READY) ## Run the large, seeded counts; output goes to docs/measured/.
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m soak
+soak: $(READY) ## Run the large, seeded counts (an hour); the output is kept in docs/measured/soak.txt.
+	@{ git describe --always --dirty; nproc; $(BIN)/python --version; } > docs/measured/soak.txt
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m soak --durations=0 >> docs/measured/soak.txt; \
+	status=$$?; tail -n 3 docs/measured/soak.txt; exit $$status
 
 docs: $(READY) ## Check that the documentation is true: every example is run.
 	@$(BIN)/python -m pytest tests/docs

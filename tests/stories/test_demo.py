@@ -1,0 +1,107 @@
+"""The main job as a stranger sees it: run the demo, then doubt everything it left behind.
+
+Starts real programs and looks at them from outside. The soak runs ten seeds of faults and a whole week.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMONWATT = str(Path(sys.executable).with_name("commonwatt"))
+FAST = "2880"
+"""Twice the demo's pace; a machine too slow for it loses detail to gaps, and the books must balance all the same."""
+
+pytestmark = [pytest.mark.story, pytest.mark.xdist_group("demo")]  # one worker, one demo
+
+
+def commonwatt(*words: object) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [COMMONWATT, *map(str, words)], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+
+
+@pytest.fixture(scope="module")
+def commune(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A commune that lived one day with balanced books."""
+    directory = tmp_path_factory.mktemp("commune") / "demo"
+    done = commonwatt("demo", "--speed", FAST, "--dir", directory)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The books balance, to the watt-hour and the milli-credit." in done.stdout
+    assert "paid 1.000 credits" in done.stdout
+    return directory
+
+
+def copy(commune: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(commune, tmp_path / "copy"))
+
+
+def verify(directory: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    return commonwatt("ledger", "verify", directory / "log", "--vkey", directory / "log.vkey", *options)
+
+
+@pytest.mark.parametrize("mode", ["public", "audit"])
+def test_log_when_a_stranger_verifies_a_copy(commune: Path, tmp_path: Path, mode: str) -> None:
+    """The copy of a published log verifies in both modes."""
+    done = verify(copy(commune, tmp_path), "--mode", mode)
+    assert done.returncode == 0, done.stderr
+    assert "OK" in done.stdout
+
+
+def test_log_when_there_is_no_key(commune: Path) -> None:
+    """Without a key nothing is proven, and the command says so."""
+    done = commonwatt("ledger", "verify", commune / "log")
+    assert done.returncode == 2
+    assert "prove" in done.stdout + done.stderr
+
+
+def test_log_when_one_byte_is_changed(commune: Path, tmp_path: Path) -> None:
+    """One changed byte in any file is found, and the file is named."""
+    directory = copy(commune, tmp_path)
+    files = sorted(path for path in (directory / "log").rglob("*") if path.is_file())
+    assert len(files) >= 3
+    for path in files[:: max(1, len(files) // 12)]:
+        before = path.read_bytes()
+        middle = len(before) // 2
+        path.write_bytes(before[:middle] + bytes([before[middle] ^ 1]) + before[middle + 1 :])
+        done = verify(directory)
+        assert done.returncode == 1, path
+        assert str(path.relative_to(directory / "log")) in done.stdout + done.stderr
+        path.write_bytes(before)
+
+
+def test_judge_when_the_policy_was_changed_afterwards(commune: Path, tmp_path: Path) -> None:
+    """The judge does not believe a policy file that is not the one in the log."""
+    directory = copy(commune, tmp_path)
+    policy = directory / "policy.toml"
+    policy.write_text(policy.read_text().replace("rate_mc_per_kwh = 800", "rate_mc_per_kwh = 799"))
+    done = subprocess.run(
+        [sys.executable, "-m", "commonwatt.demo.judge", directory], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "do not balance" in done.stdout
+
+
+def test_balance_when_asked_of_the_published_log(commune: Path) -> None:
+    """The baker's credit is in the public log."""
+    done = commonwatt("ledger", "balance", commune)
+    assert done.returncode == 0, done.stderr
+    (baker,) = [line for line in done.stdout.splitlines() if "baker" in line]
+    assert "1.000" in baker
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(1, 11))
+def test_books_when_everything_is_killed(seed: int, tmp_path: Path) -> None:
+    """Ten seeds of kills: the books balance every time."""
+    done = commonwatt("demo", "--faults", "--seed", seed, "--dir", tmp_path / "demo")
+    assert done.returncode == 0, f"seed {seed}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.soak
+def test_books_when_a_week_goes_by(tmp_path: Path) -> None:
+    """Seven days of measurements balance too."""
+    done = commonwatt("demo", "--days", "7", "--dir", tmp_path / "demo")
+    assert done.returncode == 0, done.stdout + done.stderr
