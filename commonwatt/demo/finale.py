@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -12,6 +13,7 @@ from rich.table import Table
 from commonwatt import status
 from commonwatt.demo.faults import Kill
 from commonwatt.demo.founding import COMMONWATT, Commune
+from commonwatt.demo.layout import Layout
 from commonwatt.demo.people import BAKER, SOLAR_HOME
 from commonwatt.demo.plan import Plan
 from commonwatt.demo.programs import run
@@ -30,11 +32,11 @@ def conclude(plan: Plan, commune: Commune, console: Console, kills: Sequence[Kil
             return 1
     if (code := _judge(commune)) != 0:
         return code
-    console.print(_pay_the_baker(plan, commune), highlight=False)
+    console.print(_pay_the_baker(plan, commune), soft_wrap=True, highlight=False)
     if (code := _judge(commune, "--brief")) != 0:
         return code
-    console.print(_verify(commune), highlight=False)
-    console.print(_what_now(commune), highlight=False)
+    console.print(_verify(commune), soft_wrap=True, highlight=False)
+    console.print(_what_now(commune), soft_wrap=True, highlight=False)
     return 0
 
 
@@ -54,7 +56,13 @@ def _pay_the_baker(plan: Plan, commune: Commune) -> str:
         ],
         log_file=layout.logs / "finale.log",
     )
-    return _("{home} pays the {baker}: {words}").format(home=SOLAR_HOME, baker=BAKER, words=words.strip())
+    said = _("{home} pays the {baker}: {words}").format(home=SOLAR_HOME, baker=BAKER, words=words.strip())
+    return "\n".join((said, *(_balance(commune, name) for name in (SOLAR_HOME, BAKER))))
+
+
+def _balance(commune: Commune, name: str) -> str:
+    words = [COMMONWATT, "ledger", "balance", str(commune.layout.root), commune.ids.accounts[name].hex()]
+    return "  " + run(words, log_file=commune.layout.logs / "finale.log").strip()
 
 
 def _verify(commune: Commune) -> str:
@@ -91,9 +99,15 @@ def _gaps(commune: Commune) -> int:
 
 
 def _what_now(commune: Commune) -> str:
-    root = commune.layout.root
+    layout = Layout(from_here(commune.layout.root))
     return _(
         "\nThe commune lies in {root}. Anyone can check it:\n"
         "  commonwatt ledger verify {log} --vkey {vkey}\n"
         "  commonwatt ledger show {log}"
-    ).format(root=root, log=commune.layout.log, vkey=commune.layout.vkey)
+    ).format(root=layout.root, log=layout.log, vkey=layout.vkey)
+
+
+def from_here(path: Path) -> Path:
+    """The path as one would type it: relative if it lies below this directory."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -35,7 +35,7 @@ WINDOW_S = 3600
 def tell(plan: Plan) -> int:
     """Run the demo; 0 only if the books balance."""
     console = Console()
-    console.print(_("Founding a commune of ten homes in {place} …").format(place=plan.directory))
+    console.print(_("Founding a commune of ten homes in {place} …").format(place=finale.from_here(plan.directory)))
     if plan.faults:
         console.print(_("Faults are on, seed {seed}.").format(seed=plan.seed))
     commune = found(plan)

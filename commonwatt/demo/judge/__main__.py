@@ -56,7 +56,7 @@ def _show_tables(console: Console, report: JudgeReport, names: dict[str, str]) -
         for column in table.columns[1:]:
             column.justify = "right"
         console.print(table)
-    console.print(", ".join(f"{count} {what}" for what, count in report.counts.items()))
+    console.print(", ".join(f"{count} {what}" for what, count in report.counts.items()), soft_wrap=True)
 
 
 def _show_verdict(console: Console, report: JudgeReport) -> None:
