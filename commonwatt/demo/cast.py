@@ -27,8 +27,8 @@ class Cast:
         if broker := self.programs.get("broker"):
             broker.start()
         self.programs["solar-meter"].start()
-        port = int(self.commune.broker_url.rpartition(":")[2])
-        wait_for(lambda: answers(port), what="the broker", timeout_s=UP_S_MAX, programs=self._started())
+        address = founding.broker_address(self.commune.broker_url)
+        wait_for(lambda: answers(*address), what="the broker", timeout_s=UP_S_MAX, programs=self._started())
         for name in ("aggregator", "gateway", *readers()):
             self.programs[name].start()
 

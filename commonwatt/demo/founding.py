@@ -17,6 +17,7 @@ from commonwatt.demo.registers.homes import DEVICES, Role
 from commonwatt.demo.registers.read import HEADER, DeviceRegisters, read_registers
 from commonwatt.errors import UserError
 from commonwatt.identity import SigningKey, load_key, save_key
+from commonwatt.mqtt import BrokerAccount
 
 COMMUNE = "demo"
 ORIGIN = "demo.commonwatt.example/log"
@@ -80,18 +81,23 @@ def _clear(directory: Path) -> Layout:
     return Layout(directory)
 
 
+def broker_address(url: str) -> tuple[str, int]:
+    """Host and port of a broker; UserError if the URL names none."""
+    return BrokerAccount(url=url, username="", password="").host_port()
+
+
 def _configure_broker(plan: Plan, layout: Layout, ids: Identifiers) -> tuple[str, dict[str, str]]:
     """Accounts and topic rights of every device; the address of the broker that will have them."""
-    port = free_port()
+    host, port = broker_address(plan.broker_url) if plan.broker_url else ("127.0.0.1", free_port())
     accounts = layout.broker / "accounts.toml"
     accounts.parent.mkdir(parents=True)
     devices = [ids.devices[name].hex() for name in readers()]
     accounts.write_text(
         f'commune = "{COMMUNE}"\naggregator = true\ngateways = ["{ids.gateway.hex()}"]\ndevices = {devices}\n'
     )
-    _commonwatt(layout, "gateway", "broker-config", accounts, layout.broker, "--host", "127.0.0.1", "--port", port)
+    _commonwatt(layout, "gateway", "broker-config", accounts, layout.broker, "--host", host, "--port", port)
     passwords = tomllib.loads((layout.broker / "passwords.toml").read_text())
-    url = plan.broker_url or f"mqtt://127.0.0.1:{port}"
+    url = f"mqtt://{host}:{port}"
     layout.broker_account.write_text(
         f'url = "{url}"\nusername = "aggregator"\npassword = "{passwords["aggregator"]}"\n'
     )
@@ -129,10 +135,10 @@ def set_device_clock(commune: Commune, name: str, clock: CivilClock) -> None:
 
 def _device_settings(commune: Commune, name: str, clock: CivilClock | None) -> dict[str, Any]:
     user = commune.ids.devices[name].hex()
-    host, port = commune.broker_url.removeprefix("mqtt://").split(":")
+    host, port = broker_address(commune.broker_url)
     settings: dict[str, Any] = {
         "device": user,
-        "broker": {"host": host, "port": int(port), "username": user, "password": commune.passwords[user]},
+        "broker": {"host": host, "port": port, "username": user, "password": commune.passwords[user]},
         "state_dir": str(commune.layout.device(name)),
         "step_s": 900,
         "block_readings": 4,

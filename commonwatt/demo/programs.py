@@ -99,10 +99,10 @@ def wait_for(condition: Callable[[], bool], *, what: str, timeout_s: float, prog
         time.sleep(0.05)
 
 
-def answers(port: int) -> bool:
-    """Whether something accepts connections on this port of the loopback interface."""
+def answers(host: str, port: int) -> bool:
+    """Whether something accepts connections there."""
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=0.5).close()
+        socket.create_connection((host, port), timeout=0.5).close()
     except OSError:
         return False
     return True

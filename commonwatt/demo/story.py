@@ -15,10 +15,10 @@ from commonwatt.demo import faults as fault_plan
 from commonwatt.demo import finale
 from commonwatt.demo.cast import Cast, assemble
 from commonwatt.demo.faults import Faults
-from commonwatt.demo.founding import COMMUNE, Commune, found
+from commonwatt.demo.founding import COMMUNE, Commune, broker_address, found
 from commonwatt.demo.people import readers
 from commonwatt.demo.plan import Plan
-from commonwatt.demo.programs import Program
+from commonwatt.demo.programs import Program, answers, wait_for
 from commonwatt.demo.traffic import Traffic
 from commonwatt.demo.view import View
 from commonwatt.errors import CommonwattError
@@ -28,6 +28,8 @@ from commonwatt.mqtt import BrokerAccount
 LISTEN_S = 0.02
 """Wall seconds that a tick waits for traffic: a kill falls this soon after the message it waits for."""
 DRAIN_WALL_S_MAX = 300
+BROKER_S_MAX = 120
+"""How long somebody has to start a broker of their own."""
 WINDOW_S = 3600
 """The demo policy's window; one more than the data's last must close, for a gap that reaches over the end."""
 
@@ -39,12 +41,27 @@ def tell(plan: Plan) -> int:
     if plan.faults:
         console.print(_("Faults are on, seed {seed}.").format(seed=plan.seed))
     commune = found(plan)
+    if plan.broker_url:
+        _await_broker(commune, console)
     clock = plan.running_clock()
     cast = assemble(plan, commune, clock)
     faults = _plan_faults(plan, cast)
     with _running(cast), _traffic(commune) as traffic, View(console, commune, plan) as view:
         _watch(plan, cast, clock, faults, traffic, view)
     return finale.conclude(plan, commune, console, faults.done, resent=traffic.resent)
+
+
+def _await_broker(commune: Commune, console: Console) -> None:
+    """Somebody else's broker needs the accounts that were just made; civil time starts when it answers."""
+    console.print(
+        _(
+            "Waiting {seconds} s for a broker at {url} with the accounts of {place}, for example:\n"
+            "  mosquitto -c {place}/mosquitto.conf"
+        ).format(seconds=BROKER_S_MAX, url=commune.broker_url, place=finale.from_here(commune.layout.broker)),
+        soft_wrap=True,
+    )
+    address = broker_address(commune.broker_url)
+    wait_for(lambda: answers(*address), what=commune.broker_url, timeout_s=BROKER_S_MAX)
 
 
 def _plan_faults(plan: Plan, cast: Cast) -> Faults:
