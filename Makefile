@@ -25,11 +25,12 @@ demo: $(READY) ## Run a commune of ten homes; DAYS=7, SPEED=1440, FAULTS=1, SEED
 test: $(READY) ## Run the tests (under ten minutes on two cores).
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not soak'
 
-check: $(READY) ## Formatting, types, import contracts, formats, docs.
+check: $(READY) ## Check formatting, types, import contracts, format specifications and docs.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q tests/docs tests/commonwatt/test_cddl.py
 
 bench: $(READY) ## Measure every figure beside its limit.
 	@$(BIN)/commonwatt bench all
