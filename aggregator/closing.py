@@ -4,6 +4,7 @@ The decisions are pure (settlement, interval, valuation); this module reads what
 A crash before the commit leaves the interval open, a crash after it leaves it closed.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
@@ -48,7 +49,7 @@ class Closer:
         """Close the intervals whose grace is over, a bounded number at once; how many were closed."""
         now_s = self._clock.now_s()
         rules = self._policy.rules
-        due = int(now_s - rules.grace_s - self.next_end_s) // INTERVAL_S + 1
+        due = math.floor((now_s - rules.grace_s - self.next_end_s) / INTERVAL_S) + 1
         ends_s = [self.next_end_s + INTERVAL_S * index for index in range(min(due, CLOSINGS_PER_COMMIT))]
         if not ends_s:
             return 0
