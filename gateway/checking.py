@@ -1,6 +1,7 @@
 """`commonwatt gateway check`: each meter read once, as a person compares it with the display."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from commonwatt.i18n import _
 from commonwatt.quantities import BY_OBIS
@@ -47,7 +48,7 @@ async def _check(meter: Meter, timeout_s: float) -> Report:
     finally:
         bus.close()
     energy = [(BY_OBIS[r.quantity].name, _energy(meters.energy_wh(r, memory))) for r in meter.table.energy]
-    shown = [(r.name, _shown(meters.value(r, memory), r)) for r in meter.table.shown]
+    shown = [(r.name, _shown(meters.quantity(r, memory), r)) for r in meter.table.shown]
     return Report(meter, (*energy, *shown))
 
 
@@ -55,5 +56,5 @@ def _energy(register_wh: int | None) -> str:
     return _("no value") if register_wh is None else format_kwh(register_wh)
 
 
-def _shown(number: float | None, register: meters.ShownRegister) -> str:
-    return _("no value") if number is None else f"{number / register.divide_by:.3f} {register.unit}"
+def _shown(exact: Fraction | None, register: meters.ShownRegister) -> str:
+    return _("no value") if exact is None else f"{float(exact):.3f} {register.unit}"

@@ -8,7 +8,11 @@
     unit = "Wh"
     no_value = ["8000000000000000"]
 
-A mistake in a table would become wrong energy under a true signature, so tables are read strictly.
+A mistake in a table would become wrong energy under a true signature, so tables are read strictly: each value has an
+example, the words as they come over the wire and what the display shows then, which catches a wrong word order.
+
+Rounding: a register becomes whole Wh by exact arithmetic (fractions), then down. A 32-bit float register is the exact
+binary fraction it holds, never its decimal print; nothing is accumulated here, so no rounding error grows.
 """
 
 import math
@@ -22,9 +26,10 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from commonwatt.errors import UserError
-from commonwatt.quantities import BY_OBIS
-from commonwatt.settings import Settings, load
+from commonwatt.quantities import BY_OBIS, HEAT
+from commonwatt.settings import Settings
 from commonwatt.units import INT64_MAX
+from gateway.meter_lines import load, mistake_at
 
 PACKAGED = Path(__file__).parent / "meter_tables"
 """Where an installed gateway has the tables; a clone has them in hardware/meters."""
@@ -38,7 +43,14 @@ WORDS: dict[str, tuple[int, str]] = {
 }  # fmt: skip
 ENERGY_UNITS: dict[str, Fraction] = {"Wh": Fraction(1), "kWh": Fraction(1000), "MWh": Fraction(10**6)}
 EnergyUnit = Literal["Wh", "kWh", "MWh"]
-ShownUnit = Literal["V", "A", "W", "kW", "VA", "var", "Hz", "1"]
+ShownUnit = Literal["V", "A", "W", "kW", "VA", "var", "Hz", "°C", "m³", "m³/h", "1"]
+
+ACCURACY_PERCENT: dict[str, Fraction] = {
+    "EN 50470-3 class A": Fraction(2), "EN 50470-3 class B": Fraction(1), "EN 50470-3 class C": Fraction(1, 2),
+    "EN 62053-21 class 1": Fraction(1), "EN 62053-22 class 0.5S": Fraction(1, 2), "EN 1434 class 2": Fraction(2),
+    "EN 1434 class 3": Fraction(3),
+}  # fmt: skip
+"""What a meter of the class may be wrong by at its rated current and power factor 1; of heat meters, the sensor."""
 
 
 def _obis(text: str) -> str:
@@ -52,14 +64,29 @@ def _hex(text: str) -> str:
     return text.lower()
 
 
+def _accuracy(text: str) -> str:
+    if text not in ACCURACY_PERCENT:
+        raise ValueError(f"unknown class, known are {', '.join(ACCURACY_PERCENT)}")
+    return text
+
+
+class Example(Settings):
+    """Words as they come over the wire, first address first, and what a person then reads on the display."""
+
+    words: Annotated[str, AfterValidator(_hex)]
+    value: Annotated[str, Field(pattern=r"^-?\d+(\.\d+)?$")]
+
+
 class Register(Settings):
-    """A value in the meter's memory. `divide_by` is applied to the number before its unit."""
+    """A value in the meter's memory. `multiply_by` and `divide_by` are applied to the number before its unit."""
 
     address: Annotated[int, Field(ge=0, le=0xFFFF)]
     words: Words
     order: Literal["big", "little"]
+    multiply_by: Annotated[int, Field(gt=0)] = 1
     divide_by: Annotated[int, Field(gt=0)] = 1
     no_value: tuple[Annotated[str, AfterValidator(_hex)], ...] = ()
+    example: Example | None = None
 
     @property
     def count(self) -> int:
@@ -104,23 +131,54 @@ class MeterTable(Settings):
     source: str
     function: Literal[3, 4]
     registers_max: Annotated[int, Field(ge=4, le=125)] = 64
-    current_max_a: Annotated[int, Field(gt=0)]
-    phases: Literal[1, 3]
-    accuracy: str
+    current_max_a: Annotated[int, Field(gt=0)] | None = None
+    phases: Literal[1, 3] | None = None
+    power_max_kw: Annotated[int, Field(gt=0)] | None = None
+    accuracy: Annotated[str, AfterValidator(_accuracy)]
+    is_mid: bool = False
     energy: Annotated[tuple[EnergyRegister, ...], Field(min_length=1, max_length=8)]
     shown: tuple[ShownRegister, ...] = ()
 
     @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        numbers = [BY_OBIS[register.quantity].number for register in self.energy]
-        if numbers != sorted(set(numbers)):
-            raise ValueError("energy: quantities ascend and appear once")
-        ends = 0
-        for register in sorted((*self.energy, *self.shown), key=lambda register: register.address):
-            if register.address < ends:
-                raise ValueError(f"the register at {register.address:#06x} overlaps the one before it")
-            ends = register.span.stop
+    def _rated(self) -> Self:
+        electric = self.current_max_a is not None and self.phases is not None
+        is_heat = self.energy[0].quantity == HEAT.obis
+        if is_heat != (self.power_max_kw is not None) or is_heat == electric:
+            raise ValueError("a heat meter is rated by power_max_kw, any other by current_max_a and phases")
+        if is_heat != self.accuracy.startswith("EN 1434"):
+            raise mistake_at(("accuracy",), "EN 1434 is for heat, and heat for EN 1434")
         return self
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        last = 0
+        for index, register in enumerate(self.energy):
+            number = BY_OBIS[register.quantity].number
+            if number <= last:
+                raise mistake_at(("energy", index, "quantity"), "quantities ascend and appear once")
+            last = number
+        return self
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        end = 0
+        for place, register in sorted(self._placed(), key=lambda pair: pair[1].address):
+            if register.address < end:
+                raise mistake_at((*place, "address"), f"the register at {register.address:#06x} overlaps another")
+            end = register.span.stop
+        return self
+
+    @model_validator(mode="after")
+    def _as_in_examples(self) -> Self:
+        for place, register in self._placed():
+            if register.example and not agrees(register, register.example):
+                what = f"the example's words are not {register.example.value}: wrong order, words or scale?"
+                raise mistake_at((*place, "example"), what)
+        return self
+
+    def _placed(self) -> list[tuple[tuple[str, int], Register]]:
+        energy: list[tuple[tuple[str, int], Register]] = [(("energy", i), r) for i, r in enumerate(self.energy)]
+        return energy + [(("shown", i), r) for i, r in enumerate(self.shown)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +225,28 @@ def value(register: Register, memory: Mapping[int, int]) -> int | float | None:
     return number if math.isfinite(number) else None
 
 
+def quantity(register: Register, memory: Mapping[int, int]) -> Fraction | None:
+    """The exact value in the register's unit, or None where the meter says that there is none."""
+    number = value(register, memory)
+    return None if number is None else Fraction(number) * register.multiply_by / register.divide_by
+
+
+def agrees(register: Register, example: Example) -> bool:
+    """Whether the words give the value, to the last digit that the example has (a float holds more)."""
+    if len(example.words) != 4 * register.count:
+        return False
+    words = [int(example.words[i : i + 4], 16) for i in range(0, len(example.words), 4)]
+    exact = quantity(register, dict(zip(register.span, words, strict=True)))
+    decimals = len(example.value.partition(".")[2])
+    return exact is not None and abs(exact - Fraction(example.value)) <= Fraction(1, 2 * 10**decimals)
+
+
 def energy_wh(register: EnergyRegister, memory: Mapping[int, int]) -> int | None:
     """The register in whole Wh, rounded down so that the next reading never runs backwards; None if there is none."""
-    number = value(register, memory)
-    if number is None or number < 0:
+    exact = quantity(register, memory)
+    if exact is None or exact < 0:
         return None
-    exact_wh = Fraction(number) * ENERGY_UNITS[register.unit] / register.divide_by
-    whole_wh = math.floor(exact_wh)
+    whole_wh = math.floor(exact * ENERGY_UNITS[register.unit])
     return whole_wh if whole_wh <= INT64_MAX else None
 
 
