@@ -97,9 +97,9 @@ def _counts(now: Numbers) -> RenderableType:
         (_("readings"), now.readings, "bold"),
         (_("blocks verified"), now.accepted, "bold green"),
         (_("refused"), now.refused, "bold red" if now.refused else "bold"),
-        (_("duplicates dropped"), now.duplicates, "bold"),
+        (_("repeated"), now.duplicates, "bold"),
         (_("log entries"), now.log_size, "bold"),
-        (_("last checkpoint"), now.checkpoint_size, "bold"),
+        (_("at the checkpoint"), now.checkpoint_size, "bold"),
     )
     grid = Table.grid(padding=(0, 3))
     grid.add_row(*(Text.assemble((f"{value} ", style), label) for label, value, style in counts))
