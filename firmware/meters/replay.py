@@ -13,7 +13,7 @@ import meters
 
 
 @meters.driver("replay")
-def make(config, clock):
+def make(config, clock, _hardware=None):
     """The meter of {"type": "replay", "file": path}."""
     return Replay(config["file"], clock)
 

@@ -1,0 +1,13 @@
+"""Carlo Gavazzi EM111. Made from hardware/meters/carlo-gavazzi-em111.toml; not edited by hand."""
+
+# fmt: off
+# ruff: noqa: E501
+TABLE = {
+    "function": 4,
+    "registers_max": 64,
+    "power_max_w": 11250,
+    "energy": (
+        (1, 0x0010, "i32", "little", 100, 1, ("7fffffff", "80000000",)),
+        (2, 0x0020, "i32", "little", 100, 1, ("7fffffff", "80000000",)),
+    ),
+}

@@ -1,0 +1,13 @@
+"""Schneider Electric iEM3255. Made from hardware/meters/schneider-iem3255.toml; not edited by hand."""
+
+# fmt: off
+# ruff: noqa: E501
+TABLE = {
+    "function": 3,
+    "registers_max": 64,
+    "power_max_w": 187500,
+    "energy": (
+        (1, 0x0C83, "i64", "big", 1, 1, ("8000000000000000", "7fffffffffffffff", "ffffffffffffffff",)),
+        (2, 0x0C87, "i64", "big", 1, 1, ("8000000000000000", "7fffffffffffffff", "ffffffffffffffff",)),
+    ),
+}
