@@ -9,7 +9,6 @@ import pytest
 
 from aggregator import interval, settlement
 from aggregator.interval import Meter
-from aggregator.valuation import window_start_s
 from commonwatt.demo.judge.book import Device
 from commonwatt.demo.judge.evidence import Closing, Reading
 from commonwatt.demo.judge.settle import (
@@ -214,7 +213,7 @@ def test_judge_and_aggregator_settle_alike(seed):
     assert mine.held
 
 
-@pytest.mark.parametrize("closing_s", [900, 3600, 4500, 86_400])
-def test_judge_and_aggregator_mean_the_same_window(closing_s):
-    """The window that contains the interval's start."""
-    assert POLICY.window_start_s(closing_s) == window_start_s(closing_s, POLICY.window_s)
+@pytest.mark.parametrize(("closing_s", "start_s"), [(900, 0), (3600, 0), (4500, 3600), (86_400, 82_800)])
+def test_window_when_an_interval_closes_on_its_edge(closing_s, start_s):
+    """The window that contains the interval's start, also for the interval that ends with it."""
+    assert POLICY.window_start_s(closing_s) == start_s
