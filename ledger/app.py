@@ -3,6 +3,7 @@
 DIR/commune.toml   origin, genesis_sha256, log_vkey, … (written by `commonwatt init`)
 DIR/keys/log.key   the log's own key
 DIR/ledger.db      the store           DIR/log/   the published log
+DIR/witnesses.policy   who cosigns (C2SP tlog-policy), if anyone does
 """
 
 from pathlib import Path
@@ -10,9 +11,9 @@ from pathlib import Path
 from pydantic import ConfigDict, Field
 
 from commonwatt import settings
-from commonwatt.errors import StorageError, UserError
+from commonwatt.errors import FormatError, StorageError, UserError
 from commonwatt.identity import SigningKey, load_key
-from ledger import entry, merkle, rules
+from ledger import entry, merkle, rules, tlog_policy, witness_client
 from ledger.checkpoint import Checkpoint
 from ledger.note import Signer
 from ledger.publish import Publisher
@@ -21,12 +22,14 @@ from ledger.sequencer import Sequencer
 from ledger.sql import Row, Store
 from ledger.state import State
 from ledger.tiles import WIDTH, TileTree
+from ledger.tlog_policy import TlogPolicy
 
 COMMUNE_FILE = "commune.toml"
 DATABASE = "ledger.db"
 LOG = "log"
 LOG_VKEY = "log.vkey"
 LOG_KEY = "keys/log.key"
+WITNESSES = "witnesses.policy"
 
 _HEX_32 = r"^[0-9a-f]{64}$"
 
@@ -95,12 +98,24 @@ def open_parts(directory: Path, signer: Signer, *, pages_max: int | None = None)
     try:
         publisher = Publisher(directory / LOG, signer)
         state, tree = _rebuild(store, publisher, directory)
+        policy = load_witnesses(directory)
+        if policy is not None:
+            witness_client.check_none_is_ahead(policy, signer.verifier, tree.size, directory / DATABASE)
         _compare_balances(store, state, directory)
         publisher.publish(tree)
     except BaseException:
         store.close()
         raise
     return Sequencer(store=store, state=state, tree=tree, publisher=publisher)
+
+
+def load_witnesses(directory: Path) -> TlogPolicy | None:
+    """DIR/witnesses.policy, None if there is none; UserError names the line of a mistake."""
+    path = directory / WITNESSES
+    try:
+        return tlog_policy.parse(path.read_text(encoding="utf-8")) if path.exists() else None
+    except (OSError, UnicodeDecodeError, FormatError) as error:
+        raise UserError(f"not a tlog policy: {error}", where=path) from error
 
 
 def _rebuild(store: Store, publisher: Publisher, directory: Path) -> tuple[State, TileTree]:

@@ -1,5 +1,7 @@
 """`commonwatt ledger`: verify, show, balance and pay."""
 
+import signal
+import threading
 import tomllib
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from commonwatt.errors import FormatError, UserError
 from commonwatt.i18n import _
 from commonwatt.identity import load_key, new_id
 from commonwatt.units import format_credits, parse_credits
-from ledger import note, show
+from ledger import note, show, tlog_policy
 from ledger.body import MEMO_BYTES_MAX, Transfer
 from ledger.entry import Entry
 from ledger.kinds import ISSUANCE
@@ -18,6 +20,7 @@ from ledger.published import PublishedLog
 from ledger.refusals import Refusal
 from ledger.replay import ReplayError, replay
 from ledger.tiles import CHECKPOINT
+from ledger.tlog_policy import TlogPolicy
 from ledger.verify import Mode, verify
 
 app = typer.Typer(no_args_is_help=True, help=_("Verify, read and pay from the public log."))
@@ -39,6 +42,7 @@ def verify_command(
     vkey: Path | None = typer.Option(None, help=_("The file with the log's verifier key (C2SP vkey).")),
     mode: Mode = typer.Option(Mode.PUBLIC, help=_("public: tree and signatures; audit: replay every entry.")),
     lenient: bool = typer.Option(False, help=_("Accept unknown files and signature lines, as C2SP does.")),
+    policy: Path | None = typer.Option(None, help=_("A tlog policy: its quorum of witnesses must have cosigned.")),
 ) -> None:
     """Prints every problem with its file and place, then the verdict."""
     if vkey is None:
@@ -46,7 +50,7 @@ def verify_command(
             _("without the log's key this can prove nothing"),
             to_do=_("get the vkey from the commune, not from the log, and give it with --vkey FILE"),
         )
-    report = verify(_log_in(path), _read_vkey(vkey), mode=mode, lenient=lenient)
+    report = verify(_log_in(path), _read_vkey(vkey), mode=mode, lenient=lenient, policy=_read_policy(policy))
     for problem in report.problems:
         typer.echo(str(problem))
     if not report.is_good:
@@ -135,6 +139,40 @@ def pay_command(
     )
 
 
+@app.command("cosign", help=_("Ask the witnesses of a policy to co-sign what the log publishes, until stopped."))
+def cosign_command(
+    path: Path = _LOG,
+    vkey: Path = typer.Option(help=_("The file with the log's verifier key (C2SP vkey).")),
+    policy: Path = typer.Option(help=_("The tlog policy with the witnesses and their URLs.")),
+    once: bool = typer.Option(False, help=_("Ask one round; exit code 1 if the quorum is not met.")),
+    every_s: float = typer.Option(10.0, "--every", min=0.1, help=_("Seconds between two rounds.")),
+) -> None:
+    """Beside the aggregator: committing and publishing never wait for a witness."""
+    from ledger.witness_client import WitnessClient
+
+    read = _read_policy(policy)
+    assert read is not None
+    client = WitnessClient(root=_log_in(path), log_key=_read_vkey(vkey), policy=read)
+    pause = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_ignored: pause.set())
+    while True:
+        done = client.ask_all()
+        typer.echo(
+            _("{size} entries: cosigned by {names}; quorum {met}").format(
+                size=done.head.size,
+                names=", ".join(done.cosigned) or _("nobody"),
+                met=_("met") if done.is_met else _("not met"),
+            )
+        )
+        for name, why in done.failed.items():
+            typer.echo(f"  {name}: {why}", err=True)
+        if once and not done.is_met:
+            raise typer.Exit(1)
+        if once or pause.wait(every_s):
+            return
+
+
 _REASONS = {
     Refusal.UNKNOWN_ACCOUNT: _("one of the two accounts does not exist"),
     Refusal.BAD_SIGNATURE: _("the key is not the payer's wallet"),
@@ -161,6 +199,13 @@ def _read_vkey(path: Path) -> note.Verifier:
             where=path,
             to_do=_("name the file with the log's verifier key, one line NAME+ID+KEY"),
         ) from error
+
+
+def _read_policy(path: Path | None) -> TlogPolicy | None:
+    try:
+        return tlog_policy.parse(path.read_text(encoding="utf-8")) if path else None
+    except (OSError, UnicodeDecodeError, FormatError) as error:
+        raise UserError(_("not a tlog policy: {error}").format(error=error), where=path) from error
 
 
 def _read_names(path: Path | None, log: PublishedLog) -> dict[bytes, str]:

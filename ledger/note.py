@@ -99,8 +99,20 @@ def sign(text: str, signer: Signer) -> str:
     """The note with one signature. `text` ends in a line feed."""
     assert _is_text(text)
     signature = signer.key.sign(text.encode())
-    encoded = base64.b64encode(signer.verifier.key_id + signature).decode()
-    return f"{text}\n{_DASH}{signer.name} {encoded}\n"
+    return f"{text}\n{spell_line(SignatureLine(signer.name, signer.verifier.key_id, signature))}"
+
+
+def spell_line(line: SignatureLine) -> str:
+    """A signature line as it stands in a note, ended."""
+    return f"{_DASH}{line.name} {base64.b64encode(line.key_id + line.signature).decode()}\n"
+
+
+def parse_lines(text: str) -> tuple[SignatureLine, ...]:
+    """Read signature lines that stand alone, as a witness answers them; FormatError "malformed"."""
+    require(text.endswith("\n"), "the last line is not ended")
+    lines = text[:-1].split("\n")
+    require(len(lines) <= SIGNATURES_MAX, f"more than {SIGNATURES_MAX} signatures")
+    return tuple(_parse_line(line) for line in lines)
 
 
 def parse(data: bytes) -> Note:
@@ -115,10 +127,7 @@ def parse(data: bytes) -> Note:
     require(bool(separator), "no empty line between text and signatures")
     text = head + "\n"
     require(_is_text(text), "a note has control characters or no text")
-    require(tail.endswith("\n"), "the last line is not ended")
-    lines = tail[:-1].split("\n")
-    require(len(lines) <= SIGNATURES_MAX, f"more than {SIGNATURES_MAX} signatures")
-    return Note(text, tuple(_parse_line(line) for line in lines))
+    return Note(text, parse_lines(tail))
 
 
 def verify(note: Note, verifiers: Sequence[Verifier]) -> list[Verifier]:

@@ -10,6 +10,9 @@ from ledger import checkpoint, merkle, note, tiles
 from ledger.checkpoint import Checkpoint
 from ledger.tiles import ENTRIES, WIDTH, TileName
 
+COSIGNED = "checkpoint.cosigned"
+"""Beside `checkpoint`: the newest head that the witnesses' quorum has cosigned (witness_client.py writes it)."""
+
 _BUNDLE_SIZE_MAX = WIDTH * (2 + 65_535)
 
 

@@ -4,7 +4,7 @@
 only grew, and the signatures of public entries. `audit` replays every entry through the rules on top of that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -17,11 +17,13 @@ from ledger.entry import SignedEntry
 from ledger.genesis import Genesis
 from ledger.kinds import Kind
 from ledger.mint import Mint
-from ledger.note import Verifier
-from ledger.published import PublishedLog
+from ledger.note import NOTE_SIZE_MAX, Verifier
+from ledger.proof_tree import PublishedTree
+from ledger.published import COSIGNED, PublishedLog
 from ledger.refusals import REFUSAL_BY_REASON, Refusal
 from ledger.state import State
 from ledger.tiles import CHECKPOINT, ENTRIES, WIDTH, TileName, parse_path
+from ledger.tlog_policy import TlogPolicy, open_witnessed
 from ledger.tree_check import Problem, TreeCheck
 
 
@@ -50,9 +52,12 @@ class Report:
         return self.checkpoint is not None and not self.problems
 
 
-def verify(path: Path, log: Verifier, *, mode: Mode, lenient: bool = False) -> Report:
+def verify(
+    path: Path, log: Verifier, *, mode: Mode, lenient: bool = False, policy: TlogPolicy | None = None
+) -> Report:
     """Check every file below `path` against the key of the log; UserError if there is no log at all.
 
+    With a `policy` its quorum of witnesses must have cosigned a head of this very tree.
     `lenient` accepts what C2SP accepts: signature lines of unknown keys, other files, tiles beyond the checkpoint.
     A log that is being written may be caught between tiles and checkpoint: verify a copy.
     """
@@ -76,7 +81,27 @@ def verify(path: Path, log: Verifier, *, mode: Mode, lenient: bool = False) -> R
         judge.read(entries)
     report.problems += check.problems
     judge.finish()
+    if policy is not None or ((path / COSIGNED).exists() and not lenient):
+        report.problems += _check_cosigned(files, log, head, policy or TlogPolicy())
     return report
+
+
+def _check_cosigned(files: PublishedLog, log: Verifier, head: Checkpoint, policy: TlogPolicy) -> Iterator[Problem]:
+    """The cosigned head meets the policy, is of this tree, and has no line that nobody can judge."""
+    try:
+        seen = open_witnessed(files.read(COSIGNED, size_max=NOTE_SIZE_MAX), log, policy)
+        root = PublishedTree(files.tile, head.size).root(min(seen.checkpoint.size, head.size))
+    except FormatError as error:
+        yield Problem(COSIGNED, "", str(error))
+        return
+    if seen.checkpoint.size > head.size or seen.checkpoint.root != root:
+        yield Problem(COSIGNED, "root", "was cosigned over another tree than the tiles")
+    known = {(log.name, log.key_id), *((key.name, key.key_id) for key in policy.cosigners)}
+    for line in seen.note.signatures:
+        if (line.name, line.key_id) not in known:
+            yield Problem(COSIGNED, "signatures", f"line of an unknown key: {line.name}; see --policy")
+    if len(seen.note.signatures) != len({(line.name, line.key_id) for line in seen.note.signatures}):
+        yield Problem(COSIGNED, "signatures", "a line stands there twice")
 
 
 def _known_names(files: PublishedLog, size: int, lenient: bool, report: Report) -> list[TileName]:
@@ -86,7 +111,7 @@ def _known_names(files: PublishedLog, size: int, lenient: bool, report: Report) 
         name = parse_path(path)
         if name is not None and _is_covered(name, size):
             names.append(name)
-        elif path != CHECKPOINT and not lenient:
+        elif path not in (CHECKPOINT, COSIGNED) and not lenient:
             what = "not a file of a log" if name is None else "beyond the checkpoint"
             report.problems.append(Problem(path, "", what))
     return names

@@ -24,6 +24,8 @@ SUMMARIES = {
     "aggregator": _("Verify, settle and mint."),
     "policy": _("Explain the rules that turn energy into credits."),
     "ledger": _("Verify, read and pay from the public log."),
+    "verify": _("Check a proof that someone hands you, offline, step by step."),
+    "witness": _("Co-sign the checkpoints of logs that only grow."),
     "bench": _("Measure a figure beside the limit of this machine."),
 }
 
