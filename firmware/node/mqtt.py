@@ -17,10 +17,11 @@ LENGTH_BYTES_MAX = 4
 REFUSED_SUBSCRIPTION = 0x80
 
 _CLEAN_SESSION = const(0x02)
-_WILL = const(0x0C)  # with QoS 1
+_WILL = const(0x2C)  # with QoS 1, retained
 _PASSWORD = const(0x40)
 _USERNAME = const(0x80)
 _QOS = const(0x06)
+_RETAIN = const(0x01)
 
 
 def connect(client_id, username, password, keepalive_s, will=None):
@@ -47,9 +48,12 @@ def subscribe(packet_id, topics):
     return _packet(0x82, packet_id.to_bytes(2, "big") + b"".join([_text(topic) + b"\x01" for topic in topics]))
 
 
-def publish(packet_id, topic, payload):
-    """PUBLISH with QoS 1."""
-    return _packet(PUBLISH | 0x02, _text(topic) + packet_id.to_bytes(2, "big") + payload)
+def publish(packet_id, topic, payload, retain=False):
+    """PUBLISH with QoS 1, or with QoS 0 if `packet_id` is None; `retain`: for whoever subscribes later, too."""
+    flags = PUBLISH | (_RETAIN if retain else 0)
+    if packet_id is None:
+        return _packet(flags, _text(topic) + payload)
+    return _packet(flags | 0x02, _text(topic) + packet_id.to_bytes(2, "big") + payload)
 
 
 def puback(packet_id):

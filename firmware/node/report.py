@@ -25,6 +25,7 @@ def describe(journal, sampler, link, delivery):
         "link_up": link.is_up,
         "connects": link.connects,
         "link_failures": link.failures,
+        "link_reasons": link.reasons,
         "oversized": link.oversized,
         "samples_taken": sampler.taken,
         "samples_missed": sampler.missed,

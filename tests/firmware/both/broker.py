@@ -10,13 +10,27 @@ PINGREQ = 0xC0
 
 
 class Broker:
-    """Answers by the book unless told otherwise; `got` keeps (kind, body) of every packet, oldest first."""
+    """Answers by the book unless told otherwise; `got` keeps (kind, body) of every packet, oldest first.
 
-    def __init__(self, connack=b"\x20\x02\x00\x00", suback=b"\x01", before_suback=b"", pong=b"\xd0\x00"):
+    `told` keeps what came at QoS 0; `confirms`: whether it sends PUBACK; `drops`: whether it hangs up after SUBACK.
+    """
+
+    def __init__(
+        self,
+        connack=b"\x20\x02\x00\x00",
+        suback=b"\x01",
+        before_suback=b"",
+        pong=b"\xd0\x00",
+        confirms=True,
+        drops=False,
+    ):
         self.connack = connack
         self.suback = suback
         self.before_suback = before_suback
         self.pong = pong
+        self.confirms = confirms
+        self.drops = drops
+        self.told = []
         self.got = []
         self.connections = 0
         self.changed = asyncio.Event()
@@ -77,10 +91,16 @@ class Broker:
                     size |= (digit & 0x7F) << shift
                     shift += 7
                 body = await reader.readexactly(size)
+                if first & 0xF6 == mqtt.PUBLISH:
+                    self.told.append(mqtt.parse_publish(first, body)[:2] + (first & 1 == 1,))
+                    self.changed.set()
+                    continue
                 self.got.append((first & 0xF0, body))
                 writer.write(self._answer(first & 0xF0, body))
                 await writer.drain()
                 self.changed.set()
+                if self.drops and first & 0xF0 == SUBSCRIBE:
+                    raise EOFError
         except (OSError, EOFError):
             if writer in self._writers:
                 self._writers.remove(writer)
@@ -91,6 +111,8 @@ class Broker:
             return self.connack
         if kind == SUBSCRIBE:
             return self.before_suback + bytes([0x90, 2 + len(self.suback)]) + body[:2] + self.suback
+        if kind == mqtt.PUBLISH and not self.confirms:
+            return b""
         if kind == mqtt.PUBLISH:
             end = 2 + int.from_bytes(body[:2], "big")
             return mqtt.puback(int.from_bytes(body[end : end + 2], "big"))

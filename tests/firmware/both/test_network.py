@@ -31,7 +31,7 @@ class Device:
             lambda: 0.0,
             keepalive_s,
             50,
-            ("cw/d/state", b"down"),
+            "cw/d/state",
         )
         self.delivery = Delivery(self.journal, self.link, "cw/d/block", self.wake, lambda: 0.0, 100)
 
@@ -82,9 +82,11 @@ def test_packets_by_the_standard():
     """The bytes of each packet are those of MQTT 3.1.1."""
     assert mqtt.connect("d", "u", "p", 30).hex() == "101300044d51545404c2001e0001640001750001" + "70"
     assert mqtt.connect("d", None, None, 30).hex() == "100d00044d51545404020" + "01e000164"
-    assert mqtt.connect("d", None, None, 30, ("t", b"w"))[9] == 0x0E
+    assert mqtt.connect("d", None, None, 30, ("t", b"w"))[9] == 0x2E
     assert mqtt.subscribe(1, ["a"]) == b"\x82\x06\x00\x01\x00\x01a\x01"
     assert mqtt.publish(2, "a", b"b") == b"\x32\x06\x00\x01a\x00\x02b"
+    assert mqtt.publish(2, "a", b"b", True) == b"\x33\x06\x00\x01a\x00\x02b"
+    assert mqtt.publish(None, "a", b"b", True) == b"\x31\x04\x00\x01ab"
     assert mqtt.puback(258) == b"\x40\x02\x01\x02"
     assert mqtt.publish(1, "a", bytes(200))[:3] == b"\x32\xcd\x01"
     assert mqtt.parse_publish(0x32, b"\x00\x01a\x00\x02b") == ("a", b"b", 2)
@@ -105,7 +107,7 @@ def test_link_when_the_broker_is_well():
         assert await device.link.publish("cw/d/block", b"hello")
         await broker.until(broker.published)
         assert broker.published() == [("cw/d/block", b"hello")]
-        assert b"\x00\x0acw/d/state\x00\x04down" in broker.got[0][1]
+        assert b"\x00\x0acw/d/state\x00\x07offline" in broker.got[0][1]
         await broker.send(_message(b"nonsense"))
         await broker.until(lambda: broker.count(mqtt.PUBACK))
         assert device.messages == [("cw/d/ack", b"nonsense")]
@@ -182,6 +184,72 @@ def test_link_when_nothing_happens():
         assert broker.connections == 1
 
     story(told, keepalive_s=1)
+
+
+def test_link_when_it_comes_and_goes():
+    """Whoever looks reads "online", retained, after each connection; the will says "offline" for us."""
+
+    async def told(broker, device):
+        for times in (1, 2):
+            await broker.until(lambda times=times: len(broker.told) == times)
+            assert broker.told[-1] == ("cw/d/state", b"online", True)
+            await broker.drop()
+        assert device.link.reasons["dropped"] >= 1
+
+    story(told)
+
+
+def test_link_when_the_broker_accepts_and_drops():
+    """It is counted, and the pauses grow all the same: nobody is hammered."""
+
+    async def told(broker, device):
+        device.link._retry_ms_max = 100000
+        await broker.until(lambda: broker.connections == 3)
+        assert device.link.connects >= 2
+        assert device.link.reasons == {"dropped": device.link.failures}
+
+    story(told, drops=True)
+
+
+def test_link_when_the_broker_confirms_nothing():
+    """A broker that answers pings and takes messages without ever confirming one is left, and tried again."""
+
+    async def told(broker, device):
+        await broker.until(lambda: broker.connections == 2)
+        assert device.link.reasons == {"unconfirmed": 1}
+        assert broker.count(PINGREQ) >= 1
+        assert device.journal.backlog() == 1
+
+    story(told, blocks=1, keepalive_s=1, confirms=False)
+
+
+def test_link_when_the_network_is_back():
+    """A nudge ends the pause."""
+
+    async def told(broker, device):
+        device.link._retry_ms_max = 100000
+        for times in range(1, 8):
+            await broker.until(lambda times=times: broker.connections >= times)
+            device.link.nudge()
+        assert device.link.failures >= 6
+
+    story(told, connack=b"\x20\x02\x00\x05")
+
+
+def test_link_when_its_certificate_authority_is_not_one():
+    """A missing or wrong file is a state that is counted and tried again, not the end of the device."""
+    path = folder() + "/ca.pem"
+
+    async def told(_broker, device):
+        device.link._tls_config = {"ca": path}
+        while device.link.reasons.get("tls", 0) < 2:
+            await asyncio.sleep(0.01)
+        with open(path, "w") as file:
+            file.write("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        while device.link.reasons["tls"] < 4:
+            await asyncio.sleep(0.01)
+
+    story(told)
 
 
 def test_link_when_a_message_is_too_large():
