@@ -1,7 +1,8 @@
 """Ed25519 (RFC 8032) for a small interpreter: signing by a fixed-base comb, verifying by libsodium's strict rule.
 
-The comb: the scalar is read as four rows of 64 bits; each of the 64 columns picks one of 16 precomputed points,
-so that a signature costs 64 doublings and 64 additions. The table takes under 10 kB and is made on first use.
+The comb: the scalar is read as five rows of 51 digits, each +1 or -1 (any scalar can be spelled so, modulo the odd
+order); each of the 51 columns picks one of 16 precomputed points or its negative, so that a signature costs 51
+doublings and 51 additions. The table takes under 10 kB and is made on first use.
 
 Every column does the same steps whatever the secret is: no branch depends on it. The place read in the table and the
 time of big-integer arithmetic still do; docs/security.md says why a device may live with that.
@@ -18,8 +19,10 @@ _ROOT_OF_MINUS_1 = pow(2, (_P - 1) // 4, _P)
 _BASE_X = 15112221349535400772501151409588531511454012693041857206046113283949847762202
 _BASE_Y = 4 * pow(5, _P - 2, _P) % _P
 
-_ROWS = const(4)
-_COLUMNS = const(64)
+_ROWS = const(5)
+_COLUMNS = const(51)
+_ALL_ONES = (1 << 255) - 1
+_HALF = (_ORDER + 1) // 2
 _SIGN_BIT = 1 << 255
 
 # Points are (X, Y, Z, T) with x = X/Z, y = Y/Z, xy = T/Z; table points are (y + x, y - x, 2dxy) of affine x, y.
@@ -70,10 +73,11 @@ def _hash(message):
 
 
 def _multiply_base(scalar):
-    """`scalar` (below 2^256) times the base point."""
+    """`scalar` times the base point."""
     prepare()
     table, p = _table, _P
-    rows = scalar.to_bytes(32, "little")
+    # Bit b stands for the digit 2b - 1, and all digits for twice these bits less 2^255 - 1.
+    bits = ((scalar + _ALL_ONES) * _HALF % _ORDER).to_bytes(32, "little")
     x1, y1, z1, t1 = _NEUTRAL
     for column in range(_COLUMNS - 1, -1, -1):
         # Doubling, then mixed addition: the formulas of _double and _add with Z2 = 1, inline for their speed.
@@ -84,38 +88,52 @@ def _multiply_base(scalar):
         f = (2 * z1 * z1 + g) % p
         e %= p
         x1, y1, z1, t1 = e * f % p, g * h % p, f * g % p, e * h % p
-        at, bit = column >> 3, column & 7
-        plus, minus, t2 = table[
-            (rows[at] >> bit & 1)
-            | (rows[at + 8] >> bit & 1) << 1
-            | (rows[at + 16] >> bit & 1) << 2
-            | (rows[at + 24] >> bit & 1) << 3
+        i1, i2, i3 = column + 51, column + 102, column + 153
+        i4 = column + 204
+        sign = (bits[i4 >> 3] >> (i4 & 7) & 1) ^ 1
+        point = table[
+            (
+                (bits[column >> 3] >> (column & 7) & 1)
+                | (bits[i1 >> 3] >> (i1 & 7) & 1) << 1
+                | (bits[i2 >> 3] >> (i2 & 7) & 1) << 2
+                | (bits[i3 >> 3] >> (i3 & 7) & 1) << 3
+            )
+            ^ 15 * sign
         ]
-        a = (y1 - x1) * minus
-        b = (y1 + x1) * plus
-        c = t1 * t2
+        a = (y1 - x1) * point[1 - sign]
+        b = (y1 + x1) * point[sign]
+        c = t1 * point[2 + sign]
         d = z1 + z1
         e = (b - a) % p
         f = (d - c) % p
         g = (d + c) % p
         h = (b + a) % p
-        x1, y1, z1, t1 = e * f % p, g * h % p, f * g % p, e * h % p
-    return x1, y1, z1, t1
+        x1, y1, z1 = e * f % p, g * h % p, f * g % p  # the doubling that follows needs no t1
+    return x1, y1, z1, e * h % p
 
 
 def _make_table():
-    """Sums of the base point's multiples by 2^0, 2^64, 2^128 and 2^192: entry u has those whose bit is set in u."""
-    sums = [_NEUTRAL]
-    row = _BASE
-    for index in range(_ROWS):
-        sums.extend([_add(point, row) for point in sums])
-        if index < _ROWS - 1:
-            for _ in range(_COLUMNS):
-                row = _double(row)
+    """The base point's multiples by 2^0, 2^51 ... 2^204, the last added to each sum and difference of the others.
+
+    Entry u adds the multiples whose bit is set in u and subtracts the others. A negative swaps the first two of an
+    entry's numbers and takes the last instead of the third.
+    """
+    rows = [_BASE]
+    for _ in range(_ROWS - 1):
+        row = rows[-1]
+        for _ in range(_COLUMNS):
+            row = _double(row)
+        rows.append(row)
+    sums = [rows.pop()]
+    for row in rows:
+        x, y, z, t = row
+        less = (_P - x, y, z, _P - t)
+        sums = [_add(point, less) for point in sums] + [_add(point, row) for point in sums]
     table = []
     for (x, y, _z, _t), inverse in zip(sums, _inverses([point[2] for point in sums])):  # noqa: B905
         x, y = x * inverse % _P, y * inverse % _P
-        table.append(((y + x) % _P, (y - x) % _P, x * y * _D2 % _P))
+        t2 = x * y * _D2 % _P
+        table.append(((y + x) % _P, (y - x) % _P, t2, _P - t2))
     return table
 
 
@@ -124,12 +142,35 @@ def _inverses(values):
     products = [1]
     for value in values:
         products.append(products[-1] * value % _P)
-    inverse = pow(products.pop(), _P - 2, _P)
+    inverse = _inverse(products.pop())
     found = []
     for value in reversed(values):
         found.append(inverse * products.pop() % _P)
         inverse = inverse * value % _P
     return reversed(found)
+
+
+def _inverse(z):
+    """1 / z: z to the power of p - 2 by 254 squarings and 11 products; pow() would make a product for each bit."""
+    z2 = z * z % _P
+    z9 = _squared(z2, 2) * z % _P
+    z11 = z9 * z2 % _P
+    z_5 = z11 * z11 % _P * z9 % _P  # z_n is z to the power of 2^n - 1
+    z_10 = _squared(z_5, 5) * z_5 % _P
+    z_20 = _squared(z_10, 10) * z_10 % _P
+    z_40 = _squared(z_20, 20) * z_20 % _P
+    z_50 = _squared(z_40, 10) * z_10 % _P
+    z_100 = _squared(z_50, 50) * z_50 % _P
+    z_200 = _squared(z_100, 100) * z_100 % _P
+    z_250 = _squared(z_200, 50) * z_50 % _P
+    return _squared(z_250, 5) * z11 % _P
+
+
+def _squared(value, times):
+    p = _P
+    for _ in range(times):
+        value = value * value % p
+    return value
 
 
 def _multiply(scalar, point):
@@ -173,7 +214,7 @@ def _is_small_order(point):
 
 def _encode(point):
     x, y, z, _t = point
-    z_inverse = pow(z, _P - 2, _P)
+    z_inverse = _inverse(z)
     x, y = x * z_inverse % _P, y * z_inverse % _P
     return (y | (x & 1) << 255).to_bytes(32, "little")
 

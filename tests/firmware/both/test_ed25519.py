@@ -22,6 +22,18 @@ def test_sha512_around_the_ends_of_a_block():
         assert sha512(message) == textbook.sha512(message), size
 
 
+def test_sha512_by_either_path():
+    """Machine code and plain Python give the same halves; on CPython there is only the latter."""
+    from node import sha512 as module
+
+    random = seeded(64)
+    for blocks in range(1, 40):
+        message = bytes([random.getrandbits(8) for _ in range(128 * blocks)])
+        halves = list(module._digest_by_halves(message))
+        assert module._machine is None or list(module._digest_by_machine(message)) == halves
+        assert all(0 <= half < 1 << 32 for half in halves)
+
+
 def test_sign_when_rfc_8032_says_the_answer():
     """Key pairs and signatures of RFC 8032 §7.1."""
     for vector in vectors("rfc8032/rfc8032-7.1-tests-1-3.json"):
@@ -43,7 +55,11 @@ def test_sign_as_the_textbook_does():
 
 
 def test_comb_at_the_edges_of_its_rows():
-    """Scalars whose bits touch the ends of the four rows."""
+    """Scalars whose bits touch the ends of the five rows, and those around the order."""
+    order = textbook.L
+    for scalar in [order - 2, order - 1, order, order + 1, 2**51 - 1, 2**51, 2**102, 2**153, 2**204 - 1, 2**204]:
+        expected = textbook._encode(textbook._multiply(scalar, textbook.BASE))
+        assert ed25519._encode(ed25519._multiply_base(scalar)) == expected, scalar
     for scalar in [0, 1, 2, 2**63, 2**64, 2**64 - 1, 2**128, 2**192, 2**192 - 1, 2**255, 2**256 - 1]:
         expected = textbook._encode(textbook._multiply(scalar, textbook.BASE))
         assert ed25519._encode(ed25519._multiply_base(scalar)) == expected, scalar
