@@ -64,11 +64,11 @@ class Linky:
         self._listen()
 
     def poll(self):
-        """Take what came; where no frame comes in time, listen in the other mode."""
+        """Take what came; where no group comes in time, listen in the other mode."""
         waiting = min(self._uart.any(), _READ_MAX)
         for frame in self._reader.feed((self._uart.read(waiting) if waiting else None) or b""):
             self._take(frame)
-        is_silent = self._reader.frames == 0 and len(self._modes) > 1
+        is_silent = self._reader.good == 0 and len(self._modes) > 1
         if is_silent and ticks_diff(self._ticks(), self._since_ms) > _LISTEN_MS:
             self._listen()
         return _POLL_MS

@@ -29,9 +29,9 @@ class FileStore:
         self._size_max = size_max
         self._sequence = 0
         self._value = None
-        self._active = 0
+        self._active = 1
         self._size = 0
-        self._is_clean = True
+        self._is_clean = False  # nothing to append to: the first save begins a file
         self.damaged = 0
         self.saves = 0
         for index in (0, 1):
