@@ -6,11 +6,13 @@ from pathlib import Path
 import typer
 
 from commonwatt.clock import CivilClock
+from commonwatt.device.cli import calibrate_command
 from commonwatt.i18n import _
 
 app = typer.Typer(no_args_is_help=True, help=_("Verify, settle and mint."))
 policy_app = typer.Typer(no_args_is_help=True, help=_("Explain the rules that turn energy into credits."))
 device_app = typer.Typer(no_args_is_help=True, help=_("List the devices of a commune and how they stand."))
+device_app.command("calibrate", help=_("Work out a plug's gains from a known load."))(calibrate_command)
 
 _DIRECTORY = typer.Argument(help=_("The directory of a commune."))
 _CLOCK = typer.Option("", help=_("Civil time as CIVIL@WALLxFACTOR; default: now."))

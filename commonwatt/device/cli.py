@@ -12,7 +12,9 @@ from commonwatt.i18n import _
 
 
 def calibrate_command(
-    snapshots: Path = typer.Argument(help=_("The device's meter states, one JSON object a line, oldest first.")),
+    snapshots: Path = typer.Argument(
+        help=_("States of the device or its meter, one JSON object a line, oldest first.")
+    ),
     power_w: str = typer.Option(help=_("Mean power of the load by the reference meter, in watts.")),
     voltage_v: str = typer.Option("", help=_("Mean voltage by the reference meter.")),
     current_a: str = typer.Option(
@@ -50,7 +52,8 @@ def _read(path: Path) -> list[dict[str, Any]]:
             state = json.loads(line)
         except ValueError as error:
             raise UserError(f"line {number} is not JSON", where=path) from error
-        found.append(state if isinstance(state, dict) else {})
+        state = state if isinstance(state, dict) else {}
+        found.append(state.get("meter", state))
     return found
 
 

@@ -70,7 +70,7 @@ def test_frames_as_recorded():
 
 
 def test_set_up():
-    """The chip is told its mode, unlocked and locked, and asked for it; it is not reset, for it shall keep its count."""
+    """The chip is told its mode, unlocked and locked, and asked for it; and not reset: it keeps its count."""
     meter, bench, ticks = _meter(Chip(_counted(1)))
     _poll(meter, ticks)
     assert [data.hex() for data in bench.wire.sent] == SETTINGS
