@@ -18,6 +18,8 @@ from node.link import Link
 from node.recorder import Recorder
 from node.report import report
 from node.sample import Sampler
+from node.services import Services
+from node.tap import Tap
 
 # Collect after this much garbage: a small heap in use stays in the cache, which makes signing 1.6 times as fast.
 GARBAGE_MAX = 65536
@@ -31,19 +33,23 @@ def build(config, key):
     wake = asyncio.Event()
     civil = clock.from_config(config.get("clock"))
     recorder = Recorder(journal, key, config["step_s"], config["block_readings"])
-    sampler = Sampler(meters.make(config["meter"], civil), civil, recorder, config["step_s"], wake.set)
+    tap = Tap(meters.make(config["meter"], civil))
+    sampler = Sampler(tap, civil, recorder, config["step_s"], wake.set)
+    services = Services(config, board, civil, tap)
     link = Link(
         config["broker"],
         config["device"],
-        [topic + "/ack"],
-        lambda _topic, payload: delivery.on_ack(payload),
+        [topic + "/ack"] + services.topics,
+        lambda to, payload: services.on_message(to, payload) or delivery.on_ack(payload),
         wake.set,
         board.random,
         retry_ms_max=config["retry_ms_max"],
+        state_topic=topic + "/state",
     )
     delivery = Delivery(journal, link, topic + "/block", wake, board.random, config["retry_ms_max"])
-    status = report(state_dir + "/status.json", board.write_status, journal, sampler, link, delivery)
-    return sampler.run(), link.run(), delivery.run(), status
+    status = report(state_dir + "/status.json", board.write_status, journal, sampler, link, delivery, services)
+    runs = services.attach(link).runs(lambda: delivery.acknowledged > 0 or not journal.backlog())
+    return [sampler.run(), link.run(), delivery.run(), status, meters.serve(tap)] + runs
 
 
 async def run(config, key):
@@ -56,13 +62,13 @@ def main(arguments):
     if not 1 <= len(arguments) <= 2 or arguments[1:] not in ([], ["--identity"]):
         print("usage: main.py CONFIG.json [--identity]")
         return 2
-    with open(arguments[0]) as file:
-        config = json.load(file)
-    board.make_folder(config["state_dir"])
     try:
+        with open(arguments[0]) as file:
+            config = json.load(file)
+        board.make_folder(config["state_dir"])
         key = identity.load_or_make(config["state_dir"] + "/key", board.urandom)
-    except ValueError as error:
-        print(error)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        print("cannot start:", error)
         return 2
     if arguments[1:]:
         print(json.dumps({"device": config["device"], "public_key": key.public_key.hex()}))

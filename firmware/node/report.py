@@ -5,11 +5,13 @@ from node.port import const, sleep_ms
 _EVERY_MS = const(1000)
 
 
-async def report(path, write, journal, sampler, link, delivery):
+async def report(path, write, journal, sampler, link, delivery, services=None):
     """Write the state to `path` by `write(path, dict)` about once a second, if it is another one, for ever."""
     last = None
     while True:
         state = describe(journal, sampler, link, delivery)
+        if services is not None:
+            state.update(services.describe())
         if state != last:
             try:
                 write(path, state)

@@ -52,10 +52,10 @@ class Update:
     def __init__(self, cell, slots, board, number, public_key, genesis):
         self._cell = cell
         self._slots = slots
-        self._board = board
+        self.board = board
         self._public_key = public_key
         self._aad = cose.external_aad("update", genesis)
-        self._wanted = None  # (number, size, SHA-256) of the image that comes now
+        self.wanted = None  # (number, size, SHA-256) of the image that comes now
         self._got = 0
         self.number = number
         self.refused = {}
@@ -69,17 +69,17 @@ class Update:
 
     def begin(self, manifest):
         """Consider a signed manifest; 0 if its image is wanted: then `feed` it and `finish`."""
-        self._wanted = None
+        self.wanted = None
         reason, wanted = self._consider(manifest)
         if reason:
             return self._refuse(reason)
-        self._wanted = wanted
+        self.wanted = wanted
         self._got = 0
         return 0
 
     def feed(self, data):
         """Take the next bytes of the image; 0, or why the update ends here."""
-        if self._wanted is None or self._got + len(data) > self._wanted[1]:
+        if self.wanted is None or self._got + len(data) > self.wanted[1]:
             return self._refuse(WRONG_SIZE)
         try:
             self._slots.write(self._got, data)
@@ -90,9 +90,9 @@ class Update:
 
     def finish(self):
         """The image is complete: read it back, check it, ask the boot loader to try it. 0: restart now."""
-        if self._wanted is None or self._got != self._wanted[1]:
+        if self.wanted is None or self._got != self.wanted[1]:
             return self._refuse(WRONG_SIZE)
-        number, size, digest = self._wanted
+        number, size, digest = self.wanted
         try:
             self._slots.flush()
             if self._hash(size) != digest:
@@ -101,7 +101,7 @@ class Update:
             self._slots.try_other()
         except OSError:
             return self._refuse(UNWRITTEN)
-        self._wanted = None
+        self.wanted = None
         return 0
 
     def confirm(self):
@@ -121,7 +121,7 @@ class Update:
             return MALFORMED, None
         if kid != cose.key_hint(self._public_key):
             return UNKNOWN_KEY, None
-        if board != self._board:
+        if board != self.board:
             return WRONG_BOARD, None
         if number <= max(self.number, self._floor):
             return NOT_NEWER, None
@@ -134,7 +134,7 @@ class Update:
         return 0, (number, size, digest)
 
     def _refuse(self, reason):
-        self._wanted = None
+        self.wanted = None
         self.refused[reason] = self.refused.get(reason, 0) + 1
         return reason
 

@@ -1,0 +1,125 @@
+"""The parts that a configuration may switch on: control of a relay, updates, Home Assistant. Wired here, not in main.
+
+    control        {"public_key", "genesis_sha256"}          hex; the commune's command key
+    update         {"public_key", "genesis_sha256", "url", "minutes", "every_s"}
+    homeassistant  {"prefix", "every_s"}                      both optional
+
+A part whose configuration is wrong is left out and named in `broken`: metering goes on without it.
+"""
+
+from node.port import const, sleep_ms
+
+_TICK_MS = const(1000)
+
+
+class Services:
+    """What `config` asks for, on `board`; `attach` gives it the link before `runs` is asked."""
+
+    def __init__(self, config, board, civil, tap):
+        self._config = config
+        self._board = board
+        self._civil = civil
+        self._tap = tap
+        self.broken = []
+        self.control = self.update = self.homeassistant = None
+        self.topics = []
+        topic = "cw/" + config["device"] + "/cmd"
+        self._make("control")
+        if self.control:
+            self.topics.append(topic)
+        self._make("update")
+
+    def attach(self, link):
+        """Now there is a link."""
+        self._link = link
+        self._make("homeassistant")
+        return self
+
+    def on_message(self, topic, payload):
+        """Whether a message was for one of us."""
+        if self.control is None or topic not in self.topics:
+            return False
+        self.control.obey(payload)
+        return True
+
+    def runs(self, is_delivering):
+        """Coroutines to run for ever; `is_delivering()`: whether the gateway has taken what we have."""
+        runs = []
+        if self.control:
+            runs.append(self._tick())
+        if self.update:
+            from node import fetch, update
+
+            settings = self._config["update"]
+            minutes = settings.get("minutes", 30)
+            runs.append(update.prove(self.update, lambda: self._is_well(is_delivering), minutes, self._board.restart))
+            if "url" in settings:
+                runs.append(fetch.updates(settings, self.update, self._board))
+        if self.homeassistant:
+            runs.append(self.homeassistant.run())
+        return runs
+
+    def describe(self):
+        """What a person is told, flat; only of parts that are on."""
+        state = {"broken": self.broken} if self.broken else {}
+        if self.control:
+            state["relay_on"] = self.control.is_on
+            state["commands_obeyed"] = self.control.obeyed
+            state["commands_refused"] = {str(reason): count for reason, count in self.control.refused.items()}
+        if self.update:
+            state["version"] = self.update.number
+            state["on_trial"] = self.update.is_trial
+            state["updates_refused"] = {str(reason): count for reason, count in self.update.refused.items()}
+            state["rollbacks"] = self.update.rollbacks
+        return state
+
+    def _is_well(self, is_delivering):
+        return self._link.is_up and self._tap.reads > 0 and is_delivering()
+
+    async def _tick(self):
+        while True:
+            self.control.tick(self._civil.now_s() if self._civil.synchronised else None)
+            await sleep_ms(_TICK_MS)
+
+    def _make(self, name):
+        settings = self._config.get(name)
+        if settings is None:
+            return
+        try:
+            setattr(self, name, getattr(self, "_make_" + name)(settings))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            self.broken.append(name)
+
+    def _make_control(self, settings):
+        from node.cell import Cell
+        from node.command import Control
+
+        public_key, genesis = _keys(settings)
+        cell = Cell(self._board.blocks(self._config, "control"))
+        device = bytes.fromhex(self._config["device"])
+        return Control(cell, device, public_key, genesis, self._board.switch(self._config))
+
+    def _make_update(self, settings):
+        from node.cell import Cell
+        from node.update import Update
+
+        public_key, genesis = _keys(settings)
+        cell = Cell(self._board.blocks(self._config, "update"))
+        slots = self._board.slots(self._config)
+        return Update(cell, slots, self._config["board"], self._board.VERSION, public_key, genesis)
+
+    def _make_homeassistant(self, settings):
+        from node.cell import Cell
+        from node.homeassistant import HomeAssistant
+
+        # 16 blocks: written every five minutes, each is erased 6,600 times a year; flash stands 100,000.
+        cell = Cell(self._board.blocks(self._config, "totals", 16))
+        return HomeAssistant(settings, self._config["device"], self._tap, self._link, cell)
+
+
+def _keys(settings):
+    """(public key, genesis hash); ValueError unless both have 32 bytes."""
+    keys = bytes.fromhex(settings["public_key"]), bytes.fromhex(settings["genesis_sha256"])
+    if len(keys[0]) != 32 or len(keys[1]) != 32:
+        raise ValueError("a key and a hash have 32 bytes")
+    return keys
