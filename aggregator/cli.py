@@ -1,4 +1,4 @@
-"""`commonwatt init`, `admit`, `aggregator run`, `policy explain` and `device list`."""
+"""`commonwatt init`, `admit`, `aggregator run`, `policy explain`, `device list` and `device label`."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,3 +132,23 @@ def list_command(directory: Path = _DIRECTORY) -> None:
             f"{row.device.hex()}  {row.role:10}  {row.status:9}  {row.rated_power_w:>6} W  "
             f"{row.blocks:>7}  {seen:16}  {row.name}{missing}{frozen}"
         )
+
+
+@device_app.command("label", help=_("Draw a device's label: its id and claim code, for people and as a QR code."))
+def label_command(
+    device: str = typer.Argument(help=_("The device's id: 32 hexadecimal digits.")),
+    name: str = typer.Option("", help=_("What people call it; at most 24 characters.")),
+    code: str = typer.Option("", help=_("Its claim code; default: a new random one.")),
+    out: Path = typer.Option(Path("label.svg"), help=_("The SVG file to write, 62 mm by 29 mm.")),
+) -> None:
+    """Prints the claim code and its hash; the commune keeps the hash, the person keeps the label."""
+    from commonwatt import device_label
+    from commonwatt.errors import UserError
+
+    if len(device) != 32 or not set(device.lower()) <= set("0123456789abcdef"):
+        raise UserError(_("{device!r} is no device id").format(device=device), to_do=_("32 hexadecimal digits"))
+    claim_code = device_label.read_claim_code(code) if code else device_label.new_claim_code()
+    device_id = bytes.fromhex(device)
+    out.write_text(device_label.label_svg(device_id, claim_code, name), encoding="utf-8")
+    typer.echo(f"{out}  {device_label.content(device_id, claim_code)}")
+    typer.echo(_("hash of the claim: {digest}").format(digest=device_label.claim_hash(device_id, claim_code)))

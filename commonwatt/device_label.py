@@ -1,0 +1,87 @@
+"""The label on a device: its id and claim code, for people and as a QR code.
+
+    CW1:0123456789ABCDEF0123456789ABCDEF:4RT6-9KQ2-XM    format, device id, claim code
+
+The claim code shows that whoever types it has held the device; it is no key and signs nothing. Capitals, digits,
+colon and hyphen keep the QR code small (its alphanumeric mode).
+"""
+
+import hashlib
+import re
+import secrets
+from xml.sax.saxutils import escape
+
+from commonwatt.errors import UserError
+
+FORMAT = "CW1"
+CODE_LENGTH = 10
+"""50 random bits: nobody guesses one, and it is typed in a few seconds."""
+# Crockford's base 32: no I, L, O or U, so that nothing is read wrongly.
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+NAME_LENGTH_MAX = 24
+_CODE = re.compile(rf"[{ALPHABET}]{{{CODE_LENGTH}}}")
+_WIDTH_MM, _HEIGHT_MM = 62, 29
+_QR_MM, _QUIET_MM = 22, 3.5  # four empty modules on every side, as readers want them
+_HEAD = (
+    f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH_MM}mm" height="{_HEIGHT_MM}mm" '
+    f'viewBox="0 0 {_WIDTH_MM} {_HEIGHT_MM}">'
+)
+
+
+def new_claim_code() -> str:
+    """Ten random characters, ungrouped."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
+
+
+def read_claim_code(typed: str) -> str:
+    """What a person typed, with or without hyphens, in any case; UserError if it is no claim code."""
+    code = typed.strip().upper().replace("-", "").replace(" ", "")
+    if not _CODE.fullmatch(code):
+        raise UserError(
+            f"{typed!r} is no claim code", to_do=f"it has {CODE_LENGTH} letters and digits, no I, L, O, U"
+        )
+    return code
+
+
+def claim_hash(device: bytes, code: str) -> str:
+    """What the commune keeps instead of the code: SHA-256 of the label's content, in hexadecimal.
+
+    50 bits can be searched by someone determined: the hash is private, like the code.
+    """
+    return hashlib.sha256(content(device, code).encode()).hexdigest()
+
+
+def content(device: bytes, code: str) -> str:
+    """What the QR code says."""
+    assert len(device) == 16
+    return f"{FORMAT}:{device.hex().upper()}:{_grouped(code)}"
+
+
+def label_svg(device: bytes, code: str, name: str) -> str:
+    """A label of 62 mm by 29 mm, as label printers have them. UserError if the name does not fit."""
+    import segno
+
+    if len(name) > NAME_LENGTH_MAX:
+        raise UserError(f"{name!r} does not fit on a label", to_do=f"{NAME_LENGTH_MAX} characters at most")
+    code_qr = segno.make_qr(content(device, code), error="m", boost_error=False)
+    size = code_qr.symbol_size(border=0)[0]
+    squares = "".join(
+        f"M{x},{y}h1v1h-1z" for y, row in enumerate(code_qr.matrix) for x, is_dark in enumerate(row) if is_dark
+    )
+    digits = device.hex().upper()
+    lines = [("3.4", "bold", name), ("2.2", "normal", digits[:16]), ("2.2", "normal", digits[16:])]
+    lines += [("2.2", "normal", "claim code"), ("3.4", "bold", _grouped(code))]
+    texts = "".join(
+        f'<text x="30" y="{6 + 5 * index}" font-size="{points}" font-weight="{weight}">{escape(text)}</text>'
+        for index, (points, weight, text) in enumerate(lines)
+    )
+    scale = _QR_MM / size
+    return (
+        f'{_HEAD}<rect width="100%" height="100%" fill="#fff"/>'
+        f'<path transform="translate({_QUIET_MM} {_QUIET_MM}) scale({scale:.4f})" d="{squares}"/>'
+        f'<g font-family="monospace">{texts}</g></svg>\n'
+    )
+
+
+def _grouped(code: str) -> str:
+    return f"{code[:4]}-{code[4:8]}-{code[8:]}"
