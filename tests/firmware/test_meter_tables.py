@@ -22,7 +22,9 @@ ON_MICROPYTHON = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from buses.words import energy_wh
-print(json.dumps([energy_wh(tuple(row), bytes.fromhex(data)) for row, data in json.loads(sys.argv[2])]))
+with open(sys.argv[2]) as file:
+    cases = json.load(file)
+print(json.dumps([energy_wh(tuple(row), bytes.fromhex(data)) for row, data in cases]))
 """
 
 
@@ -61,9 +63,9 @@ def test_examples_of_the_library_on_micropython(tmp_path):
     script = tmp_path / "read.py"
     script.write_text(ON_MICROPYTHON)
     cases = [(row, words) for name in TYPES for row, words, _wh in _examples(name)]
-    done = subprocess.run(
-        [MICROPYTHON, script, FIRMWARE, json.dumps(cases)], capture_output=True, check=True, text=True
-    )
+    given = tmp_path / "cases.json"
+    given.write_text(json.dumps(cases))
+    done = subprocess.run([MICROPYTHON, script, FIRMWARE, given], capture_output=True, check=True, text=True)
     assert json.loads(done.stdout) == [energy_wh(row, bytes.fromhex(words)) for row, words in cases]
     assert len(cases) > 10
 
