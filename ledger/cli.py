@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 import tomllib
 from pathlib import Path
 
@@ -12,16 +13,17 @@ from commonwatt.errors import FormatError, UserError
 from commonwatt.i18n import _
 from commonwatt.identity import load_key, new_id
 from commonwatt.units import format_credits, parse_credits
-from ledger import note, show, tlog_policy
+from ledger import http_fetch, note, show, tlog_policy
 from ledger.body import MEMO_BYTES_MAX, Transfer
 from ledger.entry import Entry
 from ledger.kinds import ISSUANCE
+from ledger.mirror import open_log
 from ledger.published import PublishedLog
 from ledger.refusals import Refusal
 from ledger.replay import ReplayError, replay
 from ledger.tiles import CHECKPOINT
 from ledger.tlog_policy import TlogPolicy
-from ledger.verify import Mode, verify
+from ledger.verify import Mode, Report, verify
 
 app = typer.Typer(no_args_is_help=True, help=_("Verify, read and pay from the public log."))
 
@@ -38,19 +40,36 @@ _NAMES = typer.Option(
     ),
 )
 def verify_command(
-    path: Path = _LOG,
+    path: str = typer.Argument(help=_("A published log: its directory or address, or the directory of a commune.")),
     vkey: Path | None = typer.Option(None, help=_("The file with the log's verifier key (C2SP vkey).")),
     mode: Mode = typer.Option(Mode.PUBLIC, help=_("public: tree and signatures; audit: replay every entry.")),
     lenient: bool = typer.Option(False, help=_("Accept unknown files and signature lines, as C2SP does.")),
     policy: Path | None = typer.Option(None, help=_("A tlog policy: its quorum of witnesses must have cosigned.")),
+    since: Path | None = typer.Option(None, help=_("Go on from an audit saved here (mode audit).")),
+    save: Path | None = typer.Option(None, help=_("Save a good audit here, for --since (mode audit).")),
 ) -> None:
     """Prints every problem with its file and place, then the verdict."""
+    from ledger import verify_since
+
     if vkey is None:
         raise UserError(
             _("without the log's key this can prove nothing"),
             to_do=_("get the vkey from the commune, not from the log, and give it with --vkey FILE"),
         )
-    report = verify(_log_in(path), _read_vkey(vkey), mode=mode, lenient=lenient, policy=_read_policy(policy))
+    if (since or save) and mode is not Mode.AUDIT:
+        raise UserError(_("only an audit can be saved or resumed"), to_do=_("add --mode audit"))
+    log, key = open_log(_place(path)), _read_vkey(vkey)
+    begun = time.perf_counter()
+    if since is not None:
+        report = verify_since.verify_since(log, key, verify_since.load(since))
+    else:
+        report = verify(log, key, mode=mode, lenient=lenient, policy=_read_policy(policy))
+    _print_report(report, mode, time.perf_counter() - begun)
+    if save is not None and report.state is not None:
+        verify_since.save(save, verify_since.Saved(log.checkpoint_bytes(), report.state))
+
+
+def _print_report(report: Report, mode: Mode, seconds: float) -> None:
     for problem in report.problems:
         typer.echo(str(problem))
     if not report.is_good:
@@ -64,6 +83,33 @@ def verify_command(
             root=report.checkpoint.root.hex(),
             read=report.entries,
             mode=mode.value,
+        )
+    )
+    typer.echo(
+        _("{seconds} s, {speed} entries a second").format(
+            seconds=f"{seconds:.2f}", speed=f"{report.entries / max(seconds, 1e-9):.0f}"
+        )
+    )
+
+
+@app.command(
+    "mirror", help=_("Copy a published log from a web server, checked before it is believed; repeat to go on.")
+)
+def mirror_command(
+    url: str = typer.Argument(help=_("The address of the log: what `checkpoint` stands below.")),
+    directory: Path = typer.Argument(help=_("Where the copy lies; made on the first run.")),
+    vkey: Path = typer.Option(help=_("The file with the log's verifier key (C2SP vkey).")),
+) -> None:
+    """Never replaces what it holds by another history."""
+    from ledger.mirror import HttpLog, mirror
+
+    try:
+        done = mirror(HttpLog(url), directory, _read_vkey(vkey))
+    except FormatError as error:
+        raise UserError(_("not a log that this key signed: {error}").format(error=error), where=url) from error
+    typer.echo(
+        _("{size} entries, {new} of them new, {files} files fetched").format(
+            size=done.head.size, new=done.head.size - done.before, files=done.files
         )
     )
 
@@ -173,6 +219,38 @@ def cosign_command(
             return
 
 
+@app.command(
+    "prove", help=_("Write the proof of one entry: a file that anyone checks offline with `commonwatt verify`.")
+)
+def prove_command(
+    path: Path = _LOG,
+    index: int = typer.Argument(min=0, help=_("The entry's place in the log.")),
+    line: int | None = typer.Option(None, min=0, help=_("For a mint: open this line, down to the signed reading.")),
+    long: bool = typer.Option(False, "--long", help=_("For a mint: open every line.")),
+    database: Path | None = typer.Option(None, help=_("The aggregator's database; default: beside the log.")),
+    out: Path | None = typer.Option(None, help=_("Where to; a name in .tlog-proof writes C2SP's text form.")),
+) -> None:
+    """Reads the published files and, to open a mint, the aggregator's database."""
+    from ledger import proof_cli
+
+    log = PublishedLog(_log_in(path))
+    database = database or log.root.parent / "aggregator.db"
+    proof_cli.prove(log, index, line=line, long=long, database=database, out=out or Path(f"{index}.proof"))
+
+
+@app.command("constitution", help=_("Write what verifiers pin: the log's key, the genesis entry, the witnesses."))
+def constitution_command(
+    path: Path = _LOG,
+    vkey: Path = typer.Option(help=_("The file with the log's verifier key (C2SP vkey).")),
+    policy: Path | None = typer.Option(None, help=_("The tlog policy; default: witnesses.policy beside the vkey.")),
+    out: Path = typer.Option(Path("constitution.toml"), help=_("Where to.")),
+) -> None:
+    """To be published where people find it without the log."""
+    from ledger import proof_cli
+
+    proof_cli.write_constitution(PublishedLog(_log_in(path)), vkey, policy, out)
+
+
 _REASONS = {
     Refusal.UNKNOWN_ACCOUNT: _("one of the two accounts does not exist"),
     Refusal.BAD_SIGNATURE: _("the key is not the payer's wallet"),
@@ -188,6 +266,10 @@ def _log_in(path: Path) -> Path:
     """The log itself, when a commune's directory was named."""
     inside = path / "log"
     return inside if not (path / CHECKPOINT).exists() and (inside / CHECKPOINT).exists() else path
+
+
+def _place(text: str) -> str | Path:
+    return text if http_fetch.is_url(text) else _log_in(Path(text))
 
 
 def _read_vkey(path: Path) -> note.Verifier:

@@ -40,9 +40,9 @@ class PublishedTree:
         size = self.size if size is None else size
         return self.subtree((0, size)) if size else merkle.EMPTY_ROOT
 
-    def inclusion(self, index: int) -> list[bytes]:
-        """The proof that an entry is in the tree, the leaf's sibling first."""
-        return merkle.prove_by(self.subtree, merkle.inclusion_ranges(index, self.size))
+    def inclusion(self, index: int, size: int | None = None) -> list[bytes]:
+        """The proof that an entry is in the tree of `size`, all of it by default, the leaf's sibling first."""
+        return merkle.prove_by(self.subtree, merkle.inclusion_ranges(index, size or self.size))
 
     def consistency(self, old: int) -> list[bytes]:
         """The proof that the tree extends its own first `old` leaves."""

@@ -53,15 +53,15 @@ class Report:
 
 
 def verify(
-    path: Path, log: Verifier, *, mode: Mode, lenient: bool = False, policy: TlogPolicy | None = None
+    path: Path | PublishedLog, log: Verifier, *, mode: Mode, lenient: bool = False, policy: TlogPolicy | None = None
 ) -> Report:
-    """Check every file below `path` against the key of the log; UserError if there is no log at all.
+    """Check every file of a log, a directory by default, against its key; UserError if there is no log at all.
 
     With a `policy` its quorum of witnesses must have cosigned a head of this very tree.
     `lenient` accepts what C2SP accepts: signature lines of unknown keys, other files, tiles beyond the checkpoint.
     A log that is being written may be caught between tiles and checkpoint: verify a copy.
     """
-    files = PublishedLog(path)
+    files = PublishedLog(path) if isinstance(path, Path) else path
     report = Report()
     try:
         head, signed = open_checkpoint(files.checkpoint_bytes(), log)
@@ -81,7 +81,7 @@ def verify(
         judge.read(entries)
     report.problems += check.problems
     judge.finish()
-    if policy is not None or ((path / COSIGNED).exists() and not lenient):
+    if policy is not None or (not lenient and (files.root / COSIGNED).exists()):
         report.problems += _check_cosigned(files, log, head, policy or TlogPolicy())
     return report
 
