@@ -1,0 +1,47 @@
+"""Flash in a file, for Unix: bytes are programmed from one to zero, sectors are erased whole, and both are synced."""
+
+from node import port
+
+
+class FileFlash:
+    """An extended block device of `count` sectors of `size` bytes in the file `path`, made erased if missing."""
+
+    def __init__(self, path, count, size=4096):
+        self._path = path
+        self._count = count
+        self._size = size
+        try:
+            with open(path, "rb") as file:
+                have = file.seek(0, 2)
+        except OSError:
+            have = 0
+        if have < count * size:  # a cut while it was made: the rest was never used
+            with open(path, "ab") as file:
+                file.write(b"\xff" * (-have % size))
+                for _ in range((count * size - have) // size):
+                    file.write(b"\xff" * size)
+                port.sync(file)
+
+    def readblocks(self, number, buffer, offset=0):
+        """Fill `buffer` from `offset` of sector `number` on."""
+        with open(self._path, "rb") as file:
+            file.seek(number * self._size + offset)
+            buffer[:] = file.read(len(buffer))
+
+    def writeblocks(self, number, buffer, offset=0):
+        """Program: what is zero stays zero."""
+        old = bytearray(len(buffer))
+        self.readblocks(number, old, offset)
+        self._write(number * self._size + offset, bytes([a & b for a, b in zip(old, buffer)]))  # noqa: B905
+
+    def ioctl(self, request, argument):
+        """3 sync (each write is), 4 number of sectors, 5 their size, 6 erase sector `argument`."""
+        if request == 6:
+            self._write(argument * self._size, b"\xff" * self._size)
+        return {4: self._count, 5: self._size}.get(request, 0)
+
+    def _write(self, at, data):
+        with open(self._path, "r+b") as file:
+            file.seek(at)
+            file.write(data)
+            port.sync(file)
