@@ -1,6 +1,7 @@
 """`commonwatt ledger`: verify, show, balance and pay."""
 
 import signal
+import sys
 import threading
 import time
 import tomllib
@@ -13,14 +14,17 @@ from commonwatt.errors import FormatError, UserError
 from commonwatt.i18n import _
 from commonwatt.identity import load_key, new_id
 from commonwatt.units import format_credits, parse_credits
-from ledger import http_fetch, note, show, tlog_policy
+from ledger import export_formats, http_fetch, note, show, tlog_policy
 from ledger.body import MEMO_BYTES_MAX, Transfer
 from ledger.entry import Entry
+from ledger.export import movements
+from ledger.export_formats import Books, Format
 from ledger.kinds import ISSUANCE
 from ledger.mirror import open_log
 from ledger.published import PublishedLog
 from ledger.refusals import Refusal
 from ledger.replay import ReplayError, replay
+from ledger.state import State
 from ledger.tiles import CHECKPOINT
 from ledger.tlog_policy import TlogPolicy
 from ledger.verify import Mode, Report, verify
@@ -249,6 +253,25 @@ def constitution_command(
     from ledger import proof_cli
 
     proof_cli.write_constitution(PublishedLog(_log_in(path)), vkey, policy, out)
+
+
+@app.command("export", help=_("Write what moved for other programs: beancount, hledger, CSV or the French FEC."))
+def export_command(
+    path: Path = _LOG,
+    form: Format = typer.Option(Format.BEANCOUNT, "--format", help=_("Which program is to read it.")),
+    names: Path | None = _NAMES,
+) -> None:
+    """Replays the log; the file goes to standard output."""
+    log = PublishedLog(_log_in(path))
+    state = State()
+    try:
+        moved = tuple(movements(log.entries(), state))
+    except (ReplayError, FormatError) as error:
+        raise UserError(
+            str(error), where=log.root, to_do=_("this log cannot be trusted; see ledger verify")
+        ) from error
+    for line in export_formats.write(Books(state, moved, _read_names(names, log)), form):
+        sys.stdout.buffer.write(line.encode())
 
 
 _REASONS = {
