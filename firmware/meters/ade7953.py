@@ -8,13 +8,12 @@ there are two registers. Its weight depends on the board's shunt and divider: 2.
 from node.port import const, ticks_diff, ticks_ms
 
 import meters
-from meters.chip import scaled
+from meters.chip import SAVE_WH, is_stale, scaled
 from meters.counting import Register, gain
 
 _ADDRESS = const(0x38)
 _POLL_MS = const(1000)
 _WAKE_MS = const(100)
-_STALE_MS = const(10000)
 _RESTART_MS = const(30000)
 _ENERGY = const(0x31E)
 _POWER = const(0x312)
@@ -41,6 +40,7 @@ class Ade7953:
         self._limit = 2 * config.get("power_max_w", 4000) * _DENOMINATOR // 3600
         denominator = _DENOMINATOR * self._energy[1]
         self._registers = [Register(hardware.store(name), denominator) for name in ("energy", "energy2")]
+        self._save_wh = config.get("save_wh", SAVE_WH)
         self._is_awake = False
         self._seen_ms = None
         self.pulses = 0
@@ -64,7 +64,8 @@ class Ade7953:
 
     def read(self):
         """[(1, wh), (2, wh)]; OSError while the chip was not heard for 10 s."""
-        if self._seen_ms is None or ticks_diff(self._ticks(), self._seen_ms) > _STALE_MS:
+        if is_stale(self._seen_ms, self._ticks()):
+            self._seen_ms = None
             raise OSError("the chip does not answer")
         return [(index + 1, register.read()) for index, register in enumerate(self._registers)]
 
@@ -74,6 +75,7 @@ class Ade7953:
             "uptime_ms": self._ticks(),
             "pulses": self.pulses,
             "wh_per_pulse": [1, _DENOMINATOR],
+            "unsaved": sum(register.unsaved for register in self._registers),
             "bus_failures": self.failures,
             "counter_jumps": self.jumps,
         }
@@ -94,7 +96,9 @@ class Ade7953:
             self.jumps += 1
             return
         self.pulses += abs(counted)
-        self._registers[counted < 0].add(abs(counted), self._energy[0])
+        register = self._registers[counted < 0]
+        register.add(abs(counted), self._energy[0])
+        register.keep(self._save_wh)
 
     def _show(self):
         voltage, current, power = self._gains

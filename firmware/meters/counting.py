@@ -115,13 +115,16 @@ class Register:
         self._denominator = denominator
         self.wh = 0
         self.count = None
+        self.unsaved = 0
         self._rest = 0
+        self._saved_wh = 0
         self._saved = store.load()
         if self._saved is not None:
             version, self.wh, rest, rest_of, self.count = cbor.decode(self._saved)
             if version != _VERSION:
                 raise ValueError("a register of another version")
             self._rest = rest * denominator // rest_of  # the same, unless it was calibrated since
+            self._saved_wh = self.wh
 
     def add(self, pulses, numerator, count=None):
         """Take `pulses` of numerator / denominator Wh each; `count` is the chip's, to go on from after a restart."""
@@ -130,10 +133,19 @@ class Register:
         self._rest = total % self._denominator
         self.count = count
 
+    def keep(self, every_wh):
+        """Save between two readings once `every_wh` were added: no more than that is lost with the power."""
+        if self.wh - self._saved_wh >= every_wh:
+            try:
+                self.read()
+            except OSError:
+                self.unsaved += 1
+
     def read(self):
         """The register in whole Wh, saved. OSError: it could not be."""
         state = cbor.encode([_VERSION, self.wh, self._rest, self._denominator, self.count])
         if state != self._saved:
             self._store.save(state)
             self._saved = state
+            self._saved_wh = self.wh
         return self.wh

@@ -85,7 +85,10 @@ class Cse7766(ChipMeter):
 
     def _show(self, frame, flags):
         voltage, current, power = self._gains
-        self.values["voltage_mv"] = _ratio(frame, 2, flags & _NO_VOLTAGE, voltage)
+        if flags & _NO_VOLTAGE:
+            self.values.pop("voltage_mv", None)  # not measured; of current and power it means: too little to measure
+        else:
+            self.values["voltage_mv"] = _ratio(frame, 2, False, voltage)
         self.values["current_ma"] = _ratio(frame, 8, flags & _NO_CURRENT, current)
         self.values["power_mw"] = _ratio(frame, 14, flags & _NO_POWER, power)
 

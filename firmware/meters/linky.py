@@ -79,8 +79,7 @@ class Linky:
             raise OSError("no frame without a fault yet")
         now_ms = self._ticks()
         for quantity in self._quantities:
-            trusted = self._trusted[quantity]
-            if trusted.wh is None or ticks_diff(now_ms, trusted.seen_ms) > _STALE_MS:
+            if self._trusted[quantity].is_stale(now_ms, _STALE_MS):
                 raise OSError("no believable index")
         return [(quantity, self._trusted[quantity].wh) for quantity in self._quantities]
 

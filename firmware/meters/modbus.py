@@ -85,7 +85,7 @@ class ModbusMeter:
         """All registers of the table, believed and not older than a few rounds; else OSError."""
         now_ms = self._ticks()
         for _quantity, trusted in self._trusted:
-            if trusted.wh is None or ticks_diff(now_ms, trusted.seen_ms) > _STALE_POLLS * self._poll_ms:
+            if trusted.is_stale(now_ms, _STALE_POLLS * self._poll_ms):
                 raise OSError("the meter does not answer, or nothing believable")
         return [(quantity, trusted.wh) for quantity, trusted in self._trusted]
 

@@ -24,9 +24,16 @@ class Trusted:
         self._since_ms = None
         self.wh = None
         self.seen_ms = None
+        self._is_fresh = False
         self.jumps = 0
         self.backwards = 0
         self.replaced = 0
+
+    def is_stale(self, now_ms, age_ms_max):
+        """Whether nothing was believed for so long. Ask at least every day: ticks come round again in 12 days."""
+        if self._is_fresh and not 0 <= ticks_diff(now_ms, self.seen_ms) <= age_ms_max:
+            self._is_fresh = False
+        return not self._is_fresh
 
     def take(self, wh, now_ms):
         """Whether `wh`, read at `now_ms`, is believed."""
@@ -48,6 +55,7 @@ class Trusted:
 
     def _believe(self, wh, now_ms):
         self.wh, self.seen_ms, self._suspect = wh, now_ms, None
+        self._is_fresh = True
         return True
 
     def _follows(self, last_wh, last_ms, wh, now_ms):

@@ -99,6 +99,21 @@ def test_register_when_it_cannot_be_saved():
     assert register.read() == 10
 
 
+def test_register_between_readings():
+    """Saved every ten watt-hours, so a power cut costs less than ten; a flash that fails is counted."""
+    store = MemoryStore()
+    register = Register(store, 2)
+    for half in range(1, 1001):
+        register.add(1, 1)
+        register.keep(10)
+        assert half // 2 - 10 < Register(store, 2).wh <= half // 2
+    assert store.saves == 50
+    store.fails = True
+    register.add(20, 1)
+    register.keep(10)
+    assert register.unsaved == 1
+
+
 def test_register_when_nothing_was_counted():
     """An idle plug does not wear its flash."""
     store = MemoryStore()
