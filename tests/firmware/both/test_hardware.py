@@ -5,7 +5,6 @@ from boards.hardware import Hardware
 
 from neutral import folder
 
-
 LEVELS = {}  # what pins were driven to, by number
 
 
