@@ -1,6 +1,7 @@
 """Every meter table is well formed, and a mistake in one is named with its file and place."""
 
 import struct
+import tomllib
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from commonwatt.errors import UserError
 from gateway import meters
-from gateway.meters import CLONED, EnergyRegister, MeterTable, Register, Request
+from gateway.meters import CLONED, PACKAGED, EnergyRegister, MeterTable, Register, Request
 
 TYPES = sorted(path.stem for path in CLONED.glob("*.toml"))
 PAGE = CLONED.parents[0] / "din-meter" / "README.md"
@@ -119,3 +120,11 @@ def test_page_when_it_names_things() -> None:
     headings = [line for line in text.splitlines() if line.startswith("## ")]
     assert headings[0].startswith("## Safety first")
     assert any(heading.startswith("## D’abord la sécurité") for heading in headings)
+
+
+def test_tables_when_installed() -> None:
+    """A wheel carries the tables to where an installed gateway looks for them."""
+    project = tomllib.loads((CLONED.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    root = CLONED.parents[1]
+    assert {root / source: root / target for source, target in included.items()}[CLONED] == PACKAGED
