@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench soak docs locale clean
+.PHONY: help install demo test check bench soak docs locale firmware clean
 
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ soak: $(READY) ## Run the large, seeded counts (an hour); the output is kept in 
 	@{ git describe --always --dirty; nproc; $(BIN)/python --version; } > docs/measured/soak.txt
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m soak --durations=0 >> docs/measured/soak.txt; \
 	status=$$?; tail -n 3 docs/measured/soak.txt; exit $$status
+
+firmware: $(READY) ## Compile the firmware; one archive for each board in firmware/build.
+	@$(BIN)/commonwatt device build
 
 docs: $(READY) ## Check that the documentation is true: every example is run.
 	@$(BIN)/python -m pytest tests/docs

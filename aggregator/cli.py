@@ -7,12 +7,20 @@ import typer
 
 from commonwatt.clock import CivilClock
 from commonwatt.device.cli import calibrate_command
+from commonwatt.device.flashing import cli as flashing
 from commonwatt.i18n import _
 
 app = typer.Typer(no_args_is_help=True, help=_("Verify, settle and mint."))
 policy_app = typer.Typer(no_args_is_help=True, help=_("Explain the rules that turn energy into credits."))
 device_app = typer.Typer(no_args_is_help=True, help=_("List the devices of a commune and how they stand."))
 device_app.command("calibrate", help=_("Work out a plug's gains from a known load."))(calibrate_command)
+
+device_app.command("build", help=_("Compile the firmware and pack one archive for each board."))(
+    flashing.build_command
+)
+device_app.command("flash", help=_("Put the firmware on a device over its serial port."))(flashing.flash_command)
+device_app.command("enrol", help=_("Give a device its settings and print its public key."))(flashing.enrol_command)
+device_app.command("monitor", help=_("Show what a device prints."))(flashing.monitor_command)
 
 _DIRECTORY = typer.Argument(help=_("The directory of a commune."))
 _CLOCK = typer.Option("", help=_("Civil time as CIVIL@WALLxFACTOR; default: now."))

@@ -33,7 +33,7 @@ def build(config, key):
     wake = asyncio.Event()
     civil = clock.from_config(config.get("clock"))
     recorder = Recorder(journal, key, config["step_s"], config["block_readings"])
-    tap = Tap(meters.make(config["meter"], civil))
+    tap = Tap(meters.make(config["meter"], civil, board.hardware(config)))
     sampler = Sampler(tap, civil, recorder, config["step_s"], wake.set)
     services = Services(config, board, civil, tap)
     link = Link(

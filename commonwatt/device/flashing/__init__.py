@@ -1,0 +1,1 @@
+"""From sources to a device on a serial port: build, flash, enrol, monitor."""

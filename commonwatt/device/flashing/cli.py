@@ -1,0 +1,51 @@
+"""`commonwatt device build | flash | enrol | monitor`: functions to hang into the command's group."""
+
+from pathlib import Path
+
+import typer
+
+from commonwatt.errors import UserError
+from commonwatt.i18n import _
+
+_PORT = typer.Argument(help=_("The serial port, as /dev/ttyUSB0."))
+
+
+def build_command(
+    firmware: Path = typer.Option(Path("firmware"), help=_("The folder of the firmware's sources.")),
+    out: Path = typer.Option(Path("firmware/build"), help=_("Where the archives go; it is made anew.")),
+) -> None:
+    """Compile the firmware and pack one archive for each board."""
+    from commonwatt.device.flashing.build import build
+
+    if not (firmware / "boards").is_dir():
+        raise UserError("no firmware sources here", where=firmware, to_do="run it in a clone, or name --firmware")
+    for path in build(firmware, out):
+        typer.echo(f"{path.stat().st_size:>8}  {path}")
+
+
+def flash_command(
+    port: str = _PORT,
+    archive: Path = typer.Argument(help=_("The board's archive, made by make firmware.")),
+    image: Path | None = typer.Option(None, help=_("MicroPython for this chip; erases the device first.")),
+) -> None:
+    """Put the firmware on a device over its serial port."""
+    from commonwatt.device.flashing.port import flash, read_archive
+
+    flash(port, read_archive(archive), image)
+    typer.echo(_("The device has its firmware and starts again."))
+
+
+def enrol_command(
+    port: str = _PORT, settings: Path = typer.Argument(help=_("The device.json that the device gets."))
+) -> None:
+    """Give a device its settings and print its public key for the roster."""
+    from commonwatt.device.flashing.port import enrol
+
+    typer.echo(enrol(port, settings))
+
+
+def monitor_command(port: str = _PORT) -> None:
+    """Show what a device prints."""
+    from commonwatt.device.flashing.port import monitor
+
+    raise typer.Exit(monitor(port))

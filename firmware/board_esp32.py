@@ -1,0 +1,174 @@
+"""The machine we run on: an ESP32, S3 or C3. The build puts this file on the device as board.py.
+
+Not run on hardware yet (docs/operating/firmware.md says what was and what was not); the rules it leans on are tested
+on Unix with `node.slots`, which keeps to the same order of events as ESP-IDF's boot loader.
+"""
+
+import json
+import os
+import random as _random
+
+import esp32
+import machine
+from node.port import sync
+
+VERSION = 1  # of this image; an update must have a greater one
+
+urandom = os.urandom
+
+_BLOCK = 512
+_FLASH_BLOCK = 4096
+
+
+def random():
+    """A float from 0 to below 1 for jitter, never for keys."""
+    return _random.random()
+
+
+def seed_random():
+    """Make jitter differ between devices that boot together."""
+    _random.seed(int.from_bytes(urandom(4), "big"))
+
+
+def make_folder(path):
+    """Make a folder if it is missing; its parent is there."""
+    try:
+        os.mkdir(path)
+    except OSError:
+        pass
+
+
+def write_status(path, state):
+    """Replace the status file for people to read."""
+    beside = path + ".new"
+    with open(beside, "w") as file:
+        file.write(json.dumps(state))
+    os.rename(beside, path)
+
+
+class FileBlocks:
+    """A block device whose blocks are files: littlefs writes a file anew elsewhere, so it also levels the wear."""
+
+    def __init__(self, path, count, size):
+        self._path = path
+        self._count = count
+        self._size = size
+
+    def ioctl(self, request, _argument):
+        """4: how many blocks; 5: how large."""
+        return {4: self._count, 5: self._size}.get(request)
+
+    def readblocks(self, number, buffer):
+        """Fill `buffer` from a block; one that was never written is erased flash."""
+        for at in range(len(buffer)):
+            buffer[at] = 0xFF
+        try:
+            with open(self._path + "." + str(number), "rb") as file:
+                file.readinto(buffer)
+        except OSError:
+            pass
+
+    def writeblocks(self, number, buffer):
+        """Replace a block; durable on return."""
+        with open(self._path + "." + str(number), "wb") as file:
+            file.write(buffer)
+            sync(file)
+
+
+def blocks(config, name, count=4):
+    """A block device of this name for one durable value."""
+    return FileBlocks(config["state_dir"] + "/" + name, count, _BLOCK)
+
+
+class PartitionSlots:
+    """The two application partitions under ESP-IDF's boot loader, as node/update.py wants them."""
+
+    def __init__(self):
+        running = esp32.Partition(esp32.Partition.RUNNING)
+        self._other = running.get_next_update()
+        self.size = self._other.info()[3]
+        self.is_trial = bool(_is_pending())
+        self._tail = b""
+        self._block = 0
+
+    def write(self, offset, data):
+        """Bytes of the other partition, offsets ascending; a block is erased as it is written."""
+        if offset == 0:
+            self._tail, self._block = b"", 0
+        self._tail += data
+        while len(self._tail) >= _FLASH_BLOCK:
+            self._write_block(self._tail[:_FLASH_BLOCK])
+            self._tail = self._tail[_FLASH_BLOCK:]
+
+    def flush(self):
+        """Write what does not fill a block."""
+        if self._tail:
+            self._write_block(self._tail + b"\xff" * (_FLASH_BLOCK - len(self._tail)))
+            self._tail = b""
+
+    def read(self, offset, size):
+        """Bytes of the other partition."""
+        data = bytearray(size)
+        self._other.readblocks(offset // _FLASH_BLOCK, data, offset % _FLASH_BLOCK)
+        return data
+
+    def try_other(self):
+        """Start the other partition next time, on trial."""
+        self._other.set_boot()
+        _note_pending(True)
+
+    def confirm(self):
+        """What runs now is good: ESP-IDF does not go back any more."""
+        esp32.Partition.mark_app_valid_cancel_rollback()
+        _note_pending(False)
+        self.is_trial = False
+
+    def _write_block(self, block):
+        self._other.writeblocks(self._block, block)
+        self._block += 1
+
+
+def slots(_config):
+    """Where updates go."""
+    return PartitionSlots()
+
+
+def hardware(config):
+    """What meter drivers ask for, by the board's description."""
+    import boards
+    from boards.hardware import Hardware
+
+    return Hardware(boards.find(config["board"]), machine, config["state_dir"])
+
+
+def switch(config):
+    """A function of (is_on) that moves the relay. `hold` keeps the pin through a restart."""
+    import boards
+
+    board = boards.find(config["board"])
+    inverted = "relay" in board["inverted"]
+    pin = machine.Pin(board["pins"]["relay"], machine.Pin.OUT, hold=True)
+
+    def move(is_on):
+        pin.init(machine.Pin.OUT, value=bool(is_on) != inverted, hold=True)
+
+    return move
+
+
+def restart():
+    """Start again, through the boot loader."""
+    machine.reset()
+
+
+def _is_pending():
+    """MicroPython cannot ask the boot loader whether this is a trial, so the old image leaves a note for the new."""
+    try:
+        return esp32.NVS("commonwatt").get_i32("trial")
+    except OSError:
+        return 0
+
+
+def _note_pending(is_pending):
+    notes = esp32.NVS("commonwatt")
+    notes.set_i32("trial", int(is_pending))
+    notes.commit()
