@@ -4,11 +4,13 @@ What can go wrong, and what is then true:
  1. The reading straddles a boundary: it belongs to no slot and is read again.
  2. The meter fails: it is read again while the slot lasts; a slot that passes is missed and ends the block.
  3. The clock steps back: slots that were sampled are not sampled again, so times only ever grow.
- 4. The time is unknown: the meter is read so that its drivers keep counting, and nothing is recorded.
+ 4. The time is unknown: readings are kept with their ticks; when the time is learnt, some get theirs.
  5. The journal cannot be written: the sample is not taken, the slot is tried again.
+ 6. The slot began more than `late_s_max` ago: its register is not known any more; it is missed and ends the block.
 """
 
-from node.port import const, sleep_ms
+from node.port import const, sleep_ms, ticks_ms
+from node.undated import Undated
 
 _RETRY_MS = const(200)
 _READS_MAX = const(3)
@@ -16,14 +18,20 @@ _LOOK_MS = const(10000)  # a clock that is set forward is noticed within this
 
 
 class Sampler:
-    """Reads `meter` on the multiples of `step_s` for `recorder`; `on_block()` is called when a block was signed."""
+    """Reads `meter` on the multiples of `step_s` for `recorder`; `on_block()` is called when a block was signed.
 
-    def __init__(self, meter, clock, recorder, step_s, on_block):
+    A reading stands for its slot's beginning, so it is taken within `late_s_max` civil seconds of it (None: any time
+    in the slot).
+    """
+
+    def __init__(self, meter, clock, recorder, step_s, on_block, late_s_max=None):
         self._meter = meter
         self._clock = clock
         self._recorder = recorder
         self._step_s = step_s
         self._on_block = on_block
+        self._late_s_max = step_s if late_s_max is None else late_s_max
+        self._unsynchronised = Undated()
         self.taken = 0
         self.missed = 0
         self.failed = 0
@@ -35,6 +43,7 @@ class Sampler:
             await self._run_undated()
         if self._recorder.resume():
             self._on_block()
+        self.take_undated(ticks_ms())
         while True:
             await sleep_ms(min(self.step(), _LOOK_MS))
 
@@ -43,6 +52,9 @@ class Sampler:
         slot_s = self._slot()
         last_s = self._recorder.last_time_s
         if last_s is None or slot_s > last_s:
+            if self._is_late(slot_s):
+                self._end_block(slot_s)
+                return self._clock.wall_ms_until(slot_s + self._step_s)
             if not self._take(slot_s):
                 return min(_RETRY_MS, self._clock.wall_ms_until(slot_s + self._step_s))
             last_s = self._recorder.last_time_s
@@ -58,7 +70,7 @@ class Sampler:
             signed = self._recorder.add(sample)
         except (OSError, ValueError):
             self.failed += 1
-            self._end_block(slot_s)
+            self._end_block(slot_s - self._step_s)
             return False
         if last_s is not None:
             self.missed += (sample[0] - last_s) // self._step_s - 1
@@ -73,13 +85,18 @@ class Sampler:
             slot_s = self._slot()
             registers = self._meter.read()
             if self._slot() == slot_s:
+                if self._is_late(slot_s):
+                    return None
                 return slot_s, tuple([tuple(register) for register in registers])
         return None
 
+    def _is_late(self, slot_s):
+        return self._late_s_max < self._step_s and self._clock.now_s() - slot_s > self._late_s_max
+
     def _end_block(self, slot_s):
-        """Do not let a failing meter hold back what was read before it failed."""
+        """Slot `slot_s` has no sample: do not let it hold back what was read before."""
         try:
-            if self._recorder.miss(slot_s - self._step_s):
+            if self._recorder.miss(slot_s):
                 self._on_block()
         except OSError:
             self.failed += 1
@@ -88,11 +105,30 @@ class Sampler:
         now_s = self._clock.now_s()
         return now_s - now_s % self._step_s
 
-    async def _run_undated(self):
-        while True:
+    def take_undated(self, now_ticks):
+        """Record what was read before the time was known, where it is true for a slot's beginning."""
+        late_s = min(self._late_s_max, self._step_s - 1)
+        for sample in self._unsynchronised.dated(self._clock.now_s(), now_ticks, self._step_s, late_s):
+            last_s = self._recorder.last_time_s
+            if last_s is not None and sample[0] <= last_s:
+                continue
             try:
-                self._meter.read()
-                self.undated += 1
+                if self._recorder.add(sample):
+                    self._on_block()
+                self.taken += 1
             except (OSError, ValueError):
                 self.failed += 1
-            await sleep_ms(self._step_s * 1000)
+
+    def read_undated(self, now_ticks):
+        """Read the meter while the time is unknown."""
+        try:
+            self._unsynchronised.add(now_ticks, self._meter.read())
+            self.undated += 1
+        except (OSError, ValueError):
+            self.failed += 1
+
+    async def _run_undated(self):
+        pause_ms = 1000 * max(1, min(self._late_s_max, self._step_s))
+        while not self._clock.synchronised:
+            self.read_undated(ticks_ms())
+            await sleep_ms(min(pause_ms, _LOOK_MS))

@@ -223,3 +223,27 @@ def test_identity_when_made_and_loaded():
     assert raises(ValueError, identity.load_or_make, path, None)
     with open(path) as file:
         assert file.read() == "0011\n"
+
+
+def test_sampler_when_the_slot_began_too_long_ago():
+    """A register read late does not stand for the slot's beginning: the slot is missed and the block ends."""
+    bench = Bench()
+    bench.sampler = Sampler(bench.meter, bench.clock, Recorder(bench.journal, KEY, 900, 4), 900, bench.signed, 10)
+    bench.at(T + 10, 100)
+    assert bench.at(T + 911, 150) == 889_000
+    assert bench.blocks() == [(T, 0, [[1, 100, []]])]
+    bench.at(T + 1800, 200)
+    assert bench.journal.samples == [(T + 1800, ((1, 200),))]
+    assert bench.sampler.missed == 1
+
+
+def test_sampler_when_the_time_is_learnt():
+    """Readings from before become samples where they are true; the rest of the energy is in the next register."""
+    bench = Bench()
+    for second in range(0, 1900, 20):
+        bench.meter.registers = [(1, second)]
+        bench.sampler.read_undated(1000 * second)
+    bench.clock.set_s = T + 1900
+    bench.sampler.take_undated(1_900_000)
+    assert bench.journal.samples == [(T, ((1, 0),)), (T + 900, ((1, 900),)), (T + 1800, ((1, 1800),))]
+    assert bench.sampler.taken == 3
