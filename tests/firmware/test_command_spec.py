@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pycddl
 import pytest
+from node.ed25519 import SigningKey
+from node.provision import claim
+
+from commonwatt import cose, device_label
+from commonwatt.cbor import decode
 
 ROOT = Path(__file__).parents[2]
 VECTORS = json.loads((ROOT / "tests" / "vectors" / "command.json").read_text())
@@ -36,3 +41,12 @@ def test_validator_when_something_is_wrong():
                 wrong.discard(vector["name"])
                 assert not _is_valid(rule, vector["payload"]), vector["name"]
     assert not wrong
+
+
+def test_claim_when_the_label_says_the_same():
+    """A device's claim is what the specification says, and its hash is the one the commune keeps of the label."""
+    device = "ab" * 16
+    signed = claim(SigningKey(bytes(32)), device, "4RT69KQ2XM", "cd" * 16)
+    payload = cose.parse1(signed, size_max=512).payload
+    assert _is_valid("claim", payload.hex())
+    assert decode(payload, size_max=512)[4].hex() == device_label.claim_hash(bytes.fromhex(device), "4RT69KQ2XM")

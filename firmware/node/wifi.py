@@ -1,0 +1,60 @@
+"""Wi-Fi as a state: joined again whenever it ends, with a back-off that doubles, and jitter.
+
+How it ends, and what is then true:
+ 1. The network is not there, or the password is wrong: tried again for ever; metering and the relay go on.
+ 2. The network goes: the link fails by itself; when the network is back `on_up` nudges it.
+The set-up network is never opened because of this: only the button opens it, so a jammer cannot.
+"""
+
+from node.port import const, sleep_ms
+
+_LOOK_MS = const(500)
+_JOIN_LOOKS = const(40)
+_BACKOFF_MS = const(2000)
+_BACKOFF_MS_MAX = const(300000)
+
+
+class Wifi:
+    """`station` has join(ssid, password), is_up() and leave(); `on_up()` is called when the network came."""
+
+    def __init__(self, station, owner, on_up, random, look_ms=_LOOK_MS, backoff_ms=_BACKOFF_MS):
+        self._station = station
+        self._owner = owner
+        self._on_up = on_up
+        self._random = random
+        self._look_ms = look_ms
+        self._first_ms = backoff_ms
+        self.is_up = False
+        self.joins = 0
+        self.failures = 0
+        self.losses = 0
+
+    async def run(self):
+        """Stay joined, for ever."""
+        backoff_ms = self._first_ms
+        while True:
+            if await self._join():
+                backoff_ms = self._first_ms
+                self.is_up = True
+                self.joins += 1
+                self._on_up()
+                while self._station.is_up():
+                    await sleep_ms(self._look_ms)
+                self.is_up = False
+                self.losses += 1
+            else:
+                self.failures += 1
+            self._station.leave()
+            await sleep_ms(int(backoff_ms * (0.5 + self._random() / 2)))
+            backoff_ms = min(2 * backoff_ms, _BACKOFF_MS_MAX)
+
+    async def _join(self):
+        try:
+            self._station.join(self._owner["ssid"], self._owner["password"])
+        except OSError:
+            return False
+        for _ in range(_JOIN_LOOKS):
+            if self._station.is_up():
+                return True
+            await sleep_ms(self._look_ms)
+        return False
