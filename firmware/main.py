@@ -34,7 +34,7 @@ def build(config, key):
     civil = clock.from_config(config.get("clock"))
     recorder = Recorder(journal, key, config["step_s"], config["block_readings"])
     tap = Tap(meters.make(config["meter"], civil, board.hardware(config)))
-    sampler = Sampler(tap, civil, recorder, config["step_s"], wake.set)
+    sampler = Sampler(tap, civil, recorder, config["step_s"], wake.set, config.get("late_s_max"))
     services = Services(config, board, civil, tap)
     link = Link(
         config["broker"],
