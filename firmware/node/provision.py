@@ -4,8 +4,8 @@
     owner    {"ssid", "password", "account", "host", "port"}    told by a person, forgotten by a factory reset
 
 The code is 50 random bits in Crockford's letters. It is the password of the set-up network, so there is no default
-one, and it proves to the commune that whoever claims the device has held its label. A factory reset keeps key, journal,
-registers and command counter: the energy belongs to the meter, and an old command must stay old.
+one, and it proves to the commune that whoever claims the device has held its label. A factory reset keeps key,
+journal, registers and command counter: the energy belongs to the meter, and an old command must stay old.
 """
 
 import json
