@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from gateway import sunspec
+from gateway import sunspec, sunspec_bus
+from gateway.meters import Request
+from gateway.modbus import MeterSilentError
 from gateway.sunspec import Model, Point, SunSpecError, SunSpecRefusal
 
 CAPTURES = Path(__file__).parent / "captures"
@@ -171,3 +173,72 @@ def test_metering_when_there_is_nothing_to_sign() -> None:
     """Strings of panels are shown and never signed: they are before the inverter."""
     with pytest.raises(SunSpecError, match="no-energy"):
         sunspec.metering([Model(1, 40002, 66), Model(160, 40070, 68)])
+
+
+class DeviceBus:
+    """A bus with one device that answers exceptions for what it does not have, like real ones."""
+
+    def __init__(self, words: dict[int, int], reason: str = "exception-2") -> None:
+        self.words = words
+        self.reason = reason
+        self.requests: list[Request] = []
+
+    async def read(self, function: int, unit: int, requests: list[Request]) -> dict[int, int]:
+        assert (function, unit) == (3, 71)
+        (request,) = requests
+        self.requests.append(request)
+        wanted = range(request.address, request.address + request.count)
+        if request.count > 125 or any(address not in self.words for address in wanted):
+            raise MeterSilentError(self.reason)
+        return {address: self.words[address] for address in wanted}
+
+
+def device(*models: list[int], base: int = 50000) -> dict[int, int]:
+    common = [1, 66, *(66 * [0])]
+    return placed_at(base, *sunspec.SUNS, *common, *(word for model in models for word in model), 0xFFFF, 0)
+
+
+def test_bus_when_a_meter_is_found_and_read() -> None:
+    """The walk tries the usual places; afterwards one request gives the energy."""
+    bus = DeviceBus(device(meter(5, (0, 0, 0), 7, 0)))
+    model = asyncio.run(sunspec_bus.find(bus, 71))
+    bus.requests.clear()
+    assert asyncio.run(sunspec_bus.read_energy(bus, 71, model)) == ((1, 7), (2, 5))
+    assert bus.requests == [Request(50070, 107)]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ({}, "sunspec-no-map"),
+        (device(), "sunspec-no-energy"),
+        (placed_at(0, *sunspec.SUNS, 1, 66), "sunspec-endless"),
+    ],
+)
+def test_bus_when_there_is_nothing_to_read(words: dict[int, int], reason: str) -> None:
+    """Why a device is left alone is told in one word."""
+    with pytest.raises(MeterSilentError, match=reason):
+        asyncio.run(sunspec_bus.find(DeviceBus(words), 71))
+
+
+def test_bus_when_nobody_answers() -> None:
+    """Silence is silence, and no missing map."""
+    with pytest.raises(MeterSilentError, match="no-answer"):
+        asyncio.run(sunspec_bus.find(DeviceBus({}, "no-answer"), 71))
+
+
+def test_bus_when_the_map_moved_or_has_no_value() -> None:
+    """After an update of the device's firmware another model may stand there: it is not read as the old one."""
+    bus = DeviceBus(device(meter(5, (0, 0, 0), 7, 0)))
+    with pytest.raises(MeterSilentError, match="sunspec-moved"):
+        asyncio.run(sunspec_bus.read_energy(bus, 71, Model(201, 50070, 105)))
+    bus.words |= placed_at(50070 + 54, 0x8000)
+    with pytest.raises(MeterSilentError, match="no-value"):
+        asyncio.run(sunspec_bus.read_energy(bus, 71, Model(203, 50070, 105)))
+
+
+def test_words_when_a_model_is_longer_than_a_request() -> None:
+    """Every register that is signed, and its scale, lies within the one request."""
+    for points in sunspec.POINTS.values():
+        for point in points:
+            assert max(point.offset + point.kind.value[0], point.scale_offset + 1) <= sunspec_bus.WORDS_MAX
