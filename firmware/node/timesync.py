@@ -1,7 +1,9 @@
 """The clock of a device that learns the time: from a time server (unsigned) or from its gateway (signed).
 
 It runs on ticks, so it never steps by itself. What is believed, and what is then true:
- 1. Before anything was known: any time that is not before `floor_s`, the newest sample ever journaled.
+ 1. Before anything was known: a time that is not before `floor_s`, the newest sample ever journaled. An unsigned one
+    must not be more than `ahead_s_max` after it either, on a device whose gateway signs: a lie that was journaled
+    would keep the true time out until it has caught up.
  2. Afterwards an unsigned time that differs by more than STEP_S_MAX is refused and counted: a server that lies by a
     day changes nothing. One that differs less is taken.
  3. A signed time is believed over an unsigned one, by any difference, but never before `floor_s`.
@@ -20,7 +22,8 @@ AAD = cose.external_aad("time")
 class LearntClock:
     """Civil time, once `learn` was told it. `refused` counts times not believed; `step_s` is the last step."""
 
-    def __init__(self, floor_s=0, ticks_ms=port.ticks_ms):
+    def __init__(self, floor_s=0, ticks_ms=port.ticks_ms, ahead_s_max=None):
+        self._ahead_s_max = ahead_s_max
         self.synchronised = False
         self.refused = 0
         self.learnt = 0
@@ -29,7 +32,6 @@ class LearntClock:
         self._ticks_ms = ticks_ms
         self._ticks = ticks_ms()
         self._now_ms = 0
-        self._is_signed = False
 
     def now_ms(self):
         """Present civil time in milliseconds since 1970. Called at least once in six days: ticks wrap."""
@@ -49,17 +51,22 @@ class LearntClock:
     def learn(self, time_ms, is_signed):
         """Set the clock if the time is plausible; whether it was."""
         step_ms = time_ms - self.now_ms()
-        overrules = is_signed and not self._is_signed
         is_step = self.synchronised and not is_signed and abs(step_ms) > 1000 * STEP_S_MAX
-        if time_ms < 1000 * self._floor_s or (is_step and not overrules):
+        if time_ms < 1000 * self._floor_s or is_step or (not is_signed and self._is_far_ahead(time_ms)):
             self.refused += 1
             return False
         self.step_s = step_ms // 1000 if self.synchronised else 0
         self._now_ms += step_ms
-        self._is_signed = self._is_signed or is_signed
         self.synchronised = True
         self.learnt += 1
         return True
+
+    def _is_far_ahead(self, time_ms):
+        return (
+            not self.synchronised
+            and self._ahead_s_max is not None
+            and time_ms > 1000 * (self._floor_s + self._ahead_s_max)
+        )
 
 
 class GatewayTime:

@@ -47,6 +47,16 @@ def test_clock_when_the_gateway_overrules_a_server():
     assert clock.now_s() == T + 10
 
 
+def test_clock_when_a_server_lies_at_boot():
+    """Where a gateway signs, an unsigned time far after the last sample waits for the gateway's word."""
+    clock = LearntClock(T, Ticks(), 43_200)
+    assert not clock.learn(T * 1000 + DAY_MS, False)
+    assert not clock.synchronised
+    assert clock.learn(T * 1000 + 43_200_000, False)
+    clock = LearntClock(T, Ticks(), 43_200)
+    assert clock.learn(T * 1000 + 9 * DAY_MS, True)
+
+
 def test_gateway_time_of_every_vector():
     """An answer counts if it is canonical, signed by the gateway and to the last question."""
     data = vectors("time.json")
