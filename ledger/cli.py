@@ -13,6 +13,7 @@ from commonwatt.clock import CivilClock
 from commonwatt.errors import FormatError, UserError
 from commonwatt.i18n import _
 from commonwatt.identity import load_key, new_id
+from commonwatt.service import set_up_logging
 from commonwatt.units import format_credits, parse_credits
 from ledger import export_formats, http_fetch, note, show, tlog_policy
 from ledger.body import MEMO_BYTES_MAX, Transfer
@@ -272,6 +273,21 @@ def export_command(
         ) from error
     for line in export_formats.write(Books(state, moved, _read_names(names, log)), form):
         sys.stdout.buffer.write(line.encode())
+
+
+@app.command("run", help=_("Serve a ledger over HTTP: submit, accounts, history, proofs, tiles; see /openapi.json."))
+def run_command(
+    commune: Path = typer.Argument(help=_("The directory of a commune; nobody else may have its ledger open.")),
+    host: str = typer.Option("127.0.0.1", help=_("The address to listen on; put TLS in front of it.")),
+    port: int = typer.Option(8650, min=0, max=65_535, help=_("The port to listen on; 0: a free one.")),
+    clock: str = typer.Option("", help=_("Civil time as CIVIL@WALLxFACTOR; default: now.")),
+    per_s: float = typer.Option(20.0, "--rate", min=0.1, help=_("Requests a second for each client address.")),
+) -> None:
+    """Until SIGTERM or SIGINT."""
+    from ledger import http_run
+
+    set_up_logging()
+    http_run.run(commune, host=host, port=port, clock=clock, per_s=per_s)
 
 
 _REASONS = {

@@ -34,12 +34,13 @@ def prove(log: PublishedLog, index: int) -> ProofFile:
 
     UserError if the log has no such entry; who receives the proof checks it, so it is not checked here.
     """
-    size = log.unverified_checkpoint().size
+    newest = log.checkpoint_bytes()  # read once: the publisher may be replacing it
+    size = _size_of(newest)
     if index >= size:
         raise UserError(_("the log has {size} entries, the last is {last}").format(size=size, last=size - 1))
     tree = PublishedTree(log.tile, size)
     try:
-        data, head_size = _best_head(log, index, size)
+        data, head_size = _best_head(log, index, newest)
         first = index - index % WIDTH
         bundle = log.bundle(TileName(ENTRIES, index // WIDTH, min(WIDTH, size - first)))
         hashes = tuple(tree.inclusion(index, head_size))
@@ -99,13 +100,19 @@ def admissions_of(entries: Iterable[bytes]) -> dict[bytes, bytes]:
     return found
 
 
-def _best_head(log: PublishedLog, index: int, size: int) -> tuple[bytes, int]:
+def _best_head(log: PublishedLog, index: int, newest: bytes) -> tuple[bytes, int]:
+    """The cosigned head if it has the entry, else the newest."""
+    size = _size_of(newest)
     try:
-        data = log.read(COSIGNED, size_max=note.NOTE_SIZE_MAX)
+        cosigned = log.read(COSIGNED, size_max=note.NOTE_SIZE_MAX)
     except FormatError:
-        return log.checkpoint_bytes(), size
-    head = checkpoint.parse(note.parse(data).text)
-    return (data, head.size) if index < head.size <= size else (log.checkpoint_bytes(), size)
+        return newest, size
+    cosigned_size = _size_of(cosigned)
+    return (cosigned, cosigned_size) if index < cosigned_size <= size else (newest, size)
+
+
+def _size_of(signed: bytes) -> int:
+    return checkpoint.parse(note.parse(signed).text).size
 
 
 _WHERE = "mint_line.window_start_s = ? AND mint_line.account = ? AND mint_line.source = ?"

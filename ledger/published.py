@@ -13,7 +13,7 @@ from ledger.tiles import ENTRIES, WIDTH, TileName
 COSIGNED = "checkpoint.cosigned"
 """Beside `checkpoint`: the newest head that the witnesses' quorum has cosigned (witness_client.py writes it)."""
 
-_BUNDLE_SIZE_MAX = WIDTH * (2 + 65_535)
+BUNDLE_SIZE_MAX = WIDTH * (2 + 65_535)
 
 
 class PublishedLog:
@@ -57,7 +57,7 @@ class PublishedLog:
 
     def bundle(self, name: TileName) -> list[bytes]:
         """The entries of a bundle, as many as its name says; FormatError otherwise."""
-        data = self.read(name.path, size_max=_BUNDLE_SIZE_MAX)
+        data = self.read(name.path, size_max=BUNDLE_SIZE_MAX)
         return _counted(tiles.parse_bundle(data), name)
 
     def unverified_checkpoint(self) -> Checkpoint:

@@ -144,7 +144,8 @@ def quorum(k: int = 2) -> str:
 
 
 TRUST = Trust(LOG.verifier, proof_trust.found(testing.GENESIS), tlog_policy.parse(quorum()))
-AT_MINT, AT_RUN, AT_PAY = 7, 8, 9
+STRANGER = Signer(testing.ORIGIN, testing.key("stranger")).verifier
+AT_MINT, AT_PAY = 7, 9
 
 
 def opened(log: PublishedLog, position: int | None) -> ProofFile:
@@ -204,7 +205,11 @@ def wrong(log: PublishedLog) -> dict[str, tuple[ProofFile, Trust, str]]:
     strict = replace(TRUST, policy=tlog_policy.parse(quorum(3).replace("group g 3 a b c", "group g 2 a b")))
     head = file.proof.checkpoint.decode().splitlines(keepends=True)
     cases = {
-        "other-log-key": (file, replace(TRUST, log=Signer(testing.ORIGIN, testing.key("x")).verifier), "no signature of a known key"),
+        "other-log-key": (
+            file,
+            replace(TRUST, log=Signer(testing.ORIGIN, testing.key("x")).verifier),
+            "no signature of a known key",
+        ),
         "quorum-not-reached": (
             replace(file, proof=replace(file.proof, checkpoint="".join(head[:-2]).encode())),
             strict,
