@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import sqlite3
 import threading
 import urllib.error
 import urllib.request
@@ -160,6 +161,19 @@ def test_answer_when_it_is_refused(start: Callable[[str], Running], name: str) -
 def test_first_answer_when_nothing_was_seen(start: Callable[[str], Running], body: bytes) -> None:
     """An empty tree with a root, and a proof from the empty tree, are unprocessable."""
     assert start("townhall").post(body)[0] == 422
+
+
+def test_answer_when_the_memory_fails(start: Callable[[str], Running], tmp_path: Path) -> None:
+    """A witness that cannot remember does not cosign: 500, and no signature leaves it."""
+    running = start("townhall")
+    assert running.post(ask(0, 3))[0] == 200
+    connection = sqlite3.connect(tmp_path / "witnesses" / "townhall.db", isolation_level=None)
+    connection.execute("CREATE TRIGGER broken BEFORE UPDATE ON head BEGIN SELECT RAISE(ABORT, 'disk'); END")
+    status, text, _ = running.post(ask(3, 8))
+    assert (status, "—" in text) == (500, False)
+    connection.execute("DROP TRIGGER broken")
+    connection.close()
+    assert running.post(ask(3, 8))[0] == 200
 
 
 def test_memory_when_two_are_faster(tmp_path: Path) -> None:
