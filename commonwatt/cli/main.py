@@ -62,7 +62,7 @@ def _load(entry: EntryPoint) -> Any:
             _("the part '{name}' needs the package {package}, which is not installed").format(
                 name=entry.name, package=error.name
             ),
-            to_do=f"pip install 'commonwatt[{extra if extra in ('gateway', 'aggregator') else 'all'}]'",
+            to_do=f"pip install 'commonwatt[{extra if extra in ('gateway', 'aggregator', 'ledger') else 'all'}]'",
         ) from error
     if not isinstance(part, typer.Typer):
         single = typer.Typer(add_completion=False)
