@@ -46,8 +46,8 @@ firmware: $(READY) ## Compile the firmware; one archive for each board in firmwa
 docs: $(READY) ## Check that the documentation is true: every example is run.
 	@$(BIN)/python -m pytest tests/docs
 
-locale: $(READY) ## Compile the French texts (commonwatt/locale).
-	@$(BIN)/pybabel compile -q -d commonwatt/locale -D commonwatt
+locale: $(READY) ## Extract, merge and compile the French texts; lists what has none yet.
+	@$(BIN)/python commonwatt/locale/make_locale.py
 
 clean: ## Remove what the targets made.
 	rm -rf $(VENV) var dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache firmware/build

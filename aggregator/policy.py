@@ -23,6 +23,7 @@ from pathlib import Path
 from pydantic import Field, field_validator, model_validator
 
 from commonwatt.errors import UserError
+from commonwatt.i18n import _
 from commonwatt.settings import Settings, validate
 from commonwatt.units import INTERVAL_S, MC_PER_CREDIT
 
@@ -97,7 +98,9 @@ class Policy:
         try:
             table = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise UserError(f"is not TOML: {error}", where=where, to_do="mend that line") from error
+            raise UserError(
+                _("is not TOML: {error}").format(error=error), where=where, to_do=_("mend that line")
+            ) from error
         return cls(validate(Rules, table, where=where), text)
 
     @classmethod
@@ -106,7 +109,7 @@ class Policy:
         try:
             text = path.read_bytes().decode()
         except OSError as error:
-            raise UserError(f"cannot be read: {error.strerror}", where=path) from error
+            raise UserError(_("cannot be read: {error}").format(error=error.strerror), where=path) from error
         except UnicodeDecodeError as error:
             raise UserError(f"is not UTF-8: {error}", where=path) from error
         return cls.parse(text, where=path)

@@ -14,6 +14,7 @@ import nacl.bindings as sodium
 from nacl.exceptions import BadSignatureError
 
 from commonwatt.errors import UserError
+from commonwatt.i18n import _
 
 ID_SIZE = 16
 KEY_SIZE = 32
@@ -75,7 +76,7 @@ def save_key(path: Path, key: SigningKey) -> None:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
-        raise UserError("a key is already here", where=path, to_do="keep it, or move it away first") from error
+        raise UserError(_("a key is already here"), where=path, to_do=_("keep it, or move it away first")) from error
     with os.fdopen(handle, "w") as file:
         file.write(key.seed.hex() + "\n")
         file.flush()

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from commonwatt.errors import UserError
+from commonwatt.i18n import _
 
 
 class Settings(BaseModel):
@@ -23,7 +24,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}", where=path) from error
+        raise UserError(_("cannot be read: {error}").format(error=error.strerror), where=path) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"is not TOML: {error}", where=path, to_do="mend that line") from error
 
@@ -42,4 +43,4 @@ def validate(model: type[Model], table: dict[str, Any], *, where: object) -> Mod
             f"{'.'.join(str(part) for part in mistake['loc']) or 'file'}: {mistake['msg']}"
             for mistake in error.errors(include_url=False)
         )
-        raise UserError(mistakes, where=where, to_do="see docs/operating/settings.md") from error
+        raise UserError(mistakes, where=where, to_do=_("see docs/operating/settings.md")) from error

@@ -16,6 +16,7 @@ from commonwatt.demo.programs import BIN, free_port, run
 from commonwatt.demo.registers.homes import DEVICES, Role
 from commonwatt.demo.registers.read import HEADER, DeviceRegisters, read_registers
 from commonwatt.errors import UserError
+from commonwatt.i18n import _
 from commonwatt.identity import SigningKey, load_key, save_key
 from commonwatt.mqtt import BrokerAccount
 
@@ -74,7 +75,7 @@ def _clear(directory: Path) -> Layout:
     """An empty directory; an earlier demo is removed, anything else is left alone."""
     if directory.exists() and any(directory.iterdir()):
         if not (directory / "founding").exists():
-            raise UserError("this is not an earlier demo", where=directory, to_do="name an empty directory")
+            raise UserError(_("this is not an earlier demo"), where=directory, to_do=_("name an empty directory"))
         shutil.rmtree(directory)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "founding").write_text("made by commonwatt demo; the next demo removes this directory\n")

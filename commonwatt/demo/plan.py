@@ -6,6 +6,7 @@ from pathlib import Path
 
 from commonwatt.clock import CivilClock
 from commonwatt.errors import UserError
+from commonwatt.i18n import _
 
 ROOT = Path(__file__).parents[2]
 """The clone: the firmware and the policies are run from it."""
@@ -35,15 +36,18 @@ class Plan:
     def __post_init__(self) -> None:
         if not 1 <= self.days <= DAYS_MAX:
             raise UserError(
-                f"DAYS={self.days}: the measured week has 1 to {DAYS_MAX} days", to_do="try make demo DAYS=2"
+                _("DAYS={days}: the measured week has 1 to {most} days").format(days=self.days, most=DAYS_MAX),
+                to_do=_("try make demo DAYS=2"),
             )
         if not 1 <= self.speed <= SPEED_MAX:
             raise UserError(
-                f"SPEED={self.speed}: civil time can run 1 to {SPEED_MAX} times as fast as wall time",
-                to_do=f"a day takes a minute at {SPEED_DEFAULT}",
+                _("SPEED={speed}: civil time can run 1 to {most} times as fast as wall time").format(
+                    speed=self.speed, most=SPEED_MAX
+                ),
+                to_do=_("a day takes a minute at {speed}").format(speed=SPEED_DEFAULT),
             )
         if self.faults and self.broker_url:
-            raise UserError("FAULTS kills the broker, so it needs one of its own", to_do="leave BROKER away")
+            raise UserError(_("FAULTS kills the broker, so it needs one of its own"), to_do=_("leave BROKER away"))
 
     @property
     def ends_s(self) -> int:
