@@ -93,8 +93,15 @@ class Ring:
 
     def read(self, address):
         """(kind, body) of the record at `address`; OSError if it went bad."""
-        place, at = address // self._size, address % self._size
-        found = _parse(self._read(place), at, self._size - _MARK)
+        place, at = self._first + address // self._size, address % self._size
+        head = bytearray(_HEAD)
+        self._flash.readblocks(place, head, at)
+        size = AROUND - 1 + (head[0] | head[1] << 8)
+        if at + size > self._size:
+            raise OSError(_EIO)
+        record = bytearray(size)
+        self._flash.readblocks(place, record, at)
+        found = _parse(record, 0, size)
         if found is None:
             raise OSError(_EIO)
         return found
