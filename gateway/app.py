@@ -15,6 +15,7 @@ from gateway.batching import BatchLimits
 from gateway.chains import ChainStore
 from gateway.database import Database
 from gateway.inbox import Inbox
+from gateway.kernel_clock import ClockTrust, always, kernel_is_synchronised
 from gateway.polling import Meter, Poller, PollRules
 from gateway.sampler import Sampler
 from gateway.service import Gateway
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def opened(
-    settings: GatewaySettings, *, civil: CivilClock, protocol: Protocolar
+    settings: GatewaySettings, *, civil: CivilClock, protocol: Protocolar, clock_is_told: bool
 ) -> Iterator[tuple[Gateway, Reporter]]:
     """The gateway of these settings with everything it owns open; StorageError if the spool cannot be."""
     fleet = meter_fleet(settings)
@@ -38,7 +39,14 @@ def opened(
         spool = Spool(database)
         uplink = _uplink(settings, spool, civil, protocol)
         samplers = _samplers(settings, ChainStore(database))
-        poller = Poller(fleet=fleet, rules=_poll_rules(settings), civil=civil, protocol=protocol)
+        trust = ClockTrust(
+            is_synchronised=always if clock_is_told or settings.sign_unsynchronised else kernel_is_synchronised,
+            holdover_s=settings.clock_holdover_s,
+            protocol=protocol,
+        )
+        poller = Poller(
+            fleet=fleet, rules=_poll_rules(settings), civil=civil, protocol=protocol, may_sign=trust.may_sign
+        )
         local, upstream = _links(settings, uplink)
         gateway = Gateway(
             database=database,
@@ -51,6 +59,7 @@ def opened(
             upstream=upstream,
             civil=civil,
             spool_bytes_max=settings.spool_mib_max * 1024 * 1024,
+            may_sign=trust.may_sign,
         )
         reporter = Reporter(settings=settings, gateway=gateway, civil=civil, protocol=protocol)
         for part in (local, upstream, poller):
@@ -58,10 +67,11 @@ def opened(
         yield gateway, reporter
 
 
-def run(settings: GatewaySettings, *, civil: CivilClock) -> None:
-    """Run until SIGTERM or SIGINT."""
+def run(settings: GatewaySettings, *, civil: CivilClock, clock_is_told: bool = False) -> None:
+    """Run until SIGTERM or SIGINT. `clock_is_told`: somebody answers for `civil`, the kernel need not."""
     stop = Stop().on_signals()
-    with opened(settings, civil=civil, protocol=MonotonicClock()) as (gateway, reporter):
+    protocol = MonotonicClock()
+    with opened(settings, civil=civil, protocol=protocol, clock_is_told=clock_is_told) as (gateway, reporter):
         log.info("gateway %s of %s is up, %d meters", settings.id.hex(), settings.commune, len(settings.meters))
 
         def tick() -> None:

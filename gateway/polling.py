@@ -9,12 +9,13 @@ import logging
 import queue
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from commonwatt.clock import Civil, Protocolar
 from gateway import meters
+from gateway.kernel_clock import always
 from gateway.meters import MeterTable
 from gateway.modbus import MeterSilentError, TcpBus
 from gateway.sampling import Reading, step_of
@@ -94,13 +95,22 @@ class MeterState:
 class Poller:
     """A thread that reads the meters while its `with` lasts; readings come out of `readings`."""
 
-    def __init__(self, *, fleet: Sequence[Meter], rules: PollRules, civil: Schedule, protocol: Protocolar) -> None:
+    def __init__(
+        self,
+        *,
+        fleet: Sequence[Meter],
+        rules: PollRules,
+        civil: Schedule,
+        protocol: Protocolar,
+        may_sign: Callable[[], bool] = always,
+    ) -> None:
         self.readings: queue.Queue[Reading] = queue.Queue(READINGS_MAX)
         self.states = {meter.name: MeterState() for meter in fleet}
         self._fleet = fleet
         self._rules = rules
         self._civil = civil
         self._protocol = protocol
+        self._may_sign = may_sign
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
@@ -149,6 +159,9 @@ class Poller:
         step_start_s = int(before_s // self._rules.step_s) * self._rules.step_s
         is_late = before_s > step_start_s + self._rules.late_s_max
         if is_late or not state.is_due(step_start_s, self._protocol.monotonic_s()):
+            return
+        if not self._may_sign():
+            # Not even read: dated by a clock that is set a moment later, the reading would lie about its time.
             return
         try:
             registers_wh = await read_energy(bus, meter)

@@ -5,7 +5,7 @@ takes what is there, writes all of it in one transaction (group commit), and the
 """
 
 import queue
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from commonwatt.mqtt import Message
@@ -50,6 +50,7 @@ class Gateway:
         upstream: Link,
         civil: Schedule,
         spool_bytes_max: int,
+        may_sign: Callable[[], bool],
     ) -> None:
         self.inbox, self.spool, self.uplink, self.poller = inbox, spool, uplink, poller
         self.local, self.upstream = local, upstream
@@ -58,19 +59,23 @@ class Gateway:
         self._samplers = samplers
         self._civil = civil
         self._spool_bytes_max = spool_bytes_max
+        self._may_sign = may_sign
+        self.may_sign = False
 
     def tick(self) -> None:
         """Take what has arrived, make it durable, then answer and send."""
         assert self.poller.is_alive, "the poller ended by a mistake of ours; its traceback is in the log"
         messages = _drain(self.local, wait_s=TICK_S)
         answers = _drain(self.upstream, wait_s=0)
+        self.may_sign = self._may_sign()
         with self._database.transaction():
             registry_changed = [self.uplink.receive(message) for message in answers]
             if any(registry_changed):
                 messages = self.inbox.aside.take_all() + messages
             verdicts = self._spool_blocks(messages)
             self._spool_readings()
-            self.uplink.close_batches()
+            if self.may_sign:
+                self.uplink.close_batches()
         for verdict in verdicts:
             answer = verdict.answer()
             self.local.publish(answer.topic, answer.payload)
@@ -93,9 +98,10 @@ class Gateway:
         blocks: list[NewBlock] = []
         for reading in _readings(self.poller):
             blocks += self._samplers[reading.device].take(reading)
-        now_s = self._civil.now_s()
-        for sampler in self._samplers.values():
-            blocks += sampler.close_if_over(now_s)
+        if self.may_sign:
+            now_s = self._civil.now_s()
+            for sampler in self._samplers.values():
+                blocks += sampler.close_if_over(now_s)
         self.meter_blocks += self._store(blocks)
 
     def _store(self, blocks: list[NewBlock]) -> int:

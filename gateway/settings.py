@@ -109,6 +109,11 @@ class GatewaySettings(Settings):
     upstream: Account | None = None
     """The broker that the aggregator reaches; the local one if absent."""
 
+    sign_unsynchronised: bool = False
+    """Sign although the kernel calls its clock unsynchronised: a wrong date under a signature stays for good."""
+    clock_holdover_s: Annotated[float, Field(ge=0)] = 30 * 86_400.0
+    """How long a clock is trusted after it last was synchronised: a village cut off must not stop measuring."""
+
     step_s: StepS = INTERVAL_S
     """How often meters are read: coarser than a device's steps is enough, since energy is settled per 900 s."""
     late_s_max: Annotated[int, Field(gt=0)] = INTERVAL_S

@@ -66,6 +66,7 @@ class Reporter:
             "id": self._settings.id.hex(),
             "commune": self._settings.commune,
             "civil_s": int(self._civil.now_s()),
+            "clock": "trusted" if gateway.may_sign else "unsynchronised: nothing is signed",
             "broker": {"local": gateway.local.is_up, "upstream": gateway.upstream.is_up},
             "registry": {
                 "log_size": snapshot.log_size if snapshot else None,

@@ -20,6 +20,8 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from commonwatt.mqtt import Message
+from commonwatt.registry import DeviceRecord
+from commonwatt.topics import REGISTRY, of_gateway
 from gateway.testing import SigningAggregator, SigningDevice
 
 BIN = Path(sys.executable).parent
@@ -111,6 +113,7 @@ class Town:
     port: int = field(default_factory=free_port)
     passwords: dict[str, str] = field(default_factory=dict)
     extra: str = ""
+    sign_unsynchronised: bool = True
     meters: str = ""
 
     @property
@@ -137,6 +140,8 @@ class Town:
             f'genesis_sha256 = "{self.aggregator.genesis.hex()}"\n'
             f'aggregator_public_key = "{self.aggregator.key.public_key.hex()}"\n'
             'key_file = "gateway.key"\nspool_file = "spool.db"\nstatus_file = "status.json"\n'
+            # A container's kernel often does not call its clock synchronised.
+            f"sign_unsynchronised = {str(self.sign_unsynchronised).lower()}\n"
             f"batch_age_s = 0.05\nresend_s = 0.5\nreconnect_s_max = 1\n{self.extra}\n"
             f'[local]\nurl = "mqtt://127.0.0.1:{self.port}"\nusername = "{self.gateway.hex()}"\n'
             f'password = "{self.passwords[self.gateway.hex()]}"\n{self.meters}'
@@ -174,6 +179,10 @@ class Town:
             yield process
         finally:
             end(process)
+
+    def registry_message(self, *records: DeviceRecord) -> Message:
+        """The registry as the aggregator publishes it."""
+        return Message(of_gateway(COMMUNE, self.gateway, REGISTRY), self.aggregator.registry(records))
 
     def status(self) -> dict[str, Any]:
         """status.json, {} before the first."""

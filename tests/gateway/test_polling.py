@@ -1,6 +1,7 @@
 """Meters over a real socket: what is read, what is refused, and that a dead one delays nobody."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -163,3 +164,27 @@ def test_check_when_meters_differ() -> None:
     assert good.answered
     assert not bad.answered
     assert bad.text().endswith("exception-4")
+
+
+def test_poller_when_the_clock_is_not_trusted() -> None:
+    """A reading that could not be dated is not even taken; the meter is asked once the clock is right."""
+    answers: list[bool] = []
+    is_trusted = threading.Event()
+
+    def may_sign() -> bool:
+        answers.append(is_trusted.is_set())
+        return answers[-1]
+
+    with FaultyMeter() as meter:
+        meter.show(1, 2)
+        with Poller(
+            fleet=[meter_at(meter.port)],
+            rules=rules(),
+            civil=fast_clock(1800.0),
+            protocol=MonotonicClock(),
+            may_sign=may_sign,
+        ) as poller:
+            wait_for(lambda: len(answers) >= 3, "three refusals")
+            assert (meter.asked, poller.readings.qsize()) == (0, 0)
+            is_trusted.set()
+            collect(poller, bool, "a reading")

@@ -1,0 +1,65 @@
+"""A clock that nobody keeps dates nothing that is signed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from commonwatt.clock import CivilClock
+from commonwatt.testing import ManualClock
+from gateway import app
+from gateway.kernel_clock import ClockTrust, kernel_is_synchronised
+from gateway.settings import read_settings
+from gateway.testing import SigningDevice
+from tests.gateway.support import Town
+
+
+def trust_in(is_synchronised: Callable[[], bool], clock: ManualClock) -> ClockTrust:
+    return ClockTrust(is_synchronised=is_synchronised, holdover_s=100.0, protocol=clock)
+
+
+def unreadable() -> bool:
+    raise OSError("no adjtimex here")
+
+
+def test_kernel_when_it_is_asked() -> None:
+    """The kernel answers yes or no, whatever the answer is on this machine."""
+    assert kernel_is_synchronised() in (True, False)
+
+
+@pytest.mark.parametrize("answer", [lambda: False, unreadable])
+def test_trust_when_the_clock_was_never_synchronised(answer: Callable[[], bool]) -> None:
+    """Neither a "no" nor a kernel that cannot be asked lets anything be signed."""
+    assert not trust_in(answer, ManualClock()).may_sign()
+
+
+def test_trust_when_synchronisation_is_lost() -> None:
+    """The clock is trusted for the holdover, and not a moment longer; a new "yes" starts it again."""
+    clock, answers = ManualClock(), [True]
+    trust = trust_in(lambda: answers[-1], clock)
+    assert trust.may_sign()
+    answers.append(False)
+    clock.advance(99.9)
+    assert trust.may_sign()
+    clock.advance(0.1)
+    assert not trust.may_sign()
+    answers.append(True)
+    assert trust.may_sign()
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_gateway_when_the_kernel_is_not_asked_or_says_no(tmp_path: Path, is_told: bool) -> None:
+    """A block waits in the spool unbatched while the clock is not trusted; a told clock needs no kernel."""
+    device = SigningDevice()
+    town = Town(tmp_path, [device], sign_unsynchronised=False, extra="clock_holdover_s = 0").found()
+    settings = read_settings(town.settings_file)
+    trusted = is_told or kernel_is_synchronised()
+    clock = ManualClock()
+    with app.opened(settings, civil=CivilClock(), protocol=clock, clock_is_told=is_told) as (gateway, reporter):
+        gateway.uplink.receive(town.registry_message(device.record()))
+        gateway.local.inbox.put(device.message(device.next_block()))  # type: ignore[attr-defined]
+        gateway.tick()
+        clock.advance(10.0)
+        gateway.tick()
+        assert (gateway.spool.count, gateway.uplink.in_flight) == (1, int(trusted))
+        assert (reporter.full()["clock"] == "trusted") == trusted
