@@ -65,17 +65,20 @@ def peaks(hashes: Sequence[bytes]) -> list[bytes]:
 
 
 def root(leaves: Sequence[bytes]) -> bytes:
-    """The root over leaf hashes."""
-    return fold(peaks(leaves))
+    """The root over leaf hashes, level by level: a node without a sibling moves up as it is, as in the RFC's tree."""
+    sha256 = hashlib.sha256
+    level = list(leaves)
+    while len(level) > 1:
+        odd = [level.pop()] if len(level) % 2 else []
+        level = [sha256(b"\x01" + left + right).digest() for left, right in zip(level[::2], level[1::2], strict=True)]
+        level += odd
+    return level[0] if level else EMPTY_ROOT
 
 
 def perfect_root(hashes: Sequence[bytes]) -> bytes:
     """The root over a power of two of hashes: what a full tile becomes in the level above."""
-    level = list(hashes)
-    assert len(level).bit_count() == 1
-    while len(level) > 1:
-        level = [node_hash(level[i], level[i + 1]) for i in range(0, len(level), 2)]
-    return level[0]
+    assert len(hashes).bit_count() == 1
+    return root(hashes)
 
 
 def split(size: int) -> int:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from commonwatt import cbor
+from commonwatt.identity import ID_SIZE
+from commonwatt.units import INT64_MAX
 from ledger import fields, merkle
 from ledger.kinds import Kind
 
@@ -34,6 +36,22 @@ class Mint:
     lines: int
     lines_root: bytes
     kind: ClassVar[Kind] = Kind.MINT
+
+    @property
+    def is_well_formed(self) -> bool:
+        """Whether `parse` would read what `encode` writes: for leaves that were never bytes."""
+        octets = (self.nonce, self.account, self.lines_root)
+        window = (self.window_start_s, self.window_end_s)
+        numbers = (self.source, *window, self.energy_wh, self.amount_mc, self.association_mc, self.lines)
+        return (
+            set(map(type, numbers)) == {int}  # bool is an int in Python but not in CBOR
+            and min(numbers) >= 0
+            and max(numbers) <= INT64_MAX
+            and SOURCE_PRODUCTION <= self.source <= SOURCE_MATCHED
+            and self.window_end_s > self.window_start_s
+            and set(map(type, octets)) == {bytes}
+            and [len(item) for item in octets] == [ID_SIZE, ID_SIZE, fields.HASH_SIZE]
+        )
 
     def encode(self) -> bytes:
         """The leaf as logged."""

@@ -48,11 +48,23 @@ def apply_parsed(state: State, parsed: SignedEntry | Mint, data: bytes, position
     assert position == state.size
     if _is_misplaced(state, parsed):
         return Refusal.MISPLACED
-    refusal = _stage(state, parsed, data) if isinstance(parsed, Mint) else _apply_signed(state, parsed, data)
+    if isinstance(parsed, Mint):
+        return apply_leaf(state, parsed, merkle.leaf_hash(data)) or state
+    refusal = _apply_signed(state, parsed, data)
     if refusal is not None:
         return refusal
     state.size += 1
     return state
+
+
+def apply_leaf(state: State, leaf: Mint, leaf_hash: bytes) -> Refusal | None:
+    """`apply` for a mint leaf of good form whose hash the caller has made already; None when it is staged."""
+    if state.size == 0:
+        return Refusal.MISPLACED
+    refusal = _stage(state, leaf, leaf_hash)
+    if refusal is None:
+        state.size += 1
+    return refusal
 
 
 def withdraw_stage(state: State) -> None:
@@ -157,13 +169,13 @@ def _transfer(state: State, signed: SignedEntry, transfer: Transfer) -> Refusal 
     return refusal
 
 
-def _stage(state: State, mint: Mint, data: bytes) -> Refusal | None:
+def _stage(state: State, mint: Mint, leaf_hash: bytes) -> Refusal | None:
     """Check a leaf and keep it until its run. An account in any standing may be minted to: the energy was earned."""
     stage = state.stage or Stage(state.size, mint.window_start_s, mint.window_end_s)
     refusal = _check_leaf(state, stage, mint)
     if refusal is not None:
         return refusal
-    stage.tree.append(merkle.leaf_hash(data))
+    stage.leaf_hashes.append(leaf_hash)
     stage.minted.add((mint.account, mint.source))
     stage.amounts_mc[mint.account] = stage.amounts_mc.get(mint.account, 0) + mint.amount_mc
     stage.association_mc += mint.association_mc
@@ -184,7 +196,7 @@ def _check_leaf(state: State, stage: Stage, mint: Mint) -> Refusal | None:
         return Refusal.WINDOW_MISMATCH
     if claim in stage.minted or mint.window_start_s < state.minted_until_s.get(claim, 0):
         return Refusal.WINDOW_MINTED
-    if stage.tree.size >= RUN_LEAVES_MAX:
+    if len(stage.leaf_hashes) >= RUN_LEAVES_MAX:
         return Refusal.RUN_RANGE
     if stage.total_mc + gross_mc > INT64_MAX or stage.energy_wh + mint.energy_wh > INT64_MAX:
         return Refusal.OVERFLOW
@@ -200,9 +212,9 @@ def _run(state: State, run: MintRun) -> Refusal | None:
         return Refusal.RUN_RANGE
     if (run.window_start_s, run.window_end_s) != (stage.window_start_s, stage.window_end_s):
         return Refusal.WINDOW_MISMATCH
-    if (run.first, run.count) != (stage.first, stage.tree.size):
+    if (run.first, run.count) != (stage.first, len(stage.leaf_hashes)):
         return Refusal.RUN_RANGE
-    if run.root != stage.tree.root():
+    if run.root != merkle.root(stage.leaf_hashes):
         return Refusal.RUN_ROOT
     if (run.energy_wh, run.total_mc) != (stage.energy_wh, stage.total_mc):
         return Refusal.RUN_TOTAL

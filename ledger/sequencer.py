@@ -4,6 +4,7 @@ A submit returns only when its entries are durable and have a place. Asking agai
 are answered with their first place, other bytes under a known id with a conflict.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,11 +119,15 @@ class Sequencer:
         The answer names the run's place; its leaves stand directly before it. `run_id` is the run's entry id:
         asked again with the same leaves, policy and window the first place is answered, with others CONFLICT.
         """
+        for index, leaf in enumerate(leaves):
+            if not leaf.is_well_formed:
+                return Refused(Refusal.MALFORMED, leaf=index)
         data = [leaf.encode() for leaf in leaves]
+        hashes = [merkle.leaf_hash(leaf) for leaf in data]
         run = MintRun(
             first=self.size,
             count=len(leaves),
-            root=merkle.root([merkle.leaf_hash(leaf) for leaf in data]),
+            root=merkle.root(hashes),
             energy_wh=sum(leaf.energy_wh for leaf in leaves),
             total_mc=sum(leaf.amount_mc + leaf.association_mc for leaf in leaves),
             policy_sha256=policy_sha256,
@@ -132,7 +137,7 @@ class Sequencer:
         with self._all_or_nothing():
             if run_id in self.state.ids:
                 return self._minted_before(run_id, run)
-            answer = self._place_run(data, Entry(run_id, time_s, run), key)
+            answer = self._stage(leaves, data, hashes) or self._place_run(Entry(run_id, time_s, run), key)
             self._commit()
             return answer
 
@@ -157,7 +162,7 @@ class Sequencer:
         if entry_id in self.state.ids:
             place, known = self._known(entry_id)
             return Placed(place, is_repeat=True) if known == data else Refused(Refusal.CONFLICT, place=place)
-        return self._apply(parsed, data, entry_id)
+        return self._apply(parsed, data)
 
     def _known(self, entry_id: bytes) -> tuple[int, bytes]:
         pending = self._pending.by_id.get(entry_id)
@@ -165,33 +170,29 @@ class Sequencer:
         assert found is not None, "the state knows an id that the store does not"
         return found
 
-    def _apply(self, parsed: SignedEntry | Mint, data: bytes, entry_id: bytes | None) -> Placed | Refused:
+    def _apply(self, parsed: SignedEntry, data: bytes) -> Placed | Refused:
         place = self.state.size
         answer = rules.apply_parsed(self.state, parsed, data, place)
         if isinstance(answer, Refusal):
             return Refused(answer)
-        row = Row(place, entry_id, data, merkle.leaf_hash(data))
+        row = Row(place, parsed.entry.id, data, merkle.leaf_hash(data))
         self._pending.rows.append(row)
-        if entry_id is not None:
-            self._pending.by_id[entry_id] = row
+        self._pending.by_id[parsed.entry.id] = row
         return Placed(place)
 
-    def _place_run(self, leaves: Sequence[bytes], run: Entry, key: SigningKey) -> Placed | Refused:
-        for index, data in enumerate(leaves):
-            answer = self._place_leaf(data)
-            if isinstance(answer, Refused):
-                return self._withdraw(Refused(answer.refusal, leaf=index))
-        assert isinstance(run.body, MintRun)
+    def _stage(self, leaves: Sequence[Mint], data: Sequence[bytes], hashes: Sequence[bytes]) -> Refused | None:
+        first = self.state.size
+        for index, (leaf, leaf_hash) in enumerate(zip(leaves, hashes, strict=True)):
+            refusal = rules.apply_leaf(self.state, leaf, leaf_hash)
+            if refusal is not None:
+                return self._withdraw(Refused(refusal, leaf=index))
+        self._pending.rows += map(Row, itertools.count(first), itertools.repeat(None), data, hashes)
+        return None
+
+    def _place_run(self, run: Entry, key: SigningKey) -> Placed | Refused:
         signed = run.sign(key, self.state.genesis_sha256)
         answer = self._place(signed)
         return self._withdraw(answer) if isinstance(answer, Refused) else answer
-
-    def _place_leaf(self, data: bytes) -> Placed | Refused:
-        try:
-            parsed = entry.parse(data)
-        except FormatError as error:
-            return Refused(REFUSAL_BY_REASON[error.reason])
-        return self._apply(parsed, data, None)
 
     def _withdraw(self, refused: Refused) -> Refused:
         rules.withdraw_stage(self.state)

@@ -8,7 +8,6 @@ from commonwatt import cbor
 from ledger.accounts import Book
 from ledger.admissions import Admissions
 from ledger.constitution import Constitution
-from ledger.merkle import Frontier
 
 
 @dataclass(slots=True)
@@ -21,7 +20,7 @@ class Stage:
     first: int
     window_start_s: int
     window_end_s: int
-    tree: Frontier = field(default_factory=Frontier)
+    leaf_hashes: list[bytes] = field(default_factory=list)
     energy_wh: int = 0
     association_mc: int = 0
     total_mc: int = 0

@@ -88,8 +88,8 @@ class Book:
         start_s = testing.TIME_S + window * testing.WINDOW_S
         fields: dict[str, object] = {
             "first": stage.first if stage else len(self.log),
-            "count": stage.tree.size if stage else 0,
-            "root": stage.tree.root() if stage else merkle.EMPTY_ROOT,
+            "count": len(stage.leaf_hashes) if stage else 0,
+            "root": merkle.root(stage.leaf_hashes) if stage else merkle.EMPTY_ROOT,
             "energy_wh": stage.energy_wh if stage else 0,
             "total_mc": stage.total_mc if stage else 0,
             "policy_sha256": testing.POLICY.sha256,
