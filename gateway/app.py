@@ -9,7 +9,7 @@ from commonwatt.clock import CivilClock, MonotonicClock, Protocolar
 from commonwatt.identity import load_or_make_key
 from commonwatt.mqtt import Message, MqttLink
 from commonwatt.service import Stop, run_until
-from commonwatt.topics import BLOCK, of_device
+from commonwatt.topics import BLOCK, TIME, of_device
 from gateway import meters
 from gateway.batching import BatchLimits
 from gateway.chains import ChainStore
@@ -22,6 +22,7 @@ from gateway.service import Gateway
 from gateway.settings import GatewaySettings
 from gateway.spool import Spool
 from gateway.state import DOWN, Reporter, state_topic
+from gateway.time_answers import TimeDesk
 from gateway.trusted import Aggregator
 from gateway.uplink import Uplink, UplinkRules
 
@@ -52,6 +53,7 @@ def opened(
             database=database,
             spool=spool,
             inbox=Inbox(),
+            time_desk=TimeDesk(key=load_or_make_key(settings.key_file), civil=civil),
             uplink=uplink,
             samplers=samplers,
             poller=poller,
@@ -133,7 +135,7 @@ def _links(settings: GatewaySettings, uplink: Uplink) -> tuple[MqttLink, MqttLin
     local = MqttLink(
         settings.local.broker_account(),
         client_id=f"{name}-local",
-        subscriptions=[of_device("+", BLOCK)],
+        subscriptions=[of_device("+", BLOCK), of_device("+", TIME)],
         reconnect_s_max=settings.reconnect_s_max,
     )
     upstream = MqttLink(

@@ -22,6 +22,7 @@ from commonwatt.topics import (
     REGISTRY,
     STATE,
     TIME,
+    TIME_ANSWER,
     of_device,
     of_gateway,
 )
@@ -76,8 +77,9 @@ def rights_of(roster: Roster) -> list[Rights]:
 def _device_rights(device: bytes) -> Rights:
     return Rights(
         device.hex(),
-        publish=(of_device(device, BLOCK), of_device(device, TIME)),
-        subscribe=(of_device(device, ACK), of_device(device, COMMAND), of_device(device, TIME)),
+        # Its state is also its last will.
+        publish=(of_device(device, BLOCK), of_device(device, TIME), of_device(device, STATE)),
+        subscribe=(of_device(device, ACK), of_device(device, COMMAND), of_device(device, TIME_ANSWER)),
     )
 
 
@@ -86,8 +88,8 @@ def _gateway_rights(commune: str, gateway: bytes) -> Rights:
     upstream_in = tuple(of_gateway(commune, gateway, channel) for channel in (RECEIPT, REGISTRY, topics.COMMAND))
     return Rights(
         gateway.hex(),
-        publish=(of_device("+", ACK), of_device("+", COMMAND), of_device("+", TIME), *upstream_out),
-        subscribe=(of_device("+", BLOCK), of_device("+", TIME), *upstream_in),
+        publish=(of_device("+", ACK), of_device("+", COMMAND), of_device("+", TIME_ANSWER), *upstream_out),
+        subscribe=(of_device("+", BLOCK), of_device("+", TIME), of_device("+", STATE), *upstream_in),
     )
 
 

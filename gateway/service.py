@@ -5,7 +5,7 @@ takes what is there, writes all of it in one transaction (group commit), and the
 """
 
 import queue
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from commonwatt.mqtt import Message
@@ -15,6 +15,7 @@ from gateway.polling import Poller, Schedule
 from gateway.sampler import Sampler
 from gateway.sampling import Reading
 from gateway.spool import NewBlock, Spool
+from gateway.time_answers import TimeDesk, is_question
 from gateway.uplink import Publisher, Uplink
 
 TICK_S = 0.05
@@ -43,6 +44,7 @@ class Gateway:
         database: Database,
         spool: Spool,
         inbox: Inbox,
+        time_desk: TimeDesk,
         uplink: Uplink,
         samplers: dict[bytes, Sampler],
         poller: Poller,
@@ -53,7 +55,7 @@ class Gateway:
         may_sign: Callable[[], bool],
     ) -> None:
         self.inbox, self.spool, self.uplink, self.poller = inbox, spool, uplink, poller
-        self.local, self.upstream = local, upstream
+        self.time_desk, self.local, self.upstream = time_desk, local, upstream
         self.accepted = self.duplicates = self.turned_away = self.meter_blocks = 0
         self._database = database
         self._samplers = samplers
@@ -65,9 +67,11 @@ class Gateway:
     def tick(self) -> None:
         """Take what has arrived, make it durable, then answer and send."""
         assert self.poller.is_alive, "the poller ended by a mistake of ours; its traceback is in the log"
-        messages = _drain(self.local, wait_s=TICK_S)
+        arrived = _drain(self.local, wait_s=TICK_S)
+        messages = [message for message in arrived if not is_question(message)]
         answers = _drain(self.upstream, wait_s=0)
         self.may_sign = self._may_sign()
+        self._tell_time(message for message in arrived if is_question(message))
         with self._database.transaction():
             registry_changed = [self.uplink.receive(message) for message in answers]
             if any(registry_changed):
@@ -80,6 +84,13 @@ class Gateway:
             answer = verdict.answer()
             self.local.publish(answer.topic, answer.payload)
         self.uplink.send(self.upstream)
+
+    def _tell_time(self, questions: Iterable[Message]) -> None:
+        """Before the commit: the answer promises nothing about the disk, and grows older by waiting."""
+        for question in questions:
+            answer = self.time_desk.answer(question, may_sign=self.may_sign)
+            if answer is not None:
+                self.local.publish(answer.topic, answer.payload)
 
     def _spool_blocks(self, messages: list[Message]) -> list[Judged]:
         """Judge and store device blocks; returns the verdicts to answer. In a full spool none is taken."""

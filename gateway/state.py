@@ -73,6 +73,11 @@ class Reporter:
                 "devices": len(snapshot.devices) if snapshot else 0,
             },
             "readings": {"taken": sum(state.taken for state in gateway.poller.states.values())},
+            "time": {
+                "answered": gateway.time_desk.answered,
+                "unanswered": gateway.time_desk.unanswered,
+                "refused": gateway.time_desk.refused,
+            },
             "blocks": self._blocks(),
             "spool": self._spool(),
             "batches": {

@@ -46,9 +46,11 @@ def town(tmp_path: Path) -> Town:
 @pytest.mark.parametrize("broker", BROKERS)
 def test_rights_when_everyone_tries_every_topic(town: Town, broker: str) -> None:
     """Everyone publishes everywhere and listens everywhere; exactly what the rights allow arrives."""
-    ours, neighbour = town.devices
+    ours = town.devices[0]
     gateway, stranger = town.gateway, bytes(16)
-    device_topics = [of_device(d.id, c) for d in town.devices for c in ("block", "ack", "cmd", "time")]
+    device_topics = [
+        of_device(d.id, c) for d in town.devices for c in ("block", "ack", "cmd", "time", "time/answer", "state")
+    ]
     upstream_topics = [
         of_gateway(COMMUNE, g, c)
         for g in (gateway, stranger)
@@ -57,11 +59,11 @@ def test_rights_when_everyone_tries_every_topic(town: Town, broker: str) -> None
     everything = [*device_topics, *upstream_topics, "$SYS/x", "other"]
     allowed = {
         (ours.id.hex(), of_device(ours.id, "block")): [gateway.hex()],
-        (ours.id.hex(), of_device(ours.id, "time")): [gateway.hex(), ours.id.hex()],
+        (ours.id.hex(), of_device(ours.id, "time")): [gateway.hex()],
+        (ours.id.hex(), of_device(ours.id, "state")): [gateway.hex()],
         (gateway.hex(), of_device(ours.id, "ack")): [ours.id.hex()],
         (gateway.hex(), of_device(ours.id, "cmd")): [ours.id.hex()],
-        (gateway.hex(), of_device(ours.id, "time")): [ours.id.hex(), gateway.hex()],
-        (gateway.hex(), of_device(neighbour.id, "time")): [gateway.hex()],
+        (gateway.hex(), of_device(ours.id, "time/answer")): [ours.id.hex()],
         (gateway.hex(), of_gateway(COMMUNE, gateway, "batch")): ["aggregator"],
         (gateway.hex(), of_gateway(COMMUNE, gateway, "state")): ["aggregator"],
         ("aggregator", of_gateway(COMMUNE, gateway, "receipt")): [gateway.hex()],
@@ -100,8 +102,8 @@ def _flush(town: Town, clients: dict[str, Client], sender: str) -> None:
     """Wait until a message sent after all others has come through; earlier ones have come, or never will."""
     own, gateway = town.devices[0].id, town.gateway
     last = {
-        own.hex(): (of_device(own, "time"), [gateway.hex(), own.hex()]),
-        gateway.hex(): (of_device(own, "time"), [gateway.hex(), own.hex()]),
+        own.hex(): (of_device(own, "time"), [gateway.hex()]),
+        gateway.hex(): (of_device(own, "time/answer"), [own.hex()]),
         "aggregator": (of_gateway(COMMUNE, gateway, "cmd"), [gateway.hex()]),
     }
     topic, readers = last[sender]
