@@ -8,7 +8,9 @@ MicroPython's extended block device: readblocks(n, buffer, offset), writeblocks(
 ioctl(6, n) erases, ioctl(3, 0) makes it durable, ioctl(4, 0) is the number of blocks and ioctl(5, 0) their size.
 
 How it ends, and what is then true:
- 1. Cut while a record is programmed: its CRC fails, it never happened. The next is behind the last byte written.
+ 1. Cut while a record is programmed: its CRC fails, it never happened. At the next start what there is of it is
+    struck out with zeros, or the remains of two cuts in a row could look like one record that went bad. The next
+    record is behind the last byte written. Cut while striking out: the rest goes before the head, which tells still.
  2. Cut while a sector is erased: it held nothing that counts, because the sector whose turn is next never counts.
  3. Cut before a new sector's mark is whole: the sector before is still the newest; the new one is erased again.
  4. A record that was whole goes bad: its last byte, 0, tells it from one that was cut. It is counted as `lost`.
@@ -46,6 +48,7 @@ class Ring:
         self._at = self._size  # full: the first record begins a sector
         self.damaged = 0
         self.erased = 0
+        self._remains = None  # where the newest sector ends in a record that was cut: (first, end)
 
     def replay(self, took, lost):
         """Call `took(kind, body, address)` for each record, oldest first, `lost(size)` for what was one.
@@ -57,6 +60,7 @@ class Ring:
         for number in range(max(1, self._newest - self._count + 2), self._newest + 1):
             if numbers[number % self._count] == number:
                 self._at = self._scan(number % self._count, took, lost)
+        self._strike_out()
         return self._newest > 0
 
     def has_room(self, size):
@@ -113,6 +117,7 @@ class Ring:
         while used > _MARK and data[used - 1] == 255:
             used -= 1
         at = _MARK
+        self._remains = None
         while at < used:
             record = _parse(data, at, end)
             if record is None:
@@ -123,10 +128,23 @@ class Ring:
                 self.damaged += 1
                 if not _was_cut(data, start, at):
                     lost(at - start)
+                elif at == used:
+                    self._remains = start, used
                 continue
             took(record[0], record[1], place * self._size + at)
             at += AROUND + len(record[1])
         return max(at, used)
+
+    def _strike_out(self):
+        """Make what a cut left at the end of the newest sector zeros; its head last."""
+        if self._remains is None:
+            return
+        start, used = self._remains
+        head_end = min(start + _HEAD, used)
+        if head_end < used:
+            self._program(self._newest % self._count, bytes(used - head_end), head_end)
+        self._program(self._newest % self._count, bytes(head_end - start), start)
+        self._remains = None
 
     def _number(self, place):
         """The number of the sector at `place`, 0 if it has none or another's."""
@@ -167,6 +185,16 @@ def _parse(data, at, end):
 
 
 def _was_cut(data, start, end):
-    """Whether a run of bytes is a record that was never finished, by its own length and its missing last byte."""
-    low, high, kind, check = data[start : start + _HEAD]
-    return end - start < AROUND or (low ^ high ^ kind == check and start + AROUND + (low | high << 8) > end)
+    """Whether a run of bytes is a record that was never finished: by its own length too short, or struck out.
+
+    What was struck out before it leads the run; a length may begin with a zero too, so each beginning is tried.
+    """
+    while True:
+        if end - start < AROUND or not any(data[start + _HEAD : end]):
+            return True
+        low, high, kind, check = data[start : start + _HEAD]
+        if low ^ high ^ kind == check and start + AROUND + (low | high << 8) > end:
+            return True
+        if low:
+            return False
+        start += 1
