@@ -4,16 +4,15 @@ Whoever can write here can invent claims up to the rates of the policy, but no e
 signatures, and every mint names the blocks behind it.
 """
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.pool import StaticPool
 
 from aggregator import schema
+from commonwatt import sqlite
 from commonwatt.errors import StorageError, UserError
 
 FILE = "aggregator.db"
@@ -33,7 +32,7 @@ class Database:
     def __init__(self, url: str, *, busy_s: float = BUSY_S, pages_max: int | None = None) -> None:
         self._url = url
         self._has_failed = False
-        self._engine = _engine(url, busy_s, pages_max)
+        self._engine = sqlite.engine(url, busy_s=busy_s, is_exclusive=False, pages_max=pages_max)
         try:
             self._connection = self._engine.connect()
             with self.transaction() as connection:
@@ -106,24 +105,6 @@ def _counting() -> sa.Insert:
 
 
 _COUNT = _counting()
-
-
-def _engine(url: str, busy_s: float, pages_max: int | None) -> sa.Engine:
-    engine = sa.create_engine(url, poolclass=StaticPool, connect_args={"timeout": busy_s})
-
-    @sa.event.listens_for(engine, "connect")
-    def configure(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # we begin transactions ourselves, below
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        if pages_max is not None:
-            connection.execute(f"PRAGMA max_page_count = {int(pages_max)}")
-
-    @sa.event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
 
 
 def _explained(url: str, error: sa.exc.SQLAlchemyError) -> StorageError:

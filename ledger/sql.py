@@ -5,15 +5,14 @@ checkpoints alone (SQLite before 3.51.3 can lose a WAL reset with several). The 
 stand beside them in the same transaction so that a start can compare what it replays.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.pool import StaticPool
 
+from commonwatt import sqlite
 from commonwatt.errors import StorageError
 from ledger.kinds import ISSUANCE
 
@@ -74,7 +73,9 @@ class Store:
         if path.exists() == is_new:
             what = "a ledger is here already" if is_new else "there is no ledger here"
             raise StorageError(what, where=path, to_do="name the right directory")
-        self._engine = _engine(path, pages_max)
+        # busy_s 0: a second process must be told at once, not after it has waited for the first to end.
+        url = f"sqlite:///{path}"
+        self._engine = sqlite.engine(url, busy_s=0, is_exclusive=True, pages_max=pages_max)
         self._upsert_balance = str(_UPSERT.compile(dialect=self._engine.dialect))
         self._insert_entry = str(sa.insert(entry).compile(dialect=self._engine.dialect))
         try:
@@ -195,26 +196,6 @@ _UPSERT = _UPSERT.on_conflict_do_update(
     index_elements=[balance.c.account],
     set_={"debits_mc": _UPSERT.excluded.debits_mc, "credits_mc": _UPSERT.excluded.credits_mc},
 )
-
-
-def _engine(path: Path, pages_max: int | None) -> sa.Engine:
-    # timeout 0: a second process must be told at once, not after it has waited for the first to end.
-    engine = sa.create_engine(f"sqlite:///{path}", poolclass=StaticPool, connect_args={"timeout": 0})
-
-    @sa.event.listens_for(engine, "connect")
-    def configure(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # we begin transactions ourselves, below
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        if pages_max is not None:
-            connection.execute(f"PRAGMA max_page_count = {int(pages_max)}")
-
-    @sa.event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
 
 
 def _explained(path: Path, error: sa.exc.SQLAlchemyError) -> StorageError:

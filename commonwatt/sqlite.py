@@ -1,0 +1,35 @@
+"""SQLite as every durable store of ours opens it: one connection, WAL, synchronous=FULL, transactions begun at once.
+
+One connection writes and checkpoints, because SQLite before 3.51.3 may lose a commit when another connection resets
+the write-ahead log. BEGIN IMMEDIATE takes the write lock when a transaction begins, so that none fails halfway.
+"""
+
+import sqlite3
+
+import sqlalchemy as sa
+from sqlalchemy.pool import StaticPool
+
+
+def engine(url: str, *, busy_s: float, is_exclusive: bool, pages_max: int | None) -> sa.Engine:
+    """An engine for a "sqlite:///…" URL; the file is opened at the first connect.
+
+    `busy_s`: how long to wait for another process's lock. `is_exclusive`: no other process may even read while we
+    are connected. `pages_max` limits the file (4,096-byte pages).
+    """
+    made = sa.create_engine(url, poolclass=StaticPool, connect_args={"timeout": busy_s})
+
+    @sa.event.listens_for(made, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # we begin transactions ourselves, below
+        if is_exclusive:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        if pages_max is not None:
+            connection.execute(f"PRAGMA max_page_count = {int(pages_max)}")
+
+    @sa.event.listens_for(made, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return made
