@@ -5,9 +5,11 @@ after it is replayed. Files of the part that was audited before are not read aga
 """
 
 import hashlib
+import io
 import os
 import pickle
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,9 @@ class Saved:
 
 def save(path: Path, saved: Saved) -> None:
     """Write the file, readable by its owner only; it is replaced at once or not at all."""
-    body = pickle.dumps((__version__, saved.checkpoint, saved.state))
+    buffer = io.BytesIO()
+    _Writer(buffer).dump((__version__, saved.checkpoint, saved.state))
+    body = buffer.getvalue()
     beside = path.with_name(path.name + ".new")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as file:
@@ -68,6 +72,13 @@ def load(path: Path) -> Saved:
     if version != __version__ or not isinstance(state, State):
         raise UserError(_("was saved by another version"), where=path, to_do=to_do)
     return Saved(checkpoint, state)
+
+
+class _Writer(pickle.Pickler):
+    """Names an enum's member by its value: early Python 3.11 would name builtins.getattr, which no reader takes."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        return (type(obj), (obj.value,)) if isinstance(obj, Enum) else NotImplemented
 
 
 class _Reader(pickle.Unpickler):

@@ -47,8 +47,14 @@ def test_help_when_no_part_is_imported() -> None:
 
 
 def test_completion_when_the_shell_asks() -> None:
-    """The shell completes the parts' names."""
-    done = commonwatt("--show-completion", SHELL="/bin/bash")
+    """The shell completes the parts' names; which shell asks is read off the parent process."""
+    done = subprocess.run(
+        ["bash", "-c", f"{COMMONWATT} --show-completion; true"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=ENGLISH,
+    )
     assert "_COMMONWATT_COMPLETE" in done.stdout
     words = commonwatt(_COMMONWATT_COMPLETE="complete_bash", COMP_WORDS="commonwatt le", COMP_CWORD="1")
     assert words.stdout.split() == ["ledger"]
