@@ -11,7 +11,7 @@ import sys
 
 import board
 import meters
-from node import clock, identity
+from node import clock, identity, settings
 from node.deliver import Delivery
 from node.journal import Journal
 from node.link import Link
@@ -57,17 +57,29 @@ async def run(config, key):
     await asyncio.gather(*build(config, key))
 
 
+def set_up_if_needed(path):
+    """Let a person tell a device its network, if it has none yet and its board can ask; whether it was told."""
+    from node import setup  # only a device that is not set up has room and need for it
+
+    if not setup.needed(settings.read(path), board):
+        return False
+    asyncio.run(setup.run(board, path))  # ends with a complete configuration at `path`
+    return True
+
+
 def main(arguments):
     """Read the configuration and run; 2 if the arguments or the key file are not what they should be."""
     if not 1 <= len(arguments) <= 2 or arguments[1:] not in ([], ["--identity"]):
         print("usage: main.py CONFIG.json [--identity]")
         return 2
     try:
+        if not settings.is_complete(settings.read(arguments[0])) and set_up_if_needed(arguments[0]):
+            board.restart()  # whatever the set-up used is free again
         with open(arguments[0]) as file:
             config = json.load(file)
         board.make_folder(config["state_dir"])
         key = identity.load_or_make(config["state_dir"] + "/key", board.urandom)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         print("cannot start:", error)
         return 2
     if arguments[1:]:
