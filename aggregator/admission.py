@@ -8,10 +8,10 @@ from aggregator.roster import GRADES, ROLES, Roster
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.identity import SigningKey, new_id
-from ledger.body import Admission, AdmitAccount, AdmitDevice, AdmitGateway, AdmitSite, Subject
-from ledger.entry import Entry
+from ledger.book.body import Admission, AdmitAccount, AdmitDevice, AdmitGateway, AdmitSite, Subject
+from ledger.book.entry import Entry
+from ledger.book.state import State
 from ledger.sequencer import Placed, Refused, Sequencer
-from ledger.state import State
 
 
 @dataclass(frozen=True, slots=True)

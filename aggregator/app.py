@@ -28,9 +28,9 @@ from commonwatt.errors import UserError
 from commonwatt.identity import SigningKey
 from commonwatt.mqtt import BrokerAccount, Message, MqttLink
 from commonwatt.service import Stop, run_until
-from ledger import entry
 from ledger.app import open_ledger
-from ledger.entry import SignedEntry
+from ledger.book import entry
+from ledger.book.entry import SignedEntry
 from ledger.sequencer import Sequencer
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from aggregator.private import PrivateStore
 from aggregator.sql import FILE
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
-from ledger.published import PublishedLog
-from ledger.replay import replay
+from ledger.book.replay import replay
+from ledger.log.published import PublishedLog
 
 LOG = "log"
 

@@ -12,12 +12,13 @@ from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.identity import SigningKey, new_id, save_key
 from commonwatt.topics import is_slug
-from ledger import app, body, entry, found
-from ledger.note import Signer
+from ledger import app
+from ledger.book import body, entry, found
+from ledger.log.note import Signer
 from ledger.sequencer import Refused, Sequencer
 
 POLICY_SIGNERS = ("steward", "townhall")
-"""The rules of the money need two of three (ledger/found.py)."""
+"""The rules of the money need two of three (ledger/book/found.py)."""
 
 
 def slug_of(title: str) -> str:

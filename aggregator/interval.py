@@ -10,8 +10,8 @@ from aggregator.settlement import Span
 from commonwatt.quantities import EXPORT, IMPORT
 from commonwatt.refusal import Hold
 from commonwatt.units import INTERVAL_S
-from ledger import mint
-from ledger.body import DeviceRole
+from ledger.book import mint
+from ledger.book.body import DeviceRole
 
 
 class Source(IntEnum):

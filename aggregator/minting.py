@@ -16,9 +16,9 @@ from aggregator.sql import Database
 from aggregator.valuation import MintWithLines, Valued
 from commonwatt.errors import StorageError
 from commonwatt.identity import SigningKey, new_id
-from ledger import mint as mints
-from ledger.checkpoint import Checkpoint
-from ledger.mint import Mint
+from ledger.book import mint as mints
+from ledger.book.mint import Mint
+from ledger.log.checkpoint import Checkpoint
 from ledger.sequencer import Placed, Refused
 
 log = logging.getLogger(__name__)

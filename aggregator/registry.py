@@ -9,7 +9,7 @@ from commonwatt import cose, topics
 from commonwatt.identity import SigningKey, key_hint
 from commonwatt.registry import Snapshot, Status
 from commonwatt.transport import REGISTRY
-from ledger.state import State
+from ledger.book.state import State
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from aggregator.sql import Database, counters
 from commonwatt import status
 from commonwatt.clock import Civil, MonotonicClock
 from commonwatt.quantities import EXPORT, IMPORT
-from ledger.body import DeviceRole
+from ledger.book.body import DeviceRole
 from ledger.sequencer import Sequencer
 
 log = logging.getLogger(__name__)

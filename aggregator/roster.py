@@ -29,7 +29,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from commonwatt.settings import Settings
-from ledger.body import RATED_POWER_W_MAX, DeviceRole, Grade
+from ledger.book.body import RATED_POWER_W_MAX, DeviceRole, Grade
 
 _ID = Field(default=None, pattern=r"^[0-9a-f]{32}$")
 _KEY = Field(pattern=r"^[0-9a-f]{64}$")

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from aggregator import schema
 from aggregator.registry import Directory
 from commonwatt.units import INTERVAL_S
-from ledger import mint
+from ledger.book import mint
 
 SITES_MIN = 10
 """Below this a total would tell too much about one household, and no point is written."""

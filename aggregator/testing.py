@@ -16,8 +16,9 @@ from commonwatt.mqtt import Message
 from commonwatt.quantities import EXPORT, IMPORT
 from commonwatt.transport import BATCH, Batch
 from commonwatt.units import INTERVAL_S
-from ledger import app, body, testing
-from ledger.kinds import DeviceRole, Subject
+from ledger import app, testing
+from ledger.book import body
+from ledger.book.kinds import DeviceRole, Subject
 from ledger.sequencer import Placed, Sequencer
 from ledger.testing import TIME_S as TIME_S
 from ledger.testing import ident as ident

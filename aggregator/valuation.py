@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aggregator.interval import Claim, Source
 from aggregator.policy import Rules
 from commonwatt.units import WH_PER_KWH
-from ledger.mint import Line, Mint, lines_root
+from ledger.book.mint import Line, Mint, lines_root
 
 PERMILLE = 1000
 NONCE_SIZE = 16

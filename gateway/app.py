@@ -10,21 +10,21 @@ from commonwatt.identity import load_or_make_key
 from commonwatt.mqtt import Message, MqttLink
 from commonwatt.service import Stop, run_until
 from commonwatt.topics import BLOCK, TIME, of_device
-from gateway import meters
-from gateway.batching import BatchLimits
-from gateway.chains import ChainStore
 from gateway.database import Database
-from gateway.inbox import Inbox
+from gateway.devices.inbox import Inbox
+from gateway.devices.time_answers import TimeDesk
 from gateway.kernel_clock import ClockTrust, always, kernel_is_synchronised
-from gateway.polling import Meter, Poller, PollRules
-from gateway.sampler import Sampler
+from gateway.meters import tables as meters
+from gateway.meters.chains import ChainStore
+from gateway.meters.polling import Meter, Poller, PollRules
+from gateway.meters.sampler import Sampler
 from gateway.service import Gateway
 from gateway.settings import GatewaySettings
 from gateway.spool import Spool
 from gateway.state import DOWN, Reporter, state_topic
-from gateway.time_answers import TimeDesk
-from gateway.trusted import Aggregator
-from gateway.uplink import Uplink, UplinkRules
+from gateway.upstream.batching import BatchLimits
+from gateway.upstream.trusted import Aggregator
+from gateway.upstream.uplink import Uplink, UplinkRules
 
 log = logging.getLogger(__name__)
 

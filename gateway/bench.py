@@ -11,13 +11,13 @@ from pathlib import Path
 from commonwatt.clock import CivilClock, MonotonicClock
 from commonwatt.identity import SigningKey
 from commonwatt.mqtt import Message
-from gateway.batching import BatchLimits
 from gateway.database import Database
-from gateway.inbox import Inbox
+from gateway.devices.inbox import Inbox
 from gateway.spool import Spool
 from gateway.testing import SigningAggregator, SigningDevice, read_batch
-from gateway.trusted import Aggregator
-from gateway.uplink import Uplink, UplinkRules
+from gateway.upstream.batching import BatchLimits
+from gateway.upstream.trusted import Aggregator
+from gateway.upstream.uplink import Uplink, UplinkRules
 
 Figure = tuple[float, str]
 

@@ -14,7 +14,8 @@ from commonwatt.identity import load_or_make_key
 from commonwatt.service import set_up_logging
 from commonwatt.settings import load, read_toml
 from gateway import app as wiring
-from gateway import broker, checking
+from gateway.devices import broker
+from gateway.meters import checking
 from gateway.settings import read_settings
 
 app = typer.Typer(no_args_is_help=True, help=_("Carry signed readings from meters to the broker."))

@@ -10,13 +10,13 @@ from typing import Protocol
 
 from commonwatt.mqtt import Message
 from gateway.database import Database
-from gateway.inbox import Inbox, Judged
-from gateway.polling import Poller, Schedule
-from gateway.sampler import Sampler
-from gateway.sampling import Reading
+from gateway.devices.inbox import Inbox, Judged
+from gateway.devices.time_answers import TimeDesk, is_question
+from gateway.meters.polling import Poller, Schedule
+from gateway.meters.sampler import Sampler
+from gateway.meters.sampling import Reading
 from gateway.spool import NewBlock, Spool
-from gateway.time_answers import TimeDesk, is_question
-from gateway.uplink import Publisher, Uplink
+from gateway.upstream.uplink import Publisher, Uplink
 
 TICK_S = 0.05
 """How long a tick waits for a first message when there is nothing to do."""

@@ -13,16 +13,19 @@ from pydantic import ConfigDict, Field
 from commonwatt import settings
 from commonwatt.errors import FormatError, StorageError, UserError
 from commonwatt.identity import SigningKey, load_key
-from ledger import entry, merkle, rules, tlog_policy, witness_client
-from ledger.checkpoint import Checkpoint
-from ledger.note import Signer
-from ledger.publish import Publisher
-from ledger.refusals import Refusal
+from ledger.book import entry, rules
+from ledger.book.refusals import Refusal
+from ledger.book.state import State
+from ledger.log import merkle
+from ledger.log.checkpoint import Checkpoint
+from ledger.log.note import Signer
+from ledger.log.publish import Publisher
+from ledger.log.tiles import WIDTH, TileTree
 from ledger.sequencer import Sequencer
-from ledger.sql import Row, Store
-from ledger.state import State
-from ledger.tiles import WIDTH, TileTree
-from ledger.tlog_policy import TlogPolicy
+from ledger.store.sql import Row, Store
+from ledger.witness import client as witness_client
+from ledger.witness import policy as tlog_policy
+from ledger.witness.policy import TlogPolicy
 
 COMMUNE_FILE = "commune.toml"
 DATABASE = "ledger.db"

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ledger import testing
-from ledger.kinds import ISSUANCE
-from ledger.replay import replay
+from ledger.book.kinds import ISSUANCE
+from ledger.book.replay import replay
 from ledger.sequencer import Placed, Sequencer
 
 Figure = tuple[float, str]

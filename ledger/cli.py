@@ -15,20 +15,24 @@ from commonwatt.i18n import _
 from commonwatt.identity import load_key, new_id
 from commonwatt.service import set_up_logging
 from commonwatt.units import format_credits, parse_credits
-from ledger import export_formats, http_fetch, note, show, tlog_policy
-from ledger.body import MEMO_BYTES_MAX, Transfer
-from ledger.entry import Entry
-from ledger.export import movements
-from ledger.export_formats import Books, Format
-from ledger.kinds import ISSUANCE
-from ledger.mirror import open_log
-from ledger.published import PublishedLog
-from ledger.refusals import Refusal
-from ledger.replay import ReplayError, replay
-from ledger.state import State
-from ledger.tiles import CHECKPOINT
-from ledger.tlog_policy import TlogPolicy
-from ledger.verify import Mode, Report, verify
+from ledger import fetch as http_fetch
+from ledger.audit import formats as export_formats
+from ledger.audit.export import movements
+from ledger.audit.formats import Books, Format
+from ledger.audit.mirror import open_log
+from ledger.audit.verify import Mode, Report, verify
+from ledger.book import show
+from ledger.book.body import MEMO_BYTES_MAX, Transfer
+from ledger.book.entry import Entry
+from ledger.book.kinds import ISSUANCE
+from ledger.book.refusals import Refusal
+from ledger.book.replay import ReplayError, replay
+from ledger.book.state import State
+from ledger.log import note
+from ledger.log.published import PublishedLog
+from ledger.log.tiles import CHECKPOINT
+from ledger.witness import policy as tlog_policy
+from ledger.witness.policy import TlogPolicy
 
 app = typer.Typer(no_args_is_help=True, help=_("Verify, read and pay from the public log."))
 
@@ -54,7 +58,7 @@ def verify_command(
     save: Path | None = typer.Option(None, help=_("Save a good audit here, for --since (mode audit).")),
 ) -> None:
     """Prints every problem with its file and place, then the verdict."""
-    from ledger import verify_since
+    from ledger.audit import verify_since
 
     if vkey is None:
         raise UserError(
@@ -106,7 +110,7 @@ def mirror_command(
     vkey: Path = typer.Option(help=_("The file with the log's verifier key (C2SP vkey).")),
 ) -> None:
     """Never replaces what it holds by another history."""
-    from ledger.mirror import HttpLog, mirror
+    from ledger.audit.mirror import HttpLog, mirror
 
     try:
         done = mirror(HttpLog(url), directory, _read_vkey(vkey))
@@ -199,7 +203,7 @@ def cosign_command(
     every_s: float = typer.Option(10.0, "--every", min=0.1, help=_("Seconds between two rounds.")),
 ) -> None:
     """Beside the aggregator: committing and publishing never wait for a witness."""
-    from ledger.witness_client import WitnessClient
+    from ledger.witness.client import WitnessClient
 
     read = _read_policy(policy)
     assert read is not None
@@ -236,7 +240,7 @@ def prove_command(
     out: Path | None = typer.Option(None, help=_("Where to; a name in .tlog-proof writes C2SP's text form.")),
 ) -> None:
     """Reads the published files and, to open a mint, the aggregator's database."""
-    from ledger import proof_cli
+    from ledger.proof import cli as proof_cli
 
     log = PublishedLog(_log_in(path))
     database = database or log.root.parent / "aggregator.db"
@@ -251,7 +255,7 @@ def constitution_command(
     out: Path = typer.Option(Path("constitution.toml"), help=_("Where to.")),
 ) -> None:
     """To be published where people find it without the log."""
-    from ledger import proof_cli
+    from ledger.proof import cli as proof_cli
 
     proof_cli.write_constitution(PublishedLog(_log_in(path)), vkey, policy, out)
 
@@ -285,7 +289,7 @@ def run_command(
 ) -> None:
     """Until SIGTERM or SIGINT."""
     try:
-        from ledger import http_run
+        from ledger.http import run as http_run
     except ModuleNotFoundError as error:
         raise UserError(
             _("the part '{name}' needs the package {package}, which is not installed").format(

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 
 from commonwatt.errors import FormatError, StorageError
 from commonwatt.identity import SigningKey
-from ledger import entry, merkle, rules
-from ledger.body import MintRun
-from ledger.checkpoint import Checkpoint
-from ledger.entry import Entry, SignedEntry
-from ledger.mint import Mint
-from ledger.publish import Publisher
-from ledger.refusals import REFUSAL_BY_REASON, Refusal
-from ledger.sql import Row, Store
-from ledger.state import State
-from ledger.tiles import TileTree
+from ledger.book import entry, rules
+from ledger.book.body import MintRun
+from ledger.book.entry import Entry, SignedEntry
+from ledger.book.mint import Mint
+from ledger.book.refusals import REFUSAL_BY_REASON, Refusal
+from ledger.book.state import State
+from ledger.log import merkle
+from ledger.log.checkpoint import Checkpoint
+from ledger.log.publish import Publisher
+from ledger.log.tiles import TileTree
+from ledger.store.sql import Row, Store
 
 COMMIT_ENTRIES_MAX = 1000
 """Entries of one `submit` that are committed together: beyond this a commit gains nothing and waits longer."""

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from commonwatt.identity import SigningKey
 from commonwatt.registry import Status
-from ledger import app, found
-from ledger.body import AdmitAccount, AdmitDevice, AdmitGateway, AdmitSite, Body, Policy, SetStatus, Transfer
-from ledger.entry import Entry, sha256
-from ledger.genesis import Genesis
-from ledger.kinds import DeviceRole, Grade, Subject
-from ledger.mint import SOURCE_PRODUCTION, Mint
+from ledger import app
+from ledger.book import found
+from ledger.book.body import AdmitAccount, AdmitDevice, AdmitGateway, AdmitSite, Body, Policy, SetStatus, Transfer
+from ledger.book.entry import Entry, sha256
+from ledger.book.genesis import Genesis
+from ledger.book.kinds import DeviceRole, Grade, Subject
+from ledger.book.mint import SOURCE_PRODUCTION, Mint
 from ledger.sequencer import Placed, Refused, Sequencer
 
 TIME_S = 1_721_001_600

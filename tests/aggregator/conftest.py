@@ -20,7 +20,7 @@ from commonwatt import cose
 from commonwatt.testing import ManualClock
 from commonwatt.transport import RECEIPT, Receipt
 from ledger import app
-from ledger.note import Signer
+from ledger.log.note import Signer
 from ledger.sequencer import Sequencer
 from ledger.testing import LOG_KEY, ORIGIN
 

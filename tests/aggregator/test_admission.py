@@ -13,9 +13,9 @@ from aggregator.private import PrivateStore
 from commonwatt.errors import UserError
 from commonwatt.identity import SigningKey
 from ledger.app import open_ledger
-from ledger.body import AdmitSite
-from ledger.published import PublishedLog
-from ledger.replay import replay
+from ledger.book.body import AdmitSite
+from ledger.book.replay import replay
+from ledger.log.published import PublishedLog
 
 COMMAND = Path(sys.executable).parent / "commonwatt"
 

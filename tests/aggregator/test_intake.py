@@ -14,7 +14,7 @@ from commonwatt.mqtt import Message
 from commonwatt.refusal import Refusal
 from commonwatt.registry import Status
 from ledger import testing as ledger_testing
-from ledger.kinds import Subject
+from ledger.book.kinds import Subject
 
 
 def too_large(meter: MeterStandIn) -> bytes:

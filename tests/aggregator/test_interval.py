@@ -8,7 +8,7 @@ from aggregator.matching import largest_remainder, match, match_afterwards
 from aggregator.settlement import Span
 from aggregator.testing import POLICY
 from aggregator.valuation import amount_mc
-from ledger.kinds import DeviceRole
+from ledger.book.kinds import DeviceRole
 
 T = 1_721_002_500
 IDS = [bytes([number]) * 16 for number in range(6)]

@@ -8,7 +8,7 @@ from commonwatt import cose, topics
 from commonwatt.registry import Snapshot, Status
 from commonwatt.transport import REGISTRY
 from ledger import testing as ledger_testing
-from ledger.kinds import Subject
+from ledger.book.kinds import Subject
 
 
 @dataclass

@@ -24,9 +24,9 @@ from commonwatt.identity import save_key
 from commonwatt.mqtt import BrokerAccount, Message, MqttLink
 from commonwatt.registry import Snapshot
 from commonwatt.transport import RECEIPT, REGISTRY, Receipt, sha256
-from ledger.note import Signer
-from ledger.published import PublishedLog
-from ledger.replay import replay
+from ledger.book.replay import replay
+from ledger.log.note import Signer
+from ledger.log.published import PublishedLog
 from ledger.testing import LOG_KEY, ORIGIN
 
 pytestmark = pytest.mark.story

@@ -8,7 +8,7 @@ from aggregator.minting import Minter
 from aggregator.sql import Database
 from aggregator.testing import TIME_S, ident, key
 from commonwatt.errors import StorageError, UserError
-from ledger.refusals import Refusal as EntryRefusal
+from ledger.book.refusals import Refusal as EntryRefusal
 from ledger.sequencer import Refused
 
 HOUR_S = TIME_S + 3600

@@ -7,10 +7,10 @@ import pytest
 from commonwatt.demo.judge.log import read_log
 from commonwatt.demo.judge.report import Findings
 from commonwatt.identity import SigningKey
-from ledger import merkle
-from ledger.note import Signer
-from ledger.publish import Publisher
-from ledger.tiles import TileTree
+from ledger.log import merkle
+from ledger.log.note import Signer
+from ledger.log.publish import Publisher
+from ledger.log.tiles import TileTree
 
 ORIGIN = "big.example/log"
 SIZES = (1, 2, 255, 256, 257, 512, 700)

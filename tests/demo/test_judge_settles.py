@@ -22,7 +22,7 @@ from commonwatt.demo.judge.settle import (
     Settlement,
     shares,
 )
-from ledger.body import DeviceRole
+from ledger.book.body import DeviceRole
 
 POLICY = Policy(grace_s=900, window_s=3600, share_permille=100, rates={1: 800, 2: 200})
 ROOF, SUN, ANNA, BERT, PLUG = (bytes([number]) * 16 for number in range(1, 6))

@@ -13,7 +13,7 @@ from commonwatt.refusal import Refusal
 from commonwatt.registry import DeviceRecord, Status
 from commonwatt.topics import of_device
 from commonwatt.transport import Ack, sha256
-from gateway.inbox import ASIDE_MAX, ASIDE_PER_DEVICE_MAX, Inbox, judge
+from gateway.devices.inbox import ASIDE_MAX, ASIDE_PER_DEVICE_MAX, Inbox, judge
 from gateway.testing import SigningDevice
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "block.json").read_text())

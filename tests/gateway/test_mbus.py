@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import mbus, mbus_serial
-from gateway.mbus import MBusRefusal, Telegram
+from gateway.meters import mbus, mbus_serial
+from gateway.meters.mbus import MBusRefusal, Telegram
 
 TELEGRAMS = sorted((Path(__file__).parent / "captures" / "mbus").glob("*.hex"))
 BY_NAME = {path.stem: bytes.fromhex(path.read_text()) for path in TELEGRAMS}

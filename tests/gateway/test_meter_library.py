@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonwatt.errors import UserError
-from gateway import meters
-from gateway.meters import CLONED, MeterTable
+from gateway.meters import tables as meters
+from gateway.meters.tables import CLONED, MeterTable
 
 CAPTURES = Path(__file__).parent / "captures" / "modbus"
 NEEDED = {

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from commonwatt.clock import CivilClock, MonotonicClock
-from gateway import checking, meters
-from gateway.modbus import MeterSilentError, TcpBus
-from gateway.polling import Meter, MeterState, Poller, PollRules, read_energy
-from gateway.sampling import Reading
+from gateway.meters import checking
+from gateway.meters import tables as meters
+from gateway.meters.modbus import MeterSilentError, TcpBus
+from gateway.meters.polling import Meter, MeterState, Poller, PollRules, read_energy
+from gateway.meters.sampling import Reading
 from tests.gateway.modbus_meter import FaultyMeter
 from tests.gateway.support import free_port, wait_for
 

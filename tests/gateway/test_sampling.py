@@ -9,10 +9,10 @@ from commonwatt.block import FIRST_LINK, Block, link
 from commonwatt.errors import StorageError
 from commonwatt.identity import SigningKey
 from commonwatt.registry import DeviceRecord, Status, Verified, verify
-from gateway.chains import ChainStore
 from gateway.database import Database
-from gateway.sampler import Sampler
-from gateway.sampling import Reading, is_over, step_of
+from gateway.meters.chains import ChainStore
+from gateway.meters.sampler import Sampler
+from gateway.meters.sampling import Reading, is_over, step_of
 from gateway.spool import NewBlock
 
 DEVICE, KEY = bytes(16), SigningKey.from_seed(bytes(32))

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from gateway import sunspec, sunspec_bus
-from gateway.meters import Request
-from gateway.modbus import MeterSilentError
-from gateway.sunspec import Model, Point, SunSpecError, SunSpecRefusal
+from gateway.meters import sunspec, sunspec_bus
+from gateway.meters.modbus import MeterSilentError
+from gateway.meters.sunspec import Model, Point, SunSpecError, SunSpecRefusal
+from gateway.meters.tables import Request
 
 CAPTURES = Path(__file__).parent / "captures"
 

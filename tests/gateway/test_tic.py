@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway import tic, tic_meter
-from gateway.tic import Frame, Group, Mode, Reader
-from gateway.tic_meter import Trusted
-from gateway.tic_serial import STALE_S, TicDongle
+from gateway.meters import tic, tic_meter
+from gateway.meters.tic import Frame, Group, Mode, Reader
+from gateway.meters.tic_meter import Trusted
+from gateway.meters.tic_serial import STALE_S, TicDongle
 
 ROOT = Path(__file__).parents[2]
 CAPTURES = Path(__file__).parent / "captures" / "linky"

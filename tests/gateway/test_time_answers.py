@@ -11,8 +11,8 @@ from commonwatt.identity import SigningKey, load_key
 from commonwatt.mqtt import Message
 from commonwatt.testing import ManualClock
 from commonwatt.topics import of_device
+from gateway.devices.time_answers import AAD, TimeDesk, is_question
 from gateway.testing import SigningDevice
-from gateway.time_answers import AAD, TimeDesk, is_question
 from tests.gateway.support import Client, Town
 
 DEVICE, NONCE = bytes(16), bytes(range(16))

@@ -13,12 +13,12 @@ from commonwatt.registry import Status
 from commonwatt.testing import ManualClock
 from commonwatt.topics import of_gateway
 from commonwatt.transport import Receipt, sha256
-from gateway.batching import BatchLimits
 from gateway.database import Database
 from gateway.spool import NewBlock, Spool
 from gateway.testing import MemoryLink, SigningAggregator, SigningDevice, read_batch
-from gateway.trusted import Aggregator
-from gateway.uplink import Uplink, UplinkRules
+from gateway.upstream.batching import BatchLimits
+from gateway.upstream.trusted import Aggregator
+from gateway.upstream.uplink import Uplink, UplinkRules
 
 COMMUNE, GATEWAY = "demo", bytes(16)
 RECEIPT_TOPIC, REGISTRY_TOPIC = (of_gateway(COMMUNE, GATEWAY, channel) for channel in ("receipt", "registry"))

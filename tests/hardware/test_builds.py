@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from commonwatt.quantities import BY_OBIS
-from gateway.meters import ACCURACY_PERCENT, CLONED, find
+from gateway.meters.tables import ACCURACY_PERCENT, CLONED, find
 
 ROOT = Path(__file__).parents[2]
 HARDWARE = ROOT / "hardware"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from commonwatt.errors import UserError
-from gateway import meters
-from gateway.meters import CLONED, PACKAGED, EnergyRegister, MeterTable, Register, Request
+from gateway.meters import tables as meters
+from gateway.meters.tables import CLONED, PACKAGED, EnergyRegister, MeterTable, Register, Request
 
 TYPES = sorted(path.stem for path in CLONED.glob("*.toml"))
 PAGE = CLONED.parents[0] / "din-meter" / "README.md"

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from commonwatt.registry import Status
-from ledger import merkle, rules, testing
-from ledger.body import MintRun
-from ledger.kinds import ISSUANCE, Subject
-from ledger.refusals import Refusal
-from ledger.state import State
+from ledger import testing
+from ledger.book import rules
+from ledger.book.body import MintRun
+from ledger.book.kinds import ISSUANCE, Subject
+from ledger.book.refusals import Refusal
+from ledger.book.state import State
+from ledger.log import merkle
 
 STATUSES = {"suspend": Status.SUSPENDED, "revoke": Status.REVOKED, "activate": Status.ACTIVE}
 

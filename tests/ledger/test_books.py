@@ -7,12 +7,14 @@ import pytest
 
 from commonwatt import cbor, cose
 from commonwatt.units import INT64_MAX
-from ledger import found, merkle, rules, testing
-from ledger.body import AdmitAccount, Policy, Transfer
-from ledger.entry import Entry
-from ledger.kinds import ISSUANCE, Kind, Subject
-from ledger.refusals import Refusal
-from ledger.state import State
+from ledger import testing
+from ledger.book import found, rules
+from ledger.book.body import AdmitAccount, Policy, Transfer
+from ledger.book.entry import Entry
+from ledger.book.kinds import ISSUANCE, Kind, Subject
+from ledger.book.refusals import Refusal
+from ledger.book.state import State
+from ledger.log import merkle
 
 START = "policy\nassociation\nadmit ana ben\n"
 

@@ -11,12 +11,13 @@ import pytest
 from beancount import loader
 from beancount.core.data import Transaction
 
-from ledger import export_formats, testing
-from ledger.export import movements
-from ledger.export_formats import FEC_FIELDS, Books, Format
-from ledger.kinds import ISSUANCE
-from ledger.published import PublishedLog
-from ledger.state import State
+from ledger import testing
+from ledger.audit import formats as export_formats
+from ledger.audit.export import movements
+from ledger.audit.formats import FEC_FIELDS, Books, Format
+from ledger.book.kinds import ISSUANCE
+from ledger.book.state import State
+from ledger.log.published import PublishedLog
 
 NAMES = {testing.ident("ana"): 'Ana "la\tboulangère"; 1,5', testing.ident("ben"): "Ben\nRené"}
 

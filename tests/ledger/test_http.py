@@ -16,19 +16,23 @@ import uvicorn
 from commonwatt.errors import StorageError
 from commonwatt.registry import Status
 from commonwatt.testing import ManualClock
-from ledger import app, found, http_api, merkle, proof, testing
-from ledger.checkpoint import open_checkpoint
-from ledger.entry import sha256
-from ledger.http_api import ENTRY_TYPE, Api
-from ledger.http_desk import Desk
-from ledger.http_index import PartyIndex
-from ledger.http_limits import CLIENTS_MAX, RateLimit
-from ledger.http_problems import MEDIA_TYPE
-from ledger.http_rights import sign_request
-from ledger.kinds import Subject
-from ledger.note import Signer
+from ledger import app, testing
+from ledger.book import found
+from ledger.book.entry import sha256
+from ledger.book.kinds import Subject
+from ledger.http import api as http_api
+from ledger.http.api import ENTRY_TYPE, Api
+from ledger.http.desk import Desk
+from ledger.http.index import PartyIndex
+from ledger.http.limits import CLIENTS_MAX, RateLimit
+from ledger.http.problems import MEDIA_TYPE
+from ledger.http.rights import sign_request
+from ledger.log import merkle
+from ledger.log.checkpoint import open_checkpoint
+from ledger.log.note import Signer
+from ledger.proof import tlog_proof as proof
 from ledger.sequencer import Placed, Sequencer
-from ledger.tlog_policy import TlogPolicy
+from ledger.witness.policy import TlogPolicy
 
 SNAPSHOT = Path(__file__).parents[1] / "vectors" / "openapi-ledger.json"
 REAL = testing.constitution(trial=False)

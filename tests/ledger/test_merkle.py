@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger import merkle
-from ledger.tiles import TileTree
+from ledger.log import merkle
+from ledger.log.tiles import TileTree
 
 REFERENCE = Path(__file__).parents[1] / "vectors" / "rfc6962" / "reference-8-leaves.json"
 LEAVES = [merkle.leaf_hash(str(number).encode()) for number in range(70)]

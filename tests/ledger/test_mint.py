@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from commonwatt.errors import FormatError
-from ledger import merkle, mint, testing
-from ledger.refusals import Refusal
+from ledger import testing
+from ledger.book import mint
+from ledger.book.refusals import Refusal
+from ledger.log import merkle
 from ledger.sequencer import Placed, Refused
 
 LEAF = testing.earned("ana", 900, 100)

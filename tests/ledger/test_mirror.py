@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from commonwatt.errors import FormatError, UserError
-from ledger import testing, verify_since
-from ledger.mirror import HttpLog, mirror, open_log
-from ledger.note import Signer
-from ledger.published import PublishedLog
+from ledger import testing
+from ledger.audit import verify_since
+from ledger.audit.mirror import HttpLog, mirror, open_log
+from ledger.audit.verify import Mode, verify
+from ledger.audit.verify_since import Saved
+from ledger.log.note import Signer
+from ledger.log.published import PublishedLog
 from ledger.sequencer import Sequencer
-from ledger.verify import Mode, verify
-from ledger.verify_since import Saved
 
 LOG = Signer(testing.ORIGIN, testing.LOG_KEY).verifier
 

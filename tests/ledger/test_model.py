@@ -5,12 +5,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from commonwatt.registry import Status
-from ledger import merkle, rules, testing
-from ledger.body import MintRun
-from ledger.kinds import ISSUANCE, Subject
-from ledger.refusals import Refusal
-from ledger.replay import replay
-from ledger.state import State
+from ledger import testing
+from ledger.book import rules
+from ledger.book.body import MintRun
+from ledger.book.kinds import ISSUANCE, Subject
+from ledger.book.refusals import Refusal
+from ledger.book.replay import replay
+from ledger.book.state import State
+from ledger.log import merkle
 
 NAMES = ("ana", "ben", "eve")
 names = st.sampled_from(NAMES)

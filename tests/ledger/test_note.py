@@ -3,8 +3,9 @@
 import pytest
 
 from commonwatt.errors import FormatError
-from ledger import note, testing
-from ledger.note import Signer
+from ledger import testing
+from ledger.log import note
+from ledger.log.note import Signer
 
 # The example of the Go package's documentation.
 VKEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"

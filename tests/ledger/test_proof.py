@@ -14,18 +14,24 @@ import pytest
 
 from commonwatt.block import Block, Channel
 from commonwatt.errors import FormatError, UserError
-from ledger import merkle, proof, proof_file, proof_make, proof_trust, testing, tlog_policy
-from ledger.cosignature import CosigningKey
-from ledger.entry import parse as parse_entry
-from ledger.mint import Line, Mint, lines_root
-from ledger.note import Signer
-from ledger.proof_file import ProofFile
-from ledger.proof_make import Evidence
-from ledger.proof_steps import Step, explain
-from ledger.proof_tree import PublishedTree
-from ledger.proof_trust import Trust, TrustFile
-from ledger.published import COSIGNED, PublishedLog
-from ledger.tiles import TileName, TileTree
+from ledger import testing
+from ledger.book.entry import parse as parse_entry
+from ledger.book.mint import Line, Mint, lines_root
+from ledger.log import merkle
+from ledger.log.note import Signer
+from ledger.log.published import COSIGNED, PublishedLog
+from ledger.log.tiles import TileName, TileTree
+from ledger.proof import file as proof_file
+from ledger.proof import make as proof_make
+from ledger.proof import tlog_proof as proof
+from ledger.proof import trust as proof_trust
+from ledger.proof.file import ProofFile
+from ledger.proof.make import Evidence
+from ledger.proof.steps import Step, explain
+from ledger.proof.tree import PublishedTree
+from ledger.proof.trust import Trust, TrustFile
+from ledger.witness import policy as tlog_policy
+from ledger.witness.cosignature import CosigningKey
 
 LOG = Signer(testing.ORIGIN, testing.LOG_KEY)
 SEED = 20_240_717

@@ -12,11 +12,11 @@ import pytest
 
 from commonwatt.errors import StorageError
 from ledger import app, testing
-from ledger.body import Transfer
-from ledger.kinds import ISSUANCE
-from ledger.note import Signer
-from ledger.refusals import Refusal
-from ledger.replay import replay
+from ledger.book.body import Transfer
+from ledger.book.kinds import ISSUANCE
+from ledger.book.refusals import Refusal
+from ledger.book.replay import replay
+from ledger.log.note import Signer
 from ledger.sequencer import COMMIT_ENTRIES_MAX, Placed, Refused, Sequencer
 
 SIGNER = Signer(testing.ORIGIN, testing.LOG_KEY)
@@ -112,7 +112,7 @@ def test_run_when_a_leaf_is_refused(tmp_path: Path) -> None:
 def test_ledger_when_opened_twice(tmp_path: Path) -> None:
     """A second process is told at once that the ledger is open, and changes nothing."""
     script = (
-        "from pathlib import Path; from ledger import app, testing; from ledger.note import Signer\n"
+        "from pathlib import Path; from ledger import app, testing; from ledger.log.note import Signer\n"
         f"app.open_parts(Path({str(tmp_path)!r}), Signer(testing.ORIGIN, testing.LOG_KEY))"
     )
     with funded(tmp_path) as ledger:
@@ -152,7 +152,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from ledger import app, testing
-from ledger.note import Signer
+from ledger.log.note import Signer
 ledger = app.open_parts(Path(sys.argv[1]), Signer(testing.ORIGIN, testing.LOG_KEY))
 start = int(sys.argv[2])
 for number in range(start, start + 1000):

@@ -3,8 +3,8 @@
 import pytest
 
 from commonwatt.errors import FormatError
-from ledger import merkle, tiles
-from ledger.tiles import ENTRIES, TileName, TileTree
+from ledger.log import merkle, tiles
+from ledger.log.tiles import ENTRIES, TileName, TileTree
 
 
 @pytest.mark.parametrize(

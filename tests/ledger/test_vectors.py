@@ -10,9 +10,10 @@ import pycddl
 import pytest
 
 from commonwatt.errors import FormatError
-from ledger import entry, merkle, note
-from ledger.checkpoint import open_checkpoint
-from ledger.mint import Mint
+from ledger.book import entry
+from ledger.book.mint import Mint
+from ledger.log import merkle, note
+from ledger.log.checkpoint import open_checkpoint
 
 ROOT = Path(__file__).parents[2]
 VECTORS = ROOT / "tests" / "vectors"

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from ledger import app, merkle, testing
-from ledger.body import Transfer
-from ledger.checkpoint import Checkpoint
-from ledger.note import Signer
-from ledger.note import sign as sign_note
-from ledger.tiles import TileTree
-from ledger.verify import Mode, verify
+from ledger import app, testing
+from ledger.audit.verify import Mode, verify
+from ledger.book.body import Transfer
+from ledger.log import merkle
+from ledger.log.checkpoint import Checkpoint
+from ledger.log.note import Signer
+from ledger.log.note import sign as sign_note
+from ledger.log.tiles import TileTree
 
 SIGNER = Signer(testing.ORIGIN, testing.LOG_KEY)
 LOG = SIGNER.verifier

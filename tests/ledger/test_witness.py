@@ -14,16 +14,21 @@ import pytest
 
 from commonwatt.errors import FormatError
 from commonwatt.testing import ManualClock
-from ledger import app, checkpoint, cosignature, merkle, note, testing, tlog_policy, witness, witness_client
-from ledger.checkpoint import Checkpoint
-from ledger.cosignature import CosigningKey
-from ledger.note import Signer
-from ledger.published import COSIGNED
-from ledger.tlog_policy import TlogPolicy
-from ledger.verify import Mode, verify
-from ledger.witness_client import WitnessAheadError, WitnessClient
-from ledger.witness_http import Witness, serve
-from ledger.witness_store import WitnessStore
+from ledger import app, testing
+from ledger.audit.verify import Mode, verify
+from ledger.log import checkpoint, merkle, note
+from ledger.log.checkpoint import Checkpoint
+from ledger.log.note import Signer
+from ledger.log.published import COSIGNED
+from ledger.witness import client as witness_client
+from ledger.witness import cosignature
+from ledger.witness import decide as witness
+from ledger.witness import policy as tlog_policy
+from ledger.witness.client import WitnessAheadError, WitnessClient
+from ledger.witness.cosignature import CosigningKey
+from ledger.witness.http import Witness, serve
+from ledger.witness.policy import TlogPolicy
+from ledger.witness.store import WitnessStore
 
 LOG = Signer(testing.ORIGIN, testing.LOG_KEY)
 NAMES = ("townhall", "association", "operator")

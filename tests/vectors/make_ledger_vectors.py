@@ -6,11 +6,12 @@ from typing import Any
 
 from commonwatt import cbor, cose
 from commonwatt.registry import Status
-from ledger import merkle, note, testing
-from ledger.body import MintRun, Transfer
-from ledger.checkpoint import Checkpoint
-from ledger.kinds import Subject
-from ledger.note import Signer
+from ledger import testing
+from ledger.book.body import MintRun, Transfer
+from ledger.book.kinds import Subject
+from ledger.log import merkle, note
+from ledger.log.checkpoint import Checkpoint
+from ledger.log.note import Signer
 
 HERE = Path(__file__).parent
 SIGNER = Signer(testing.ORIGIN, testing.LOG_KEY)

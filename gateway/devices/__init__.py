@@ -1,0 +1,1 @@
+"""Devices that sign for themselves, on the gateway's own broker."""

@@ -1,0 +1,210 @@
+"""Polls the meters at the start of every step of civil time, in a thread of its own.
+
+One asyncio task per bus; a bus is one host and port. A meter that does not answer is left alone for a while
+(2 s, doubled up to a limit), so it holds up neither the others on its bus nor any other bus.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from commonwatt.clock import Civil, Protocolar
+from gateway.kernel_clock import always
+from gateway.meters import tables as meters
+from gateway.meters.modbus import MeterSilentError, TcpBus
+from gateway.meters.sampling import Reading, step_of
+from gateway.meters.tables import MeterTable
+
+log = logging.getLogger(__name__)
+
+READINGS_MAX = 10_000
+"""Readings between the poller and the tick that stores them; one more is a missed reading."""
+NAP_S_MAX = 1.0
+"""The longest sleep: a clock that is set is noticed within it."""
+
+
+class Schedule(Civil, Protocol):
+    """Civil time that knows how long the wall takes; `CivilClock` is one."""
+
+    def wall_s_until(self, civil_s: float) -> float:
+        """Wall seconds from now until a civil instant."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollRules:
+    """When a reading counts, and how long a silent meter is left alone."""
+
+    step_s: int
+    late_s_max: int
+    timeout_s: float
+    backoff_s_min: float
+    backoff_s_max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """A meter to be polled."""
+
+    name: str
+    device: bytes
+    host: str
+    port: int
+    unit: int
+    table: MeterTable
+
+
+@dataclass(slots=True)
+class MeterState:
+    """How a meter fares. Written by the poller's thread, read by the status."""
+
+    taken: int = 0
+    missed: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    last_s: int | None = None
+    silent_because: str | None = None
+    retry_at_s: float = 0.0
+    backoff_s: float = 0.0
+
+    def succeed(self, time_s: int, step_s: int) -> None:
+        """A reading of the step at `time_s` was taken; the steps left out before it were missed."""
+        if self.last_s is not None and time_s > self.last_s:
+            self.missed += (time_s - self.last_s) // step_s - 1
+        self.taken += 1
+        self.last_s = time_s
+        self.silent_because = None
+        self.backoff_s = 0.0
+
+    def fail(self, reason: str, now_s: float, rules: PollRules) -> None:
+        """The meter did not answer: leave it alone, each time twice as long."""
+        self.failures[reason] += 1
+        self.silent_because = reason
+        self.backoff_s = min(max(2 * self.backoff_s, rules.backoff_s_min), rules.backoff_s_max)
+        self.retry_at_s = now_s + self.backoff_s
+
+    def is_due(self, step_start_s: int, now_s: float) -> bool:
+        """Whether the step is still to be read and the back-off has passed."""
+        return self.last_s != step_start_s and now_s >= self.retry_at_s
+
+
+class Poller:
+    """A thread that reads the meters while its `with` lasts; readings come out of `readings`."""
+
+    def __init__(
+        self,
+        *,
+        fleet: Sequence[Meter],
+        rules: PollRules,
+        civil: Schedule,
+        protocol: Protocolar,
+        may_sign: Callable[[], bool] = always,
+    ) -> None:
+        self.readings: queue.Queue[Reading] = queue.Queue(READINGS_MAX)
+        self.states = {meter.name: MeterState() for meter in fleet}
+        self._fleet = fleet
+        self._rules = rules
+        self._civil = civil
+        self._protocol = protocol
+        self._may_sign = may_sign
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
+
+    def __enter__(self) -> "Poller":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._loop.close()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs; it ends early only by a mistake of ours."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._poll_all())
+
+    async def _poll_all(self) -> None:
+        buses: dict[tuple[str, int], list[Meter]] = {}
+        for meter in self._fleet:
+            buses.setdefault((meter.host, meter.port), []).append(meter)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._poll_bus(place, fleet)) for place, fleet in buses.items()]
+            await self._stop.wait()
+            for task in tasks:
+                task.cancel()
+
+    async def _poll_bus(self, place: tuple[str, int], fleet: list[Meter]) -> None:
+        bus = TcpBus(*place, timeout_s=self._rules.timeout_s)
+        try:
+            while True:
+                for meter in fleet:
+                    await self._poll_if_due(bus, meter)
+                await asyncio.sleep(self._nap_s(fleet))
+        finally:
+            bus.close()
+
+    async def _poll_if_due(self, bus: TcpBus, meter: Meter) -> None:
+        state = self.states[meter.name]
+        before_s = self._civil.now_s()
+        step_start_s = int(before_s // self._rules.step_s) * self._rules.step_s
+        is_late = before_s > step_start_s + self._rules.late_s_max
+        if is_late or not state.is_due(step_start_s, self._protocol.monotonic_s()):
+            return
+        if not self._may_sign():
+            # Not even read: dated by a clock that is set a moment later, the reading would lie about its time.
+            return
+        try:
+            registers_wh = await read_energy(bus, meter)
+        except MeterSilentError as error:
+            state.fail(error.reason, self._protocol.monotonic_s(), self._rules)
+            log.warning("meter %s: %s; left alone for %.0f s", meter.name, error.reason, state.backoff_s)
+            return
+        self._take(meter, state, before_s, registers_wh)
+
+    def _take(
+        self, meter: Meter, state: MeterState, before_s: float, registers_wh: tuple[tuple[int, int], ...]
+    ) -> None:
+        rules = self._rules
+        time_s = step_of(before_s, self._civil.now_s(), step_s=rules.step_s, late_s_max=rules.late_s_max)
+        if time_s is None:
+            # Read across the end of a step, or too late in it: nobody can say to which time it belongs.
+            state.failures["too-late"] += 1
+            return
+        try:
+            self.readings.put_nowait(Reading(meter.device, time_s, registers_wh))
+        except queue.Full:
+            state.failures["queue-full"] += 1
+            return
+        state.succeed(time_s, rules.step_s)
+
+    def _nap_s(self, fleet: list[Meter]) -> float:
+        """Until the next step begins, or a meter of this step may be asked again."""
+        step_s = self._rules.step_s
+        step_start_s = int(self._civil.now_s() // step_s) * step_s
+        now_s = self._protocol.monotonic_s()
+        naps_s = [NAP_S_MAX, self._civil.wall_s_until(step_start_s + step_s)]
+        for meter in fleet:
+            state = self.states[meter.name]
+            if state.last_s != step_start_s and state.retry_at_s > now_s:
+                naps_s.append(state.retry_at_s - now_s)
+        return max(min(naps_s), 0.001)
+
+
+async def read_energy(bus: TcpBus, meter: Meter) -> tuple[tuple[int, int], ...]:
+    """The energy registers of a meter as (quantity, Wh); MeterSilentError if there are none."""
+    wanted = meters.requests(meter.table.energy, meter.table.registers_max)
+    memory = await bus.read(meter.table.function, meter.unit, wanted)
+    registers_wh = meters.registers_wh(meter.table, memory)
+    if registers_wh is None:
+        raise MeterSilentError("no-value")
+    return registers_wh

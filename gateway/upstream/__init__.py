@@ -1,0 +1,1 @@
+"""The way to the aggregator: batches out, receipts and registries back."""

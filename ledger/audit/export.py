@@ -1,0 +1,54 @@
+"""What moved, entry by entry: the postings that a log means, found by replaying it. Pure: entries in, movements out.
+
+Each movement is the difference that an entry made to the balances, so every kind of entry is exported, also those
+that are added later; the movements of one entry sum to zero.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ledger.book import entry, rules
+from ledger.book.entry import SignedEntry
+from ledger.book.refusals import Refusal
+from ledger.book.replay import ReplayError
+from ledger.book.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One entry that moved credits. `postings`: account and signed milli-credits, by account; `kind`: its label."""
+
+    place: int
+    entry_id: bytes
+    time_s: int
+    kind: str
+    postings: tuple[tuple[bytes, int], ...]
+
+
+def movements(entries: Iterable[bytes], state: State | None = None) -> Iterator[Movement]:
+    """Every movement of a log, in order; ReplayError names the first entry that breaks a rule."""
+    state = state or State()
+    known: dict[bytes, int] = {}
+    for data in entries:
+        place = state.size
+        parsed = entry.parse(data)
+        answer = rules.apply(state, data, place)
+        if isinstance(answer, Refusal):
+            raise ReplayError(place, answer)
+        state = answer
+        changed = _changes(state, known)
+        if changed and isinstance(parsed, SignedEntry):
+            assert sum(amount_mc for _, amount_mc in changed) == 0
+            yield Movement(place, parsed.entry.id, parsed.entry.time_s, parsed.entry.kind.label, changed)
+
+
+def _changes(state: State, known: dict[bytes, int]) -> tuple[tuple[bytes, int], ...]:
+    changed = []
+    for account in sorted(state.book.touched):
+        balance_mc = state.book.balance_mc(account)
+        before_mc = known.get(account, 0)
+        if balance_mc != before_mc:
+            changed.append((account, balance_mc - before_mc))
+            known[account] = balance_mc
+    state.book.forget_touched()
+    return tuple(changed)

@@ -1,0 +1,146 @@
+"""Goes on with an audit where the last one ended: a saved checkpoint and the state of the log up to it.
+
+The auditor's own file; what it says is checked against the log's tiles at once (the root at its size), and everything
+after it is replayed. Files of the part that was audited before are not read again, except those at its edge.
+"""
+
+import hashlib
+import io
+import os
+import pickle
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from commonwatt import __version__
+from commonwatt.errors import FormatError, UserError
+from commonwatt.i18n import _
+from ledger.audit.verify import Report
+from ledger.book import rules
+from ledger.book.refusals import Refusal
+from ledger.book.state import State
+from ledger.log import merkle
+from ledger.log.checkpoint import Checkpoint, open_checkpoint
+from ledger.log.note import Verifier
+from ledger.log.published import PublishedLog
+from ledger.log.tiles import CHECKPOINT, ENTRIES, WIDTH, TileName
+from ledger.log.tree_check import Problem
+from ledger.proof.tree import PublishedTree
+
+_MAGIC = b"commonwatt audit 1\n"
+_MODULES = ("ledger.", "commonwatt.")
+_BUILTINS = {"set", "frozenset", "bytearray", "complex", "object"}
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """How far an audit came: the head as it was published, and the state of its entries."""
+
+    checkpoint: bytes
+    state: State
+
+
+def save(path: Path, saved: Saved) -> None:
+    """Write the file, readable by its owner only; it is replaced at once or not at all."""
+    buffer = io.BytesIO()
+    _Writer(buffer).dump((__version__, saved.checkpoint, saved.state))
+    body = buffer.getvalue()
+    beside = path.with_name(path.name + ".new")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(_MAGIC + hashlib.sha256(body).digest() + body)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def load(path: Path) -> Saved:
+    """Read the file; UserError if it is torn, of another version, or not one of ours."""
+    to_do = _("audit from the beginning: leave --since out")
+    try:
+        data = path.read_bytes()
+        body = data[len(_MAGIC) + 32 :]
+        if data[: len(_MAGIC)] != _MAGIC or data[len(_MAGIC) :][:32] != hashlib.sha256(body).digest():
+            raise UserError(_("not a saved audit, or a torn one"), where=path, to_do=to_do)
+        with path.open("rb") as file:
+            file.seek(len(_MAGIC) + 32)
+            version, checkpoint, state = _Reader(file).load()
+    except (OSError, pickle.UnpicklingError, AttributeError, TypeError, ValueError, EOFError) as error:
+        raise UserError(
+            _("cannot read a saved audit: {error}").format(error=error), where=path, to_do=to_do
+        ) from error
+    if version != __version__ or not isinstance(state, State):
+        raise UserError(_("was saved by another version"), where=path, to_do=to_do)
+    return Saved(checkpoint, state)
+
+
+class _Writer(pickle.Pickler):
+    """Names an enum's member by its value: early Python 3.11 would name builtins.getattr, which no reader takes."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        return (type(obj), (obj.value,)) if isinstance(obj, Enum) else NotImplemented
+
+
+class _Reader(pickle.Unpickler):
+    """Builds our own records and nothing else: a pickle that names other code is refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.startswith(_MODULES) or (module == "builtins" and name in _BUILTINS):
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"names {module}.{name}")
+
+
+def verify_since(files: PublishedLog, log: Verifier, saved: Saved) -> Report:
+    """An audit of everything after `saved`. The report names the first entry that is wrong, and why."""
+    report = Report()
+    try:
+        old, _old = open_checkpoint(saved.checkpoint, log)
+        head, _head = open_checkpoint(files.checkpoint_bytes(), log)
+    except FormatError as error:
+        report.problems.append(Problem(CHECKPOINT, "", str(error)))
+        return report
+    report.checkpoint = head
+    if head.size < old.size:
+        what = f"has {head.size} entries, the saved one {old.size}: the log was cut"
+        report.problems.append(Problem(CHECKPOINT, "size", what))
+        return report
+    try:
+        problem = _replay(files, old, head, saved.state, report)
+    except FormatError as error:
+        problem = Problem(CHECKPOINT, "", str(error))
+    if problem is not None:
+        report.problems.append(problem)
+    else:
+        report.state = saved.state
+    return report
+
+
+def _replay(files: PublishedLog, old: Checkpoint, head: Checkpoint, state: State, report: Report) -> Problem | None:
+    published = PublishedTree(files.tile, head.size)
+    if old.size and published.root(old.size) != old.root:
+        return Problem(CHECKPOINT, "root", f"the tree of {old.size} entries is not the one that was saved: a fork")
+    begun = old.size - old.size % WIDTH
+    tree = published.at(old.size, _bundle(files, begun, head.size)[: old.size - begun])
+    for first in range(begun, head.size, WIDTH):
+        name = TileName(ENTRIES, first // WIDTH, min(WIDTH, head.size - first))
+        entries = files.bundle(name)
+        hashes = files.tile(TileName(0, name.index, name.width))
+        for place, data in enumerate(entries, first):
+            leaf = merkle.leaf_hash(data)
+            if leaf != hashes[place - first]:
+                return Problem(name.path, f"entry {place}", "does not hash to what the tree holds")
+            if place < old.size:
+                continue
+            answer = rules.apply(state, data, place)
+            if isinstance(answer, Refusal):
+                return Problem(name.path, f"entry {place}", f"refused: {answer.label}")
+            tree.append(data, leaf)
+            report.entries += 1
+    if state.stage is not None:
+        return Problem(CHECKPOINT, f"entry {state.stage.first}", "mint leaves without their mint-run")
+    return None if tree.root() == head.root else Problem(CHECKPOINT, "root", "is not the root of the tiles")
+
+
+def _bundle(files: PublishedLog, first: int, size: int) -> list[bytes]:
+    return files.bundle(TileName(ENTRIES, first // WIDTH, min(WIDTH, size - first))) if first < size else []

@@ -1,0 +1,51 @@
+"""Which entries concern which account: a derived table beside the ledger, caught up with the log, rebuilt at will."""
+
+import sqlite3
+from pathlib import Path
+
+from ledger.book import entry
+from ledger.http.rights import parties
+from ledger.sequencer import Sequencer
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS party (account BLOB, place INTEGER, PRIMARY KEY (account, place)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), genesis BLOB, size INTEGER);
+"""
+_PAGE = "SELECT place FROM party WHERE account = ? AND place > ? ORDER BY place LIMIT ?"
+
+
+class PartyIndex:
+    """The open table; used by one thread, the one that owns the sequencer. Losing it costs one pass over the log."""
+
+    def __init__(self, path: Path, ledger: Sequencer) -> None:
+        self._ledger = ledger
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        self._connection.executescript(_SCHEMA)
+        row = self._connection.execute("SELECT genesis, size FROM progress").fetchone()
+        genesis = ledger.state.genesis_sha256
+        if row is None or row[0] != genesis or row[1] > ledger.size:
+            self._connection.execute("DELETE FROM party")
+            self._connection.execute("REPLACE INTO progress VALUES (1, ?, 0)", (genesis,))
+            row = (genesis, 0)
+        self._size: int = row[1]
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._connection.close()
+
+    def places(self, account: bytes, *, after: int, limit: int) -> list[int]:
+        """Places above `after` of entries that name the account, ascending, at most `limit`."""
+        self._catch_up()
+        return [row[0] for row in self._connection.execute(_PAGE, (account, after, limit))]
+
+    def _catch_up(self) -> None:
+        if self._size == self._ledger.size:
+            return
+        self._connection.execute("BEGIN")
+        for place in range(self._size, self._ledger.size):
+            parsed = entry.parse(self._ledger.entry(place))
+            rows = [(account, place) for account in parties(parsed, self._ledger.state)]
+            self._connection.executemany("INSERT OR IGNORE INTO party VALUES (?, ?)", rows)
+        self._connection.execute("UPDATE progress SET size = ?", (self._ledger.size,))
+        self._connection.execute("COMMIT")
+        self._size = self._ledger.size

@@ -1,0 +1,108 @@
+"""Writes the published log: plain files below one directory that any web server can serve.
+
+Each file is written beside, synced and renamed, tiles before the checkpoint that needs them, so a reader never
+sees half a file or a checkpoint without its tiles. Partial tiles of published sizes stay until the full tile is
+there (C2SP asks for no more); nothing else is ever removed: the minimum index of this log is 0.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from commonwatt.errors import FormatError, StorageError
+from ledger.log.checkpoint import Checkpoint, open_checkpoint
+from ledger.log.note import Signer
+from ledger.log.tiles import CHECKPOINT, WIDTH, TileName, TileTree
+
+
+class Publisher:
+    """The only writer of one published log. `root`: its directory; files are prepared in `<root>.new` beside it.
+
+    `signer` holds the log key: who has it can sign another history, which witnesses and readers would notice.
+    """
+
+    def __init__(self, root: Path, signer: Signer) -> None:
+        self._root = root
+        self._scratch = root.with_name(root.name + ".new")
+        self._signer = signer
+        self.published: Checkpoint | None = None
+        self._full: list[TileName] = []  # full tiles whose partials have served their time
+        try:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch.mkdir(parents=True)
+            self._root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _failed(root, error) from error
+
+    def last_checkpoint(self) -> Checkpoint | None:
+        """The checkpoint on disk, None before the first; StorageError if it is not one of ours."""
+        path = self._root / CHECKPOINT
+        try:
+            checkpoint, _ = open_checkpoint(path.read_bytes(), self._signer.verifier)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _failed(path, error) from error
+        except FormatError as error:
+            raise StorageError(
+                f"the published checkpoint is not signed by this log's key ({error})",
+                where=path,
+                to_do="find out who changed it before you sign anything; see docs/operating",
+            ) from error
+        return checkpoint
+
+    def write_tiles(self, files: Mapping[TileName, bytes]) -> None:
+        """Put tiles in place; those that are there with the same bytes are left alone."""
+        for name, data in files.items():
+            self._write(name.path, data)
+        self._full += [name for name in files if name.width == WIDTH]
+
+    def publish(self, tree: TileTree) -> Checkpoint:
+        """Bring the directory to the size of `tree`: full tiles, partial tiles, then the signed checkpoint."""
+        if self.published is not None and self.published.size == tree.size:
+            return self.published
+        self.write_tiles(tree.take_finished())
+        self.write_tiles(tree.partials())
+        checkpoint = Checkpoint(self._signer.name, tree.size, tree.root())
+        self._write(CHECKPOINT, checkpoint.sign(self._signer))
+        self.published = checkpoint
+        self._prune()
+        return checkpoint
+
+    def _prune(self) -> None:
+        for name in self._full:
+            shutil.rmtree(self._root / (name.path + ".p"), ignore_errors=True)
+        self._full.clear()
+
+    def _write(self, path: str, data: bytes) -> None:
+        target = self._root / path
+        beside = self._scratch / "file"
+        try:
+            if target.exists() and target.read_bytes() == data:
+                return
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with beside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(target)
+            _sync_directory(target.parent)
+        except OSError as error:
+            raise _failed(target, error) from error
+
+
+def _sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _failed(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"cannot publish the log: {error.strerror}",
+        where=path,
+        to_do="make room or mend the disk and start again; the database holds everything and the files are rebuilt",
+    )

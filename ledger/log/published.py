@@ -1,0 +1,84 @@
+"""Reads a published log from its directory: sizes capped, names strict, nothing believed (verify.py judges)."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from commonwatt.errors import FormatError, UserError
+from commonwatt.i18n import _
+from ledger.log import checkpoint, merkle, note, tiles
+from ledger.log.checkpoint import Checkpoint
+from ledger.log.tiles import ENTRIES, WIDTH, TileName
+
+COSIGNED = "checkpoint.cosigned"
+"""Beside `checkpoint`: the newest head that the witnesses' quorum has cosigned (witness_client.py writes it)."""
+
+BUNDLE_SIZE_MAX = WIDTH * (2 + 65_535)
+
+
+class PublishedLog:
+    """The files below one directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        if not (root / tiles.CHECKPOINT).is_file():
+            raise UserError(
+                _("there is no published log here (no file 'checkpoint')"),
+                where=root,
+                to_do=_("name the directory that holds 'checkpoint' and 'tile', for example var/demo/log"),
+            )
+
+    def paths(self) -> Iterator[str]:
+        """Every file, relative with forward slashes, sorted; a link to a directory counts as a file."""
+        for folder, folders, files in os.walk(self.root):
+            folders.sort()
+            here = Path(folder)
+            links = [name for name in folders if (here / name).is_symlink()]
+            yield from ((here / name).relative_to(self.root).as_posix() for name in sorted(files + links))
+
+    def read(self, path: str, *, size_max: int) -> bytes:
+        """The bytes of a file; FormatError "missing" or "too-large"."""
+        file = self.root / path
+        try:
+            if file.stat().st_size > size_max:
+                raise FormatError("too-large", f"more than {size_max} bytes")
+            return file.read_bytes()
+        except OSError as error:
+            raise FormatError("missing", error.strerror or "cannot be read") from error
+
+    def checkpoint_bytes(self) -> bytes:
+        """The file `checkpoint`."""
+        return self.read(tiles.CHECKPOINT, size_max=note.NOTE_SIZE_MAX)
+
+    def tile(self, name: TileName) -> list[bytes]:
+        """The hashes of a tile, as many as its name says; FormatError otherwise."""
+        data = self.read(name.path, size_max=WIDTH * merkle.HASH_SIZE)
+        return _counted(tiles.parse_tile(data), name)
+
+    def bundle(self, name: TileName) -> list[bytes]:
+        """The entries of a bundle, as many as its name says; FormatError otherwise."""
+        data = self.read(name.path, size_max=BUNDLE_SIZE_MAX)
+        return _counted(tiles.parse_bundle(data), name)
+
+    def unverified_checkpoint(self) -> Checkpoint:
+        """The checkpoint without a look at its signatures; UserError if it is none."""
+        try:
+            return checkpoint.parse(note.parse(self.checkpoint_bytes()).text)
+        except FormatError as error:
+            raise UserError(_("is not a checkpoint: {error}").format(error=error), where=self.root) from error
+
+    def entries(self) -> Iterator[bytes]:
+        """Every entry up to the checkpoint, in order, not verified; UserError names a bundle that is not there."""
+        size = self.unverified_checkpoint().size
+        for first in range(0, size, WIDTH):
+            name = TileName(ENTRIES, first // WIDTH, min(WIDTH, size - first))
+            try:
+                yield from self.bundle(name)
+            except FormatError as error:
+                raise UserError(str(error), where=self.root / name.path) from error
+
+
+def _counted(items: list[bytes], name: TileName) -> list[bytes]:
+    if len(items) != name.width:
+        raise FormatError("malformed", f"holds {len(items)}, its name says {name.width}")
+    return items

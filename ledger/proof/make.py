@@ -1,0 +1,131 @@
+"""Makes proofs: from the published log, and for a mint from the lines and blocks in the aggregator's database.
+
+Reads `mint_line` and `evidence` of DIR/aggregator.db as its judges do: read-only, also while the aggregator runs.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from commonwatt.errors import FormatError, UserError
+from commonwatt.i18n import _
+from ledger.book import entry
+from ledger.book.body import AdmitDevice
+from ledger.book.entry import SignedEntry
+from ledger.book.mint import Line, Mint
+from ledger.log import checkpoint, note
+from ledger.log.published import COSIGNED, PublishedLog
+from ledger.log.tiles import ENTRIES, WIDTH, TileName
+from ledger.proof.file import LongOpening, Opening, ProofFile, short
+from ledger.proof.tlog_proof import TlogProof
+from ledger.proof.tree import PublishedTree
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What stands behind a mint: its lines in order, and the signed blocks that they name, by SHA-256."""
+
+    lines: tuple[Line, ...]
+    blocks: dict[bytes, bytes]
+
+
+def prove(log: PublishedLog, index: int) -> ProofFile:
+    """The proof of one entry under the cosigned head if that holds it, else under the log's own.
+
+    UserError if the log has no such entry; who receives the proof checks it, so it is not checked here.
+    """
+    newest = log.checkpoint_bytes()  # read once: the publisher may be replacing it
+    size = _size_of(newest)
+    if index >= size:
+        raise UserError(_("the log has {size} entries, the last is {last}").format(size=size, last=size - 1))
+    tree = PublishedTree(log.tile, size)
+    try:
+        data, head_size = _best_head(log, index, newest)
+        first = index - index % WIDTH
+        bundle = log.bundle(TileName(ENTRIES, index // WIDTH, min(WIDTH, size - first)))
+        hashes = tuple(tree.inclusion(index, head_size))
+    except FormatError as error:
+        raise UserError(str(error), where=log.root, to_do=_("see what `ledger verify` says")) from error
+    return ProofFile(bundle[index - first], TlogProof(index, hashes, data))
+
+
+def open_mint(file: ProofFile, evidence: Evidence, admissions: dict[bytes, bytes], position: int | None) -> ProofFile:
+    """The same proof with one line opened, or all of them when `position` is None; UserError if that cannot be."""
+    lines = evidence.lines
+    needed = lines if position is None else lines[position : position + 1]
+    if not needed:
+        raise UserError(_("this mint has {count} lines, the first is 0").format(count=len(lines)))
+    for line in needed:
+        if line.block_sha256 not in evidence.blocks or line.device not in admissions:
+            raise UserError(_("the block or the meter of a line is not known here"), where=line.device.hex())
+    opening: Opening
+    if position is None:
+        blocks = tuple(evidence.blocks[sha256] for sha256 in sorted({line.block_sha256 for line in lines}))
+        devices = sorted({line.device for line in lines})
+        opening = LongOpening(lines, blocks, tuple(admissions[device] for device in devices))
+    else:
+        (line,) = needed
+        opening = short(lines, position, evidence.blocks[line.block_sha256], admissions[line.device])
+    return ProofFile(file.entry, file.proof, opening)
+
+
+def read_evidence(database: Path, mint: Mint) -> Evidence:
+    """What an aggregator's database holds behind a mint; UserError if it cannot be read or holds another mint."""
+    try:
+        connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            lines = tuple(Line(*row) for row in connection.execute(_LINES, _key(mint)))
+            blocks = {bytes(sha256): bytes(signed) for sha256, signed in connection.execute(_BLOCKS, _key(mint))}
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise UserError(
+            _("cannot read the aggregator's database: {error}").format(error=error), where=database
+        ) from error
+    if len(lines) != mint.lines:
+        raise UserError(_("these are not the lines of this mint"), where=database)
+    return Evidence(lines, blocks)
+
+
+def admissions_of(entries: Iterable[bytes]) -> dict[bytes, bytes]:
+    """By device, the signed entry that admitted it."""
+    found: dict[bytes, bytes] = {}
+    for data in entries:
+        try:
+            parsed = entry.parse(data)
+        except FormatError:
+            continue
+        if isinstance(parsed, SignedEntry) and isinstance(parsed.entry.body, AdmitDevice):
+            found.setdefault(parsed.entry.body.id, data)
+    return found
+
+
+def _best_head(log: PublishedLog, index: int, newest: bytes) -> tuple[bytes, int]:
+    """The cosigned head if it has the entry, else the newest."""
+    size = _size_of(newest)
+    try:
+        cosigned = log.read(COSIGNED, size_max=note.NOTE_SIZE_MAX)
+    except FormatError:
+        return newest, size
+    cosigned_size = _size_of(cosigned)
+    return (cosigned, cosigned_size) if index < cosigned_size <= size else (newest, size)
+
+
+def _size_of(signed: bytes) -> int:
+    return checkpoint.parse(note.parse(signed).text).size
+
+
+_WHERE = "mint_line.window_start_s = ? AND mint_line.account = ? AND mint_line.source = ?"
+_LINES = f"""
+SELECT salt, device, start_s, end_s, revision, energy_wh, amount_mc, block_sha256
+FROM mint_line WHERE {_WHERE} ORDER BY position
+"""  # noqa: S608 - nothing of it comes from outside
+_BLOCKS = f"""
+SELECT DISTINCT evidence.sha256, evidence.signed FROM mint_line
+JOIN evidence ON evidence.device = mint_line.device AND evidence.sha256 = mint_line.block_sha256 WHERE {_WHERE}
+"""  # noqa: S608
+
+
+def _key(mint: Mint) -> tuple[int, bytes, int]:
+    return mint.window_start_s, mint.account, mint.source
