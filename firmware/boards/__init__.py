@@ -13,8 +13,9 @@ A device has one board; only that one's file is on it.
 
 _KIB = 1024
 
-# (name, type, offset, size). Two slots for updates; `journal` is a raw ring, `vfs` holds keys, configuration and the
-# registers. The bootloader and the table itself lie below 0x9000 (ESP32: 0x1000 and 0x8000).
+# (name, type, offset, size). Two slots for updates; `journal` is a raw ring of 30 days and more (node/flashlog.py),
+# `vfs` holds keys, configuration and the registers: with 4 MiB the modules must be frozen into the image.
+# The bootloader and the table itself lie below 0x9000 (ESP32: 0x1000 and 0x8000).
 LAYOUTS = {
     "4MiB": (
         ("nvs", "data", 0x9000, 16 * _KIB),
@@ -22,8 +23,8 @@ LAYOUTS = {
         ("phy_init", "data", 0xF000, 4 * _KIB),
         ("ota_0", "app", 0x10000, 1536 * _KIB),
         ("ota_1", "app", 0x190000, 1536 * _KIB),
-        ("journal", "data", 0x310000, 512 * _KIB),
-        ("vfs", "data", 0x390000, 448 * _KIB),
+        ("journal", "data", 0x310000, 768 * _KIB),
+        ("vfs", "data", 0x3D0000, 192 * _KIB),
     ),
     "8MiB": (
         ("nvs", "data", 0x9000, 16 * _KIB),

@@ -33,6 +33,8 @@ class Hardware:
         settings = {"baudrate": baud, "bits": bits, "parity": parity, "stop": stop}
         settings.update({role: wires[role] for role in ("rx", "tx") if wires[role] is not None})
         self._uart.init(rxbuf=_RX_BUFFER, **settings)
+        if "de" in self._board["pins"]:
+            return _HalfDuplex(self._uart, self)
         return self._uart
 
     def pulses(self, role):
@@ -56,6 +58,27 @@ class Hardware:
     def store(self, name):
         """A small durable value in the state folder."""
         return FileStore(self._folder + "/" + name)
+
+
+class _HalfDuplex:
+    """A UART behind an RS-485 transceiver: the line is driven while we talk and not a bit longer."""
+
+    def __init__(self, uart, hardware):
+        self._uart = uart
+        self._hardware = hardware
+        self.any = uart.any
+        self.read = uart.read
+        hardware.switch("de", False)
+
+    def write(self, data):
+        """Talk; returns when the last bit is out: 9 ms for a question at 9600 baud."""
+        self._hardware.switch("de", True)
+        try:
+            written = self._uart.write(data)
+            self._uart.flush()
+        finally:
+            self._hardware.switch("de", False)
+        return written
 
 
 class _InterruptCounter:

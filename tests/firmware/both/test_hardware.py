@@ -12,9 +12,23 @@ class Uart:
     def __init__(self, number):
         self.number = number
         self.settings = None
+        self.said = []
 
     def init(self, **settings):
         self.settings = settings
+
+    def any(self):
+        return 0
+
+    def read(self, _size):
+        return None
+
+    def write(self, data):
+        self.said.append((data, LEVELS.get(4)))
+        return len(data)
+
+    def flush(self):
+        self.said.append(("flushed", LEVELS.get(4)))
 
 
 class Pin:
@@ -53,8 +67,20 @@ def test_uart():
     uart = Hardware(boards.find("esp32_tic"), Esp32, folder()).uart(1200, 7, 0, 1)
     assert uart.number == 2
     assert uart.settings == {"rxbuf": 1024, "baudrate": 1200, "bits": 7, "parity": 0, "stop": 1, "rx": 16}
-    hardware = Hardware(boards.find("esp32_rs485"), Esp32, folder())
+    hardware = Hardware(boards.find("esp32_tic"), Esp32, folder())
     assert hardware.uart(9600, 8, None, 1) is hardware.uart(19200, 8, None, 1)
+
+
+def test_uart_when_the_line_is_shared():
+    """RS-485: the transceiver drives the line from the first bit to the last, and listens otherwise."""
+    board = boards.find("esp32_rs485")
+    uart = Hardware(board, Esp32, folder()).uart(9600, 8, None, 1)
+    assert board["pins"]["de"] == 4
+    assert LEVELS[4] is False
+    assert uart.write(b"question") == 8
+    assert uart._uart.said == [(b"question", True), ("flushed", True)]
+    assert LEVELS[4] is False
+    assert (uart.any(), uart.read(1)) == (0, None)
 
 
 def test_pulses():
