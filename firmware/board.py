@@ -1,5 +1,6 @@
 """The machine we run on: the only module that may know it. This is Unix; a chip's board has the same functions."""
 
+import asyncio
 import json
 import os
 import random as _random
@@ -21,6 +22,7 @@ def seed_random():
 
 
 VERSION = 1  # of this image; an update must have a greater one
+WIFI = False  # whether a person has to tell us a network
 
 
 class FileBlocks:
@@ -80,6 +82,64 @@ def switch(config):
             file.write("on\n" if is_on else "off\n")
 
     return move
+
+
+class Radio:
+    """What the set-up needs of a network; here we are on one already, and only the page's port is of interest."""
+
+    dns_port = None  # 53 where we are the access point
+
+    def __init__(self, http_port):
+        self.http_port = http_port
+
+    def open(self, _name, _password):
+        """Open an access point; our address in it, 4 bytes."""
+        return b"\x7f\x00\x00\x01"
+
+    def close(self):
+        """Close it."""
+
+    def join(self, name, password):
+        """Begin to join a network. OSError: it cannot be begun."""
+
+    def leave(self):
+        """Leave it, or give up joining it."""
+
+    def is_up(self):
+        """Whether we have joined and have an address."""
+        return True
+
+    def address(self):
+        """That address."""
+        return "127.0.0.1"
+
+
+def radio(config):
+    """The radio, off."""
+    return Radio(config.get("set_up_port", 8080))
+
+
+class Cable:
+    """Who holds the cable: here the terminal. On a chip nobody looks for Ctrl-C in it until it is closed."""
+
+    def __init__(self):
+        self._reader = asyncio.StreamReader(sys.stdin.buffer)
+
+    async def read(self):
+        """One byte, or none at the end."""
+        return await self._reader.read(1)
+
+    def write(self, data):
+        """Bytes, as they are."""
+        sys.stdout.buffer.write(data)
+
+    def close(self):
+        """The cable is the prompt's again."""
+
+
+def cable():
+    """The line that a person's cable leads to, from now on ours."""
+    return Cable()
 
 
 def hardware(_config):

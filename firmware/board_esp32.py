@@ -4,15 +4,20 @@ Not run on hardware yet (docs/operating/firmware.md says what was and what was n
 on Unix with `node.slots`, which keeps to the same order of events as ESP-IDF's boot loader.
 """
 
+import asyncio
 import json
 import os
 import random as _random
+import sys
 
 import esp32
 import machine
+import micropython
+import network
 from node.port import sync
 
 VERSION = 1  # of this image; an update must have a greater one
+WIFI = True  # whether a person has to tell us a network
 
 urandom = os.urandom
 
@@ -131,6 +136,78 @@ class PartitionSlots:
 def slots(_config):
     """Where updates go."""
     return PartitionSlots()
+
+
+class Radio:
+    """The chip's Wi-Fi: an access point for the set-up, a station in the home's network; both at once."""
+
+    http_port = 80
+    dns_port = 53
+
+    def __init__(self):
+        self._point = network.WLAN(network.AP_IF)
+        self._station = network.WLAN(network.STA_IF)
+
+    def open(self, name, password):
+        """Open an access point (WPA2); our address in it, 4 bytes."""
+        self._point.active(True)
+        self._point.config(ssid=name, security=network.AUTH_WPA2_PSK, key=password, max_clients=4)
+        return bytes([int(part) for part in self._point.ifconfig()[0].split(".")])
+
+    def close(self):
+        """Close it."""
+        self._point.active(False)
+
+    def join(self, name, password):
+        """Begin to join a network. OSError: it cannot be begun."""
+        self._station.active(True)
+        self._station.connect(name, password or None)
+
+    def leave(self):
+        """Leave it, or give up joining it."""
+        try:
+            self._station.disconnect()
+        except OSError:
+            pass  # it was in none
+        self._station.active(False)
+
+    def is_up(self):
+        """Whether we have joined and have an address."""
+        return self._station.isconnected()
+
+    def address(self):
+        """That address."""
+        return self._station.ifconfig()[0]
+
+
+def radio(_config):
+    """The radio, off."""
+    return Radio()
+
+
+class Cable:
+    """The console's line; nobody looks for Ctrl-C in it until it is closed, for an Improv packet has such a byte."""
+
+    def __init__(self):
+        micropython.kbd_intr(-1)
+        self._reader = asyncio.StreamReader(sys.stdin.buffer)
+
+    async def read(self):
+        """One byte, or none at the end."""
+        return await self._reader.read(1)
+
+    def write(self, data):
+        """Bytes, as they are."""
+        sys.stdout.buffer.write(data)
+
+    def close(self):
+        """The cable is the prompt's again."""
+        micropython.kbd_intr(3)
+
+
+def cable():
+    """The line that a person's cable leads to, from now on ours."""
+    return Cable()
 
 
 def hardware(config):

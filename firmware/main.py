@@ -1,7 +1,7 @@
 """The device: measure, sign, journal, deliver.
 
 micropython firmware/main.py CONFIG.json             run
-micropython firmware/main.py CONFIG.json --identity  make the key if there is none, print the public half
+micropython firmware/main.py CONFIG.json --identity  make the key if there is none, print who it is for its commune
 """
 
 import asyncio
@@ -59,11 +59,14 @@ async def run(config, key):
 
 def set_up_if_needed(path):
     """Let a person tell a device its network, if it has none yet and its board can ask; whether it was told."""
+    config = settings.read(path)
+    if settings.is_complete(config, board.WIFI):
+        return False
     from node import setup  # only a device that is not set up has room and need for it
 
-    if not setup.needed(settings.read(path), board):
+    if not setup.needed(config, board):
         return False
-    asyncio.run(setup.run(board, path))  # ends with a complete configuration at `path`
+    asyncio.run(setup.run(board, path))  # ends with a complete configuration in flash
     return True
 
 
@@ -73,18 +76,21 @@ def main(arguments):
         print("usage: main.py CONFIG.json [--identity]")
         return 2
     try:
-        if not settings.is_complete(settings.read(arguments[0])) and set_up_if_needed(arguments[0]):
+        if not arguments[1:] and set_up_if_needed(arguments[0]):
             board.restart()  # whatever the set-up used is free again
-        with open(arguments[0]) as file:
-            config = json.load(file)
+        config = settings.read(arguments[0])
+        if config is None:
+            raise ValueError("no configuration: " + arguments[0])
         board.make_folder(config["state_dir"])
         key = identity.load_or_make(config["state_dir"] + "/key", board.urandom)
+        if arguments[1:]:
+            from node import provision
+
+            print(json.dumps(provision.identity(config, key, board.urandom)))
+            return 0
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         print("cannot start:", error)
         return 2
-    if arguments[1:]:
-        print(json.dumps({"device": config["device"], "public_key": key.public_key.hex()}))
-        return 0
     if hasattr(gc, "threshold"):
         gc.threshold(GARBAGE_MAX)
     board.seed_random()

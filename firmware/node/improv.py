@@ -46,6 +46,11 @@ class Improv:
         self.garbage = 0
         self.bad_sums = 0
 
+    @property
+    def is_hearing(self):
+        """Whether a packet has begun and is not complete."""
+        return bool(self._data)
+
     def feed(self, data):
         """Take bytes from the line, cut anywhere; answers go out by `write`."""
         self._data += data

@@ -1,7 +1,7 @@
 """The captive page: whatever a phone asks for, it gets the one form. Why not a web framework: docs/decisions/0007.
 
-A request is read up to a kilobyte of head and a kilobyte of body, and hung up on when it is more or slower.
-A DNS answer names us for every question, which makes phones open the page by themselves.
+A request is read up to a kilobyte of head and a kilobyte of body, from four at once; it is hung up on when it is
+more, or takes longer than five seconds.
 """
 
 import asyncio
@@ -10,35 +10,54 @@ from node.port import const, wait_for_ms
 
 _HEAD_MAX = const(1024)
 _BODY_MAX = const(1024)
+_CHUNK = const(256)
 _REQUEST_MS = const(5000)
-_DNS_MAX = const(512)
+_OPEN_MAX = const(4)
 
 _PAGE = """<!doctype html><meta charset=utf-8><meta name=viewport content="width=device-width">
-<title>Commonwatt</title><h1>Commonwatt %s</h1><p>%s</p><form method=post>
-<p><label>Wi-Fi <input name=ssid required maxlength=32></label>
-<p><label>Password <input name=password type=password maxlength=63></label>
+<title>%s</title><h1>%s</h1><p>%s</p><form method=post action=/>%s
+<p><label>Gateway <input name=gateway value="%s" required maxlength=260></label>
+<p><label>Gateway's password <input name=gateway_password type=password maxlength=128></label>
 <p><label>Code on the label <input name=code required></label>
-<p><label>Your account <input name=account maxlength=32></label>
+<p><label>Your account <input name=account maxlength=40></label>
 <p><button>Save</button></form>"""
+_WIFI = """
+<p><label>Wi-Fi <input name=ssid value="%s" required maxlength=32></label>
+<p><label>Wi-Fi password <input name=password type=password maxlength=63></label>"""
 
 
 class Portal:
-    """`save(fields)` takes the form, ValueError says what is wrong with it. `name` stands in the heading."""
+    """`save(fields)` takes the form, ValueError says what is wrong with it. `name` stands in the heading.
 
-    def __init__(self, name, save):
+    `known` is the {"wifi", "broker"} that the form begins with; a password is never shown. `words` is what a person
+    is told, `open` counts connections.
+    """
+
+    def __init__(self, name, save, known, asks_wifi=True):
         self._name = name
         self._save = save
+        self._known = known
+        self._asks_wifi = asks_wifi
+        self.words = "Tell this meter its network."
+        self.open = 0
         self.saved = 0
         self.refused = 0
         self.broken = 0
+        self.turned_away = 0
 
     async def serve(self, reader, writer):
         """One connection, as asyncio.start_server hands it over."""
-        try:
-            writer.write(await wait_for_ms(self._answer(reader), _REQUEST_MS))
-            await wait_for_ms(writer.drain(), _REQUEST_MS)
-        except (OSError, EOFError, ValueError, asyncio.TimeoutError):
-            self.broken += 1
+        if self.open >= _OPEN_MAX:
+            self.turned_away += 1
+        else:
+            self.open += 1
+            try:
+                writer.write(await wait_for_ms(self._answer(reader), _REQUEST_MS))
+                await wait_for_ms(writer.drain(), _REQUEST_MS)
+            except (OSError, EOFError, ValueError, asyncio.TimeoutError):
+                self.broken += 1
+            finally:
+                self.open -= 1
         writer.close()
         try:
             await writer.wait_closed()
@@ -46,32 +65,35 @@ class Portal:
             pass
 
     async def _answer(self, reader):
-        line = await _line(reader, _HEAD_MAX)
-        left, length = _HEAD_MAX - len(line), 0
-        while True:
-            header = await _line(reader, left)
-            left -= len(header)
-            if header in (b"\r\n", b"\n"):
-                break
+        head, body = await _head(reader)
+        length = 0
+        lines = head.split(b"\n")
+        for header in lines[1:]:
             name, _colon, value = header.partition(b":")
-            if name.lower() == b"content-length":
+            if name.strip().lower() == b"content-length":
                 length = int(value)
-        if not line.startswith(b"POST "):
-            return self._page(200, "Tell this meter its network.")
-        if not 0 <= length <= _BODY_MAX:
+        if not head.startswith(b"POST "):
+            return self._page(b"200 OK", self.words)
+        if not len(body) <= length <= _BODY_MAX:
             raise ValueError("too large")
         try:
-            self._save(form(await reader.readexactly(length)))
+            self._save(form(body + await reader.readexactly(length - len(body))))
         except ValueError as error:
             self.refused += 1
-            return self._page(400, str(error))
+            return self._page(b"400 Bad Request", str(error))
         self.saved += 1
-        return self._page(200, "Saved. The meter joins your network now.")
+        return self._page(
+            b"200 OK",
+            "The meter joins your network now. If you still find this page in a minute, read here why it could not.",
+        )
 
     def _page(self, status, words):
-        body = (_PAGE % (self._name, words)).encode()
-        head = "HTTP/1.0 %d OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % (status, len(body))
-        return head.encode() + body
+        broker = self._known["broker"]
+        gateway = broker.get("host", "") + (":%d" % broker["port"] if "port" in broker else "")
+        wifi = _WIFI % _shown(self._known["wifi"].get("ssid", "")) if self._asks_wifi else ""
+        body = (_PAGE % (self._name, self._name, _shown(words), wifi, _shown(gateway))).encode()
+        head = b"HTTP/1.0 " + status + b"\r\nContent-Type: text/html\r\nCache-Control: no-store\r\n"
+        return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
 def form(body):
@@ -81,30 +103,30 @@ def form(body):
         name, _equals, value = pair.partition(b"=")
         try:
             fields[str(_unquote(name), "utf-8")] = str(_unquote(value), "utf-8")
-        except UnicodeError:
+        except ValueError:  # a broken escape, or not UTF-8
             raise ValueError("This is not text.") from None
     return fields
 
 
-def dns_answer(query, address):
-    """The answer that names `address` (4 bytes) for whatever was asked; None for what is no question."""
-    if not 17 <= len(query) <= _DNS_MAX or query[2] & 0x80 or query[4:6] != b"\x00\x01":
-        return None
-    end = 12
-    while end < len(query) and query[end]:
-        end += 1 + query[end]
-    end += 5
-    if end > len(query):
-        return None
-    head = query[:2] + b"\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00"
-    return head + query[12:end] + b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04" + address
+async def _head(reader):
+    """(head, what came with it of the body); ValueError: longer than a request of a phone's browser."""
+    data = b""
+    while True:
+        for ending in (b"\r\n\r\n", b"\n\n"):
+            end = data.find(ending)
+            if end >= 0:
+                return data[:end], data[end + len(ending) :]
+        if len(data) >= _HEAD_MAX:
+            raise ValueError("too large")
+        more = await reader.read(_CHUNK)
+        if not more:
+            raise EOFError
+        data += more
 
 
-async def _line(reader, size_max):
-    line = await reader.readline()
-    if not line.endswith(b"\n") or len(line) > size_max:
-        raise ValueError("not a line of a request")
-    return line
+def _shown(text):
+    """As text between tags, or between quotes of an attribute."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
 
 
 def _unquote(data):

@@ -33,7 +33,7 @@ class Wifi:
         """Stay joined, for ever."""
         backoff_ms = self._first_ms
         while True:
-            if await self._join():
+            if await joins(self._station, self._owner, self._look_ms):
                 backoff_ms = self._first_ms
                 self.is_up = True
                 self.joins += 1
@@ -48,13 +48,15 @@ class Wifi:
             await sleep_ms(int(backoff_ms * (0.5 + self._random() / 2)))
             backoff_ms = min(2 * backoff_ms, _BACKOFF_MS_MAX)
 
-    async def _join(self):
-        try:
-            self._station.join(self._owner["ssid"], self._owner["password"])
-        except OSError:
-            return False
-        for _ in range(_JOIN_LOOKS):
-            if self._station.is_up():
-                return True
-            await sleep_ms(self._look_ms)
+
+async def joins(station, owner, look_ms):
+    """Whether the network of `owner` ({"ssid", "password"}) takes us, within 40 looks."""
+    try:
+        station.join(owner["ssid"], owner["password"])
+    except OSError:
         return False
+    for _ in range(_JOIN_LOOKS):
+        if station.is_up():
+            return True
+        await sleep_ms(look_ms)
+    return False

@@ -1,13 +1,14 @@
 """Setting a device up: label, claim, Improv over a noisy line, the captive page, the button, the Wi-Fi."""
 
 import asyncio
+import json
 from hashlib import sha256
 
-from node import button, cbor, cose, improv, provision
+from node import button, cbor, cose, dns, improv, provision, settings
 from node.button import Button
 from node.ed25519 import SigningKey, verify
 from node.improv import Improv, packet
-from node.portal import Portal, dns_answer, form
+from node.portal import Portal, form
 from node.wifi import Wifi
 
 from neutral import folder, raises, run, seeded
@@ -42,27 +43,72 @@ def test_claim_when_checked():
     assert cbor.decode(payload) == [1, bytes.fromhex(device), key.public_key, bytes.fromhex(account), digest]
 
 
+NOTHING = {"wifi": {}, "broker": {}}
+GOOD = {
+    "ssid": "home",
+    "password": "long enough",
+    "gateway": "gate-1.example:8883",
+    "gateway_password": "g",
+    "code": "4rt6-9kq2 xm",
+    "account": "AB" * 16,
+}
+
+
 def test_owner_when_the_form_is_filled_in():
     """Right ones are kept, each wrong one is told in words; the code may be typed as people type."""
-    good = {"ssid": "home", "password": "long enough", "code": "4rt6-9kq2 xm", "account": "AB" * 16}
-    assert provision.owner_of(good, CODE)["account"] == "ab" * 16
-    for name, value in [("code", ""), ("code", "1" * 10), ("ssid", ""), ("ssid", "x" * 33), ("password", "short")]:
-        assert raises(ValueError, provision.owner_of, dict(good, **{name: value}), CODE), name
-    assert raises(ValueError, provision.owner_of, dict(good, account="12"), CODE)
+    owner = provision.owner_of(GOOD, CODE, NOTHING)
+    assert owner["account"] == "ab" * 16
+    assert owner["wifi"] == {"ssid": "home", "password": "long enough"}
+    assert owner["broker"] == {"host": "gate-1.example", "port": 8883, "password": "g"}
+    for name, value in [
+        ("code", ""),
+        ("code", "1" * 10),
+        ("ssid", ""),
+        ("ssid", "x" * 33),
+        ("password", "short"),
+        ("gateway", ""),
+        ("gateway", "a b"),
+        ("gateway", "x" * 254),
+        ("gateway", "a:" + "9" * 5),
+        ("gateway", "a:0"),
+        ("gateway", "a:b"),
+        ("gateway_password", "x" * 129),
+        ("account", "12"),
+    ]:
+        assert raises(ValueError, provision.owner_of, dict(GOOD, **{name: value}), CODE, NOTHING), name
 
 
-def test_owner_when_forgotten_or_damaged():
-    """A factory reset forgets; a damaged file is nobody, never an end of the device."""
-    path = folder() + "/owner"
-    provision.forget_owner(path)
-    provision.save_owner(path, {"ssid": "home", "password": ""})
-    assert provision.load_owner(path)["ssid"] == "home"
-    provision.forget_owner(path)
-    assert provision.load_owner(path) is None
-    for wrong in ("", "{", "[]", '{"ssid": 7}'):
-        with open(path, "w") as file:
+def test_owner_when_the_form_is_silent():
+    """What is known stays known: a password that was not typed again, the certificate that came with the device."""
+    known = {
+        "wifi": {"ssid": "home", "password": "long enough"},
+        "broker": {"host": "old", "password": "kept", "tls": {"ca": "ca.pem"}},
+    }
+    owner = provision.owner_of({"code": CODE, "ssid": "home", "gateway": "new"}, CODE, known)
+    assert owner["wifi"] == known["wifi"]
+    assert owner["broker"] == {"host": "new", "port": 1883, "password": "kept", "tls": {"ca": "ca.pem"}}
+    assert known["broker"]["host"] == "old"
+    other = provision.owner_of({"code": CODE, "ssid": "cafe", "gateway": "new"}, CODE, known)
+    assert other["wifi"] == {"ssid": "cafe", "password": ""}
+
+
+def test_settings_when_told_forgotten_or_damaged():
+    """What was told lies over device.json; a factory reset forgets it; a damaged file is as good as none."""
+    place = folder()
+    path = place + "/device.json"
+    with open(path, "w") as file:
+        json.dump({"state_dir": place, "broker": {"tls": 1}}, file)
+    config = settings.read(path)
+    told = settings.told_path(config)
+    provision.forget_owner(told)
+    provision.save_owner(told, {"device": "d", "broker": {"host": "h"}})
+    assert settings.read(path)["broker"] == {"host": "h"}
+    provision.forget_owner(told)
+    assert settings.read(path) == config
+    for wrong in ("", "{", "[]", "7"):
+        with open(told, "w") as file:
             file.write(wrong)
-        assert provision.load_owner(path) is None
+        assert settings.read(path) == config
 
 
 class Line:
@@ -165,26 +211,34 @@ def test_portal_when_a_phone_asks():
     taken = []
 
     def save(fields):
-        taken.append(provision.owner_of(fields, CODE))
+        taken.append(provision.owner_of(fields, CODE, NOTHING))
 
-    portal = Portal("abcd", save)
-    good = b"ssid=my+net%C3%A9&password=&code=" + CODE.encode()
+    known = {"wifi": {"ssid": '<"&'}, "broker": {"host": "h", "port": 1}}
+    portal = Portal("abcd", save, known)
+    good = b"ssid=my+net%C3%A9&password=&gateway=h&code=" + CODE.encode()
     answers = run(
         _ask(
             portal,
             b"GET /generate_204 HTTP/1.1\r\nHost: x\r\n\r\n",
             b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(good) + good,
             b"POST / HTTP/1.1\r\nContent-Length: 6\r\n\r\nssid=x",
+            b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nssid=%ff%",
             b"POST / HTTP/1.1\r\nContent-Length: 9999\r\n\r\n",
+            b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+            b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\nssid=x",
+            b"GET / HTTP/1.1\r\nX: " + b"x" * 1100,
             b"\xff\xfe\n\n\n",
         )
     )
     assert b"<form" in answers[0]
+    assert b'value="&lt;&quot;&amp;"' in answers[0]
+    assert b'value="h:1"' in answers[0]
     assert answers[1].startswith(b"HTTP/1.0 200")
     assert answers[2].startswith(b"HTTP/1.0 400")
     assert b"not the code" in answers[2]
-    assert taken == [{"ssid": "my net\u00e9", "password": ""}]
-    assert (portal.saved, portal.refused, portal.broken) == (1, 1, 1)
+    assert b"not text" in answers[3]
+    assert [owner["wifi"] for owner in taken] == [{"ssid": "my net\u00e9", "password": ""}]
+    assert (portal.saved, portal.refused, portal.broken, portal.open) == (1, 2, 4, 0)
 
 
 def test_form_when_it_is_not_one():
@@ -196,12 +250,13 @@ def test_form_when_it_is_not_one():
 def test_dns_when_a_phone_asks_for_any_name():
     """Every question is answered with our address; what is no question is not."""
     query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x02fr\x00\x00\x01\x00\x01"
-    answer = dns_answer(query, b"\xc0\xa8\x04\x01")
+    answer = dns.answer(query, b"\xc0\xa8\x04\x01")
     assert answer[:2] == b"\x12\x34"
     assert answer.endswith(b"\x00\x04\xc0\xa8\x04\x01")
+    assert dns.answer(query[:-3] + b"\x1c\x00\x01", bytes(4))[6:8] == bytes(2)  # AAAA: the name has none
     for size in range(len(query)):
-        assert dns_answer(query[:size], bytes(4)) is None
-    assert dns_answer(b"\x12\x34\x81" + query[3:], bytes(4)) is None
+        assert dns.answer(query[:size], bytes(4)) is None
+    assert dns.answer(b"\x12\x34\x81" + query[3:], bytes(4)) is None
 
 
 def test_button_over_time():
