@@ -22,7 +22,8 @@ from ledger.log.note import Signer
 from ledger.log.publish import Publisher
 from ledger.log.tiles import WIDTH, TileTree
 from ledger.sequencer import Sequencer
-from ledger.store.sql import Row, Store
+from ledger.store.schema import Row
+from ledger.store.sql import Store
 from ledger.witness import client as witness_client
 from ledger.witness import policy as tlog_policy
 from ledger.witness.policy import TlogPolicy

@@ -21,7 +21,8 @@ from ledger.log import merkle
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.publish import Publisher
 from ledger.log.tiles import TileTree
-from ledger.store.sql import Row, Store
+from ledger.store.schema import Row
+from ledger.store.sql import Store
 
 COMMIT_ENTRIES_MAX = 1000
 """Entries of one `submit` that are committed together: beyond this a commit gains nothing and waits longer."""
