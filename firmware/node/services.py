@@ -3,6 +3,7 @@
     control        {"public_key", "genesis_sha256"}          hex; the commune's command key
     update         {"public_key", "genesis_sha256", "url", "minutes", "every_s"}
     homeassistant  {"prefix", "every_s"}                      both optional
+    claim          hex                                        made by the set-up if an account was told
 
 A part whose configuration is wrong is left out and named in `broken`: metering goes on without it.
 """
@@ -21,13 +22,14 @@ class Services:
         self._civil = civil
         self._tap = tap
         self.broken = []
-        self.control = self.update = self.homeassistant = None
+        self.control = self.update = self.homeassistant = self.claim = None
         self.topics = []
         topic = "cw/" + config["device"] + "/cmd"
         self._make("control")
         if self.control:
             self.topics.append(topic)
         self._make("update")
+        self._make("claim")
 
     def attach(self, link):
         """Now there is a link."""
@@ -57,6 +59,10 @@ class Services:
                 runs.append(fetch.updates(settings, self.update, self._board))
         if self.homeassistant:
             runs.append(self.homeassistant.run())
+        if self.claim:
+            from node import claiming
+
+            runs.append(claiming.announce(self._link, self._config["device"], self.claim))
         return runs
 
     def describe(self):
@@ -115,6 +121,9 @@ class Services:
         # 16 blocks: written every five minutes, each is erased 6,600 times a year; flash stands 100,000.
         cell = Cell(self._board.blocks(self._config, "totals", 16))
         return HomeAssistant(settings, self._config["device"], self._tap, self._link, cell)
+
+    def _make_claim(self, settings):
+        return bytes.fromhex(settings)
 
 
 def _keys(settings):

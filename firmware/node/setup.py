@@ -6,7 +6,9 @@
 Both run at once; whoever tells first is tried first. What was told is kept only when the network and the gateway took
 us, in STATE_DIR/config, over what device.json says:
 
-    {"device", "wifi": {"ssid", "password"}, "broker": {"host", "port", "username", "password"}, "account"}
+    {"device", "wifi": {"ssid", "password"}, "broker": {"host", "port", "username", "password"}, "account", "claim"}
+
+`claim` is signed here, in hexadecimal, if an account was told; node/claiming.py publishes it.
 
 How it ends, and what is then true:
  1. The network does not take us, or the gateway is not there or refuses us: nothing is kept, the page says which, and
@@ -18,7 +20,7 @@ How it ends, and what is then true:
 
 import asyncio
 
-from node import dns, link, provision, settings
+from node import dns, identity, link, provision, settings
 from node.improv import Improv
 from node.port import const, sleep_ms, ticks_diff, ticks_ms, wait_event_ms
 from node.portal import Portal
@@ -178,8 +180,11 @@ class _SetUp:
 
     def _keep(self, owner):
         try:
+            if "account" in owner:
+                key = identity.load_or_make(self._config["state_dir"] + "/key", self._board.urandom)
+                owner["claim"] = provision.claim(key, self._device, self._code, owner["account"]).hex()
             provision.save_owner(settings.told_path(self._config), owner)
-        except OSError:
+        except (OSError, ValueError):  # no room, or a key file that is damaged
             return "The meter cannot keep this: its memory fails. Tell it once more."
         return None
 
