@@ -4,10 +4,15 @@ One connection writes and checkpoints, because SQLite before 3.51.3 may lose a c
 the write-ahead log. BEGIN IMMEDIATE takes the write lock when a transaction begins, so that none fails halfway.
 """
 
+import os
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
+
+from commonwatt.errors import StorageError
 
 
 def engine(url: str, *, busy_s: float, is_exclusive: bool, pages_max: int | None) -> sa.Engine:
@@ -33,3 +38,24 @@ def engine(url: str, *, busy_s: float, is_exclusive: bool, pages_max: int | None
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return made
+
+
+def copy(connection: sa.Connection, target: Path) -> None:
+    """Write all that is committed to another file, which is there whole and synced or not at all (StorageError)."""
+    beside = target.with_name(target.name + ".new")
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    try:
+        beside.unlink(missing_ok=True)
+        with closing(sqlite3.connect(beside)) as file:
+            driver.backup(file)
+        beside.replace(target)
+        handle = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except (sqlite3.Error, OSError) as error:
+        raise StorageError(
+            f"the database cannot be copied: {error}", where=target, to_do="make room; nothing was changed"
+        ) from error

@@ -14,12 +14,12 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from commonwatt import sqlite
 from commonwatt.errors import StorageError
-from ledger.store.schema import Row, balance, entry, meta, metadata
+from ledger.store import upgrade
+from ledger.store.schema import SCHEMA, Row, balance, entry, meta
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SCHEMA_VERSION = 1
 FETCH_ROWS = 1000
 
 
@@ -92,17 +92,14 @@ class Store:
         with connection.begin():
             # The first write takes the exclusive lock, which this process keeps until it closes.
             if is_new:
-                metadata.create_all(connection)
-                connection.execute(sa.insert(meta).values(name="schema", value=str(SCHEMA_VERSION)))
-            else:
-                connection.execute(sa.update(meta).where(meta.c.name == "schema").values(name="schema"))
-            version = connection.execute(sa.select(meta.c.value).where(meta.c.name == "schema")).scalar()
-        if version != str(SCHEMA_VERSION):
-            raise StorageError(
-                f"this ledger has schema {version}, we read {SCHEMA_VERSION}",
-                where=self._path,
-                to_do="install the version of commonwatt that wrote it",
-            )
+                upgrade.create(connection)
+                return connection
+            connection.execute(sa.update(meta).where(meta.c.name == "schema").values(name="schema"))
+            found = upgrade.version_of(connection, self._path)
+        if found < SCHEMA:
+            sqlite.copy(connection, self._path.with_name(f"{self._path.name}.schema-{found}"))
+        with connection.begin():
+            upgrade.upgrade(connection, found)
         return connection
 
     def _read(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
