@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from statistics import fmean
 
 from bench import limits
 from bench.figure import Figure
@@ -67,6 +68,25 @@ def _aggregator_blocks() -> Measured:
     return bench.measure_blocks()
 
 
+def _savings_qualified() -> Measured:
+    from bench.savings import figures
+
+    return sum(answer.reason is None for answer in figures.qualified().values()), "of 40 homes"
+
+
+def _savings_false_positive() -> Measured:
+    from bench.savings import figures
+
+    return 100 * fmean(figures.false_positives()), "% of use"
+
+
+def _savings_recovered() -> Measured:
+    """A tenth saved: the harder of the two cases of docs/savings.md."""
+    from bench.savings import figures
+
+    return 100 * fmean(figures.recovered(100)), "% of saving"
+
+
 def _ledger(name: str) -> Callable[[], Measured]:
     def measure() -> Measured:
         from ledger import bench
@@ -107,6 +127,9 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     Benchmark("firmware", "verify", _firmware("verify", "verifications/s")),
     Benchmark("gateway", "blocks", _gateway_blocks, _verify_on_one),
     Benchmark("aggregator", "blocks", _aggregator_blocks, _verify_on_one),
+    Benchmark("aggregator", "savings_qualified", _savings_qualified),
+    Benchmark("aggregator", "savings_false_positive", _savings_false_positive),
+    Benchmark("aggregator", "savings_recovered", _savings_recovered),
     Benchmark("ledger", "mints", _ledger("mints"), _tree),
     Benchmark("ledger", "transfers", _ledger("transfers"), _verify_on_one),
     Benchmark("ledger", "transfer_latency", _ledger("transfer_latency")),
