@@ -1,5 +1,6 @@
 """`make firmware`: the same sources give the same bytes, and what is flashed is what was built."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from commonwatt.device.flashing.build import board_names, build
+from commonwatt.device.flashing.build import board_names, build, sources
 from commonwatt.device.flashing.port import read_archive, tool
 from commonwatt.errors import UserError
 
@@ -18,23 +19,69 @@ FIRMWARE = ROOT / "firmware"
 MICROPYTHON = Path(sys.executable).parent / "micropython"
 
 
-def test_build_when_done_twice(tmp_path):
-    """Both times every byte of every archive is the same, and each board has one."""
-    first, second = (build(FIRMWARE, tmp_path / name) for name in ("one", "two"))
-    assert [path.name for path in first] == [f"{board}.zip" for board in sorted(board_names(FIRMWARE))] + [
-        "SHA256SUMS"
+def _files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """(folder, archives) of one build."""
+    folder = tmp_path_factory.mktemp("built")
+    return folder, build(FIRMWARE, folder, 7)
+
+
+def test_build_when_done_twice(built, tmp_path):
+    """Both times every byte of every file is the same, and each board has an archive with its own sums."""
+    folder, archives = built
+    build(FIRMWARE, tmp_path / "two", 7)
+    assert _files(folder) == _files(tmp_path / "two")
+    assert [made.path.name for made in archives] == [f"{board}.zip" for board in sorted(board_names(FIRMWARE))]
+    assert {made.chip for made in archives} == {"esp32", "esp32s3", "esp32c3"}
+    sums = (folder / "SHA256SUMS").read_text()
+    for made in archives:
+        assert f"{hashlib.sha256(made.path.read_bytes()).hexdigest()}  {made.path.name}\n" in sums
+
+
+def test_build_has_every_module(built):
+    """Whatever is in the firmware's packages is in each archive, but for the other boards; sizes are as packed."""
+    for made in built[1]:
+        archive = read_archive(made.path)
+        wanted = {name.removesuffix(".py") + ".mpy" for name in sources(FIRMWARE)} | {"device.mpy", "board.mpy"}
+        wanted -= {f"boards/{board}.mpy" for board in board_names(FIRMWARE) if board != made.board}
+        assert archive.files.keys() == wanted | {"main.py", "device.json"}
+        assert made.mpy_bytes == sum(len(code) for name, code in archive.files.items() if name.endswith(".mpy"))
+        settings = json.loads(archive.files["device.json"])
+        assert settings["board"] == made.board
+        assert settings["meter"] == board_names(FIRMWARE)[made.board]["meter"]
+
+
+def test_build_for_an_image(built, tmp_path):
+    """The manifest freezes every module under its name on the device, with the version that was asked for."""
+    folder = built[0] / "frozen"
+    said = []
+    scope = {"include": said.append, "freeze": lambda path, opt: said.append((path, opt))}
+    exec(compile((folder / "manifest.py").read_text(), "manifest.py", "exec"), scope)
+    assert said == ["$(PORT_DIR)/boards/manifest.py", ("modules", 2)]
+    modules = _files(folder / "modules")
+    assert modules.keys() == sources(FIRMWARE).keys() | {"device.py", "board.py", "main.py"}
+    assert b"\nVERSION = 7 " in modules["board.py"]
+    assert modules["device.py"] == (FIRMWARE / "main.py").read_bytes()
+    table = (folder / "partitions-4MiB.csv").read_text().splitlines()[1:]
+    rows = [row.split(",") for row in table]
+    assert [row[:3] for row in rows if row[0].startswith("ota")][:2] == [
+        ["otadata", "data", "ota"],
+        ["ota_0", "app", "ota_0"],
     ]
-    for one, two in zip(first, second, strict=True):
-        assert one.read_bytes() == two.read_bytes(), one.name
-    archive = read_archive(first[0])
-    assert {"main.py", "device.mpy", "board.mpy", "node/link.mpy"} <= archive.files.keys()
-    assert f"boards/{archive.board}.mpy" in archive.files
-    assert len([name for name in archive.files if name.startswith("boards/")]) < len(board_names(FIRMWARE)) + 2
+    ends = [int(offset, 16) + int(size, 16) for *_, offset, size in rows]
+    assert ends[:-1] == [int(row[3], 16) for row in rows[1:]]
+    assert ends[-1] == 4 * 1024 * 1024
+    with pytest.raises(UserError, match="is no version"):
+        build(FIRMWARE, tmp_path, 0)
 
 
-def test_archive_when_a_byte_was_changed(tmp_path):
+def test_archive_when_a_byte_was_changed(built, tmp_path):
     """What is not what was built is not flashed."""
-    path = build(FIRMWARE, tmp_path / "out")[0]
+    path = built[1][0].path
     with zipfile.ZipFile(path) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     files["main.py"] += b"#"

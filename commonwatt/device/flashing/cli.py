@@ -13,14 +13,16 @@ _PORT = typer.Argument(help=_("The serial port, as /dev/ttyUSB0."))
 def build_command(
     firmware: Path = typer.Option(Path("firmware"), help=_("The folder of the firmware's sources.")),
     out: Path = typer.Option(Path("firmware/build"), help=_("Where the archives go; it is made anew.")),
+    number: int = typer.Option(1, help=_("The version that the firmware says it is; updates must grow.")),
 ) -> None:
     """Compile the firmware and pack one archive for each board."""
     from commonwatt.device.flashing.build import build
 
     if not (firmware / "boards").is_dir():
         raise UserError("no firmware sources here", where=firmware, to_do="run it in a clone, or name --firmware")
-    for path in build(firmware, out):
-        typer.echo(f"{path.stat().st_size:>8}  {path}")
+    typer.echo(_("bytecode   archive  board"))
+    for made in build(firmware, out, number):
+        typer.echo(f"{made.mpy_bytes:>8}  {made.path.stat().st_size:>8}  {made.path} ({made.chip})")
 
 
 def flash_command(
