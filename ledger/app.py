@@ -2,7 +2,8 @@
 
 DIR/commune.toml   origin, genesis_sha256, log_vkey, … (written by `commonwatt init`)
 DIR/keys/log.key   the log's own key
-DIR/ledger.db      the store           DIR/log/   the published log
+DIR/ledger.toml    settings, if any    DIR/ledger.db   the store, unless they name another
+DIR/log/           the published log
 DIR/witnesses.policy   who cosigns (C2SP tlog-policy), if anyone does
 """
 
@@ -13,6 +14,7 @@ from pydantic import ConfigDict, Field
 from commonwatt import settings
 from commonwatt.errors import FormatError, StorageError, UserError
 from commonwatt.identity import SigningKey, load_key
+from ledger import settings as ledger_settings
 from ledger.book import entry, rules
 from ledger.book.refusals import Refusal
 from ledger.book.state import State
@@ -29,7 +31,6 @@ from ledger.witness import policy as tlog_policy
 from ledger.witness.policy import TlogPolicy
 
 COMMUNE_FILE = "commune.toml"
-DATABASE = "ledger.db"
 LOG = "log"
 LOG_VKEY = "log.vkey"
 LOG_KEY = "keys/log.key"
@@ -70,8 +71,8 @@ def create_ledger(directory: Path, genesis: bytes, log_key: SigningKey) -> Seque
     directory.mkdir(parents=True, exist_ok=True)
     signer = Signer(origin, log_key)
     (directory / LOG_VKEY).write_text(f"{signer.verifier}\n")
-    with Store(directory / DATABASE, is_new=True) as store:
-        store.append([Row(0, parsed.entry.id, genesis, merkle.leaf_hash(genesis))], {})
+    row = Row(0, parsed.entry.id, genesis, merkle.leaf_hash(genesis))
+    Store.create(ledger_settings.load(directory).engine(directory), [[row]], dict).close()
     return open_parts(directory, signer)
 
 
@@ -90,7 +91,7 @@ def open_ledger(directory: Path, *, log_key: SigningKey | None = None, pages_max
         sequencer.close()
         raise StorageError(
             "the genesis entry is not the one of commune.toml",
-            where=directory / DATABASE,
+            where=directory,
             to_do="put the ledger and its commune.toml together again",
         )
     return sequencer
@@ -98,14 +99,15 @@ def open_ledger(directory: Path, *, log_key: SigningKey | None = None, pages_max
 
 def open_parts(directory: Path, signer: Signer, *, pages_max: int | None = None) -> Sequencer:
     """`open_ledger` without commune.toml."""
-    store = Store(directory / DATABASE, pages_max=pages_max)
+    engine = ledger_settings.load(directory).engine(directory, pages_max=pages_max)
+    store = Store(engine)
     try:
         publisher = Publisher(directory / LOG, signer)
-        state, tree = _rebuild(store, publisher, directory)
+        state, tree = _rebuild(store, publisher)
         policy = load_witnesses(directory)
         if policy is not None:
-            witness_client.check_none_is_ahead(policy, signer.verifier, tree.size, directory / DATABASE)
-        _compare_balances(store, state, directory)
+            witness_client.check_none_is_ahead(policy, signer.verifier, tree.size, store.where)
+        _compare_balances(store, state)
         publisher.publish(tree)
     except BaseException:
         store.close()
@@ -122,58 +124,58 @@ def load_witnesses(directory: Path) -> TlogPolicy | None:
         raise UserError(f"not a tlog policy: {error}", where=path) from error
 
 
-def _rebuild(store: Store, publisher: Publisher, directory: Path) -> tuple[State, TileTree]:
+def _rebuild(store: Store, publisher: Publisher) -> tuple[State, TileTree]:
     """Replay the store; check what is published against it on the way; write full tiles that are missing."""
     published = publisher.last_checkpoint()
     if published is not None and published.size > store.size():
-        raise _rolled_back(directory, published, store.size())
+        raise _rolled_back(store.where, published, store.size())
     state, tree = State(), TileTree()
     for data, leaf_hash in store.entries():
         if leaf_hash != merkle.leaf_hash(data):
-            raise _damaged(directory, f"entry {tree.size} has another leaf hash")
+            raise _damaged(store.where, f"entry {tree.size} has another leaf hash")
         answer = rules.apply(state, data, tree.size)
         if isinstance(answer, Refusal):
-            raise _damaged(directory, f"entry {tree.size} is refused: {answer.label}")
+            raise _damaged(store.where, f"entry {tree.size} is refused: {answer.label}")
         tree.append(data, leaf_hash)
         if published is not None and tree.size == published.size and tree.root() != published.root:
-            raise _forked(directory, published)
+            raise _forked(store.where, published)
         if tree.size % WIDTH == 0:
             publisher.write_tiles(tree.take_finished())
     if state.stage is not None or state.size == 0:
-        raise _damaged(directory, "it is empty, or ends between mint leaves and their run")
+        raise _damaged(store.where, "it is empty, or ends between mint leaves and their run")
     return state, tree
 
 
-def _compare_balances(store: Store, state: State, directory: Path) -> None:
+def _compare_balances(store: Store, state: State) -> None:
     replayed = {
         account: (row.debits_mc, row.credits_mc)
         for account, row in state.book.accounts.items()
         if row.debits_mc or row.credits_mc
     }
     if replayed != store.balances():
-        raise _damaged(directory, "the stored balances are not those of the entries")
+        raise _damaged(store.where, "the stored balances are not those of the entries")
     state.book.forget_touched()
 
 
-def _damaged(directory: Path, what: str) -> StorageError:
+def _damaged(where: object, what: str) -> StorageError:
     return StorageError(
         f"the ledger was changed behind our back: {what}",
-        where=directory / DATABASE,
+        where=where,
         to_do="restore a backup that is as new as the published log",
     )
 
 
-def _rolled_back(directory: Path, published: Checkpoint, size: int) -> StorageError:
+def _rolled_back(where: object, published: Checkpoint, size: int) -> StorageError:
     return StorageError(
         f"the published checkpoint has {published.size} entries, the database {size}: it is an older copy",
-        where=directory / DATABASE,
+        where=where,
         to_do="restore the newest database; we never sign a smaller tree than the one published",
     )
 
 
-def _forked(directory: Path, published: Checkpoint) -> StorageError:
+def _forked(where: object, published: Checkpoint) -> StorageError:
     return StorageError(
         f"the published checkpoint of {published.size} entries has another root than the database",
-        where=directory / DATABASE,
+        where=where,
         to_do="restore the database that was published; we never sign a second history",
     )

@@ -1,20 +1,19 @@
 """The store: entries, their leaf hashes and the balances that follow, in one database (SQLAlchemy Core).
 
-SQLite in WAL mode with synchronous=FULL, held exclusively by one process through one connection that writes and
-checkpoints alone (SQLite before 3.51.3 can lose a WAL reset with several). The entries are the truth; balances
-stand beside them in the same transaction so that a start can compare what it replays.
+One process holds it, through one connection: SQLite in WAL mode with synchronous=FULL, or PostgreSQL. The entries
+are the truth; balances stand beside them in the same transaction so that a start can compare what it replays.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from commonwatt import sqlite
 from commonwatt.errors import StorageError
 from ledger.store import upgrade
+from ledger.store.engine import Engine
 from ledger.store.schema import SCHEMA, Row, balance, entry, meta
 
 P = ParamSpec("P")
@@ -24,26 +23,30 @@ FETCH_ROWS = 1000
 
 
 class Store:
-    """One open database, for `with`. Every failure is a StorageError; after one the store takes nothing more.
+    """One open database, for `with`. Every failure is a StorageError; after one the store takes nothing more."""
 
-    `pages_max` limits the file (4,096-byte pages); None: the disk is the limit.
-    """
+    def __init__(self, engine: Engine) -> None:
+        self._start(engine, self._open)
 
-    def __init__(self, path: Path, *, is_new: bool = False, pages_max: int | None = None) -> None:
-        self._path = path
+    @classmethod
+    def create(
+        cls, engine: Engine, batches: Iterable[Sequence[Row]], balances: Callable[[], Mapping[bytes, tuple[int, int]]]
+    ) -> "Store":
+        """A new ledger with these entries and the balances after them: all of it in one transaction, or nothing.
+
+        StorageError if there is one already. `balances` is asked when the last batch has been taken.
+        """
+        store = cls.__new__(cls)
+        store._start(engine, lambda: store._create(batches, balances))
+        return store
+
+    def _start(self, engine: Engine, opened: Callable[[], None]) -> None:
+        self._engine = engine
         self._has_failed = False
-        if path.exists() == is_new:
-            what = "a ledger is here already" if is_new else "there is no ledger here"
-            raise StorageError(what, where=path, to_do="name the right directory")
-        # busy_s 0: a second process must be told at once, not after it has waited for the first to end.
-        url = f"sqlite:///{path}"
-        self._engine = sqlite.engine(url, busy_s=0, is_exclusive=True, pages_max=pages_max)
-        self._upsert_balance = str(_UPSERT.compile(dialect=self._engine.dialect))
-        self._insert_entry = str(sa.insert(entry).compile(dialect=self._engine.dialect))
         try:
-            self._connection = self._guarded(self._open, is_new)
-        except StorageError:
-            self._engine.dispose()
+            self._guarded(opened)
+        except BaseException:
+            engine.close()
             raise
 
     def __enter__(self) -> "Store":
@@ -55,7 +58,12 @@ class Store:
     def close(self) -> None:
         """Give the database back."""
         self._connection.close()
-        self._engine.dispose()
+        self._engine.close()
+
+    @property
+    def where(self) -> object:
+        """How messages name it."""
+        return self._engine.where
 
     def size(self) -> int:
         """How many entries there are."""
@@ -87,19 +95,35 @@ class Store:
         """Commit entries and the balances after them, all or nothing, if the log still ends where `rows` begin."""
         self._guarded(self._append, rows, balances)
 
-    def _open(self, is_new: bool) -> sa.Connection:
-        connection = self._engine.connect()
+    def _open(self) -> None:
+        connection = self._connect(is_new=False)
         with connection.begin():
-            # The first write takes the exclusive lock, which this process keeps until it closes.
-            if is_new:
-                upgrade.create(connection)
-                return connection
-            connection.execute(sa.update(meta).where(meta.c.name == "schema").values(name="schema"))
-            found = upgrade.version_of(connection, self._path)
+            self._engine.lock(connection)
+            found = upgrade.version_of(connection, self._engine.where)
         if found < SCHEMA:
-            sqlite.copy(connection, self._path.with_name(f"{self._path.name}.schema-{found}"))
+            self._engine.put_aside(connection, f"schema-{found}")
         with connection.begin():
             upgrade.upgrade(connection, found)
+
+    def _create(
+        self, batches: Iterable[Sequence[Row]], balances: Callable[[], Mapping[bytes, tuple[int, int]]]
+    ) -> None:
+        connection = self._connect(is_new=True)
+        with connection.begin():
+            self._engine.lock(connection)
+            if sa.inspect(connection).has_table(meta.name):
+                raise StorageError(
+                    "a ledger is here already", where=self._engine.where, to_do="name the right directory"
+                )
+            upgrade.create(connection)
+            for rows in batches:
+                self._insert(rows)
+            self._update(balances())
+
+    def _connect(self, *, is_new: bool) -> sa.Connection:
+        self._connection = connection = self._engine.connect(is_new=is_new)
+        self._upsert_balance = str(_upsert(connection.dialect).compile(dialect=connection.dialect))
+        self._insert_entry = str(sa.insert(entry).compile(dialect=connection.dialect))
         return connection
 
     def _read(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
@@ -123,46 +147,45 @@ class Store:
         return [(row.data, row.leaf_hash) for row in rows]
 
     def _append(self, rows: Sequence[Row], balances: Mapping[bytes, tuple[int, int]]) -> None:
-        accounts = [(account, debits_mc, credits_mc) for account, (debits_mc, credits_mc) in balances.items()]
         with self._connection.begin():
             last = self._connection.execute(sa.select(sa.func.max(entry.c.place))).scalar()
             if rows[0].place != (0 if last is None else last + 1):
                 raise self._failure("another writer appended to this ledger")
-            # The driver takes rows as they are: SQLAlchemy's work per row costs as much as SQLite's.
-            self._connection.exec_driver_sql(self._insert_entry, list(rows))
-            if accounts:
-                self._connection.exec_driver_sql(self._upsert_balance, accounts)
+            self._insert(rows)
+            self._update(balances)
+
+    def _insert(self, rows: Sequence[Row]) -> None:
+        # The driver takes rows as they are: SQLAlchemy's work per row costs as much as SQLite's.
+        self._connection.exec_driver_sql(self._insert_entry, list(rows))
+
+    def _update(self, balances: Mapping[bytes, tuple[int, int]]) -> None:
+        accounts = [(account, debits_mc, credits_mc) for account, (debits_mc, credits_mc) in balances.items()]
+        if accounts:
+            self._connection.exec_driver_sql(self._upsert_balance, accounts)
 
     def _guarded(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an action. No retry: after a failed commit or fsync nobody knows what is on the disk."""
         if self._has_failed:
-            raise StorageError("the database has failed before", where=self._path, to_do="start again")
+            raise StorageError("the database has failed before", where=self._engine.where, to_do="start again")
         try:
             return action(*args, **kwargs)
         except sa.exc.SQLAlchemyError as error:
             self._has_failed = True
-            raise _explained(self._path, error) from error
+            raise self._engine.explained(error) from error
         except StorageError:
             self._has_failed = True
             raise
 
     def _failure(self, what: str) -> StorageError:
-        return StorageError(what, where=self._path, to_do="stop everything that writes here and restore a backup")
-
-
-_UPSERT = sqlite_insert(balance)
-_UPSERT = _UPSERT.on_conflict_do_update(
-    index_elements=[balance.c.account],
-    set_={"debits_mc": _UPSERT.excluded.debits_mc, "credits_mc": _UPSERT.excluded.credits_mc},
-)
-
-
-def _explained(path: Path, error: sa.exc.SQLAlchemyError) -> StorageError:
-    cause = str(getattr(error, "orig", None) or error)
-    if "locked" in cause or "busy" in cause:
         return StorageError(
-            "the ledger is open in another process", where=path, to_do="stop the aggregator first, or wait for it"
+            what, where=self._engine.where, to_do="stop everything that writes here and restore a backup"
         )
-    if "full" in cause:
-        return StorageError("the disk is full", where=path, to_do="make room and start again; nothing is lost")
-    return StorageError(f"the database failed: {cause}", where=path, to_do="mend the disk or restore a backup")
+
+
+def _upsert(dialect: sa.Dialect) -> sa.Insert:
+    """The two engines spell it alike; SQLAlchemy has a construct for each."""
+    statement = (sqlite_insert if dialect.name == "sqlite" else postgresql_insert)(balance)
+    return statement.on_conflict_do_update(
+        index_elements=[balance.c.account],
+        set_={"debits_mc": statement.excluded.debits_mc, "credits_mc": statement.excluded.credits_mc},
+    )

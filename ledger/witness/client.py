@@ -110,7 +110,7 @@ def last_seen(item: Witness, log_key: Verifier) -> Checkpoint | None:
     return head if cosignature.times_s(signed, [item.cosigner]) else None
 
 
-def check_none_is_ahead(policy: TlogPolicy, log_key: Verifier, size: int, where: Path) -> None:
+def check_none_is_ahead(policy: TlogPolicy, log_key: Verifier, size: int, where: object) -> None:
     """WitnessAheadError if a witness that answers has cosigned more entries than the `size` we hold."""
     for item in policy.witnesses:
         seen = last_seen(item, log_key) if item.url else None
@@ -118,7 +118,7 @@ def check_none_is_ahead(policy: TlogPolicy, log_key: Verifier, size: int, where:
             raise ahead(item, seen.size, size, where)
 
 
-def ahead(item: Witness, seen: int, ours: int, where: Path) -> WitnessAheadError:
+def ahead(item: Witness, seen: int, ours: int, where: object) -> WitnessAheadError:
     """The error of a restored backup."""
     return WitnessAheadError(
         f"witness {item.name} has cosigned {seen} entries, this ledger has {ours}: it is an older copy",

@@ -1,0 +1,60 @@
+"""What the two engines do differently: open, lock, copy, explain what failed. Everything else is one code path."""
+
+from pathlib import Path
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from commonwatt.errors import StorageError, UserError
+
+
+class Engine(Protocol):
+    """One database of one ledger. `where`: how messages name it, without a password."""
+
+    where: object
+
+    def connect(self, *, is_new: bool) -> sa.Connection:
+        """Open the one connection; transactions begin when they are asked for. SQLAlchemyError or StorageError."""
+
+    def close(self) -> None:
+        """Give the database back."""
+
+    def lock(self, connection: sa.Connection) -> None:
+        """Keep every other process out until the connection closes; StorageError if one is in already."""
+
+    def put_aside(self, connection: sa.Connection, name: str) -> None:
+        """Keep a copy before the schema changes, where the engine can; StorageError if it cannot just now."""
+
+    def explained(self, error: sa.exc.SQLAlchemyError) -> StorageError:
+        """What failed, in words, and what to do."""
+
+
+def engine_for(url: str, *, pages_max: int | None = None) -> Engine:
+    """The engine of a URL, sqlite:///… or postgresql://…; UserError for any other.
+
+    `pages_max` limits an SQLite file (4,096-byte pages); None: the disk is the limit.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise UserError("not a database URL", where=url, to_do=_TO_DO) from error
+    backend = parsed.get_backend_name()
+    if backend == "sqlite" and parsed.database:
+        from ledger.store.sqlite import SqliteFile
+
+        return SqliteFile(Path(parsed.database), pages_max=pages_max)
+    if backend in ("postgresql", "postgres"):
+        try:
+            from ledger.store.postgres import PostgresDatabase
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"PostgreSQL needs the package {error.name}, which is not installed",
+                to_do="pip install 'commonwatt[postgres]'",
+            ) from error
+
+        return PostgresDatabase(parsed)
+    where = parsed.render_as_string(hide_password=True)
+    raise UserError("a ledger cannot lie there", where=where, to_do=_TO_DO)
+
+
+_TO_DO = "write sqlite:///PATH or postgresql://USER@HOST/DATABASE"
