@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from aggregator import matching, plausibility
+from aggregator import matching
 from aggregator.matching import Matched
+from aggregator.plausibility import spans as plausible_spans
 from aggregator.settlement import Span
 from commonwatt.quantities import EXPORT, IMPORT
 from commonwatt.refusal import Hold
@@ -136,7 +137,7 @@ def _sort_out(
     held: list[HeldSpan] = []
     for span in sorted(spans, key=lambda span: (span.device, span.start_s)):
         meter = meters[span.device]
-        reason = plausibility.hold(span, rated_power_w=meter.rated_power_w, is_frozen=span.device in frozen)
+        reason = plausible_spans.hold(span, rated_power_w=meter.rated_power_w, is_frozen=span.device in frozen)
         if reason is None:
             kept.append(_Kept(span, meter))
         else:

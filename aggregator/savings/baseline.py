@@ -75,7 +75,7 @@ def _in_own_means(homes: Days, baseline_days: int) -> Days:
 
 
 def _fit(design: Days, values: Days) -> Days:
-    weights: Days = np.linalg.lstsq(design, values, rcond=None)[0]
+    weights: Days = np.linalg.lstsq(design, values, rcond=None)[0].astype(np.float64)
     return weights
 
 

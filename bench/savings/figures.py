@@ -21,7 +21,7 @@ Days = dict[bytes, tuple[int, ...]]
 def qualified(terms: Terms | None = None) -> dict[bytes, Saving]:
     """Every home judged alone against the 39 others, with nothing put in."""
     record = read()
-    answers = {}
+    answers: dict[bytes, Saving] = {}
     for site in record.homes:
         answers |= measure(record.homes, frozenset({site}), record.outdoor_dc, BASELINE_DAYS, terms or Terms())
     return answers

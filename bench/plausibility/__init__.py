@@ -1,0 +1,1 @@
+"""Faults with labels, and how well the detectors of `aggregator.plausibility` find them."""
