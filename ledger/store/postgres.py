@@ -13,7 +13,12 @@ CONNECT_S = 10
 UNANSWERED_MS_MAX = 30_000
 """How long sent bytes may stay unconfirmed by the other host before the connection counts as lost."""
 
-_LOCK = sa.text("SELECT pg_try_advisory_lock(:ours, hashtext(current_schema()))")
+LOCK_WAIT_MS = 2_000
+"""How long to wait for the lock: the session of a process that was killed ends a moment after it."""
+SILENCE_S = 30
+"""The server asks a silent client after this time whether it still lives; a dead host's lock is free soon after."""
+
+_LOCK = sa.text("SELECT pg_advisory_lock(:ours, hashtext(current_schema()))")
 _OURS = (
     0x4357  # "CW": the first half of the lock's name; the second is the schema, so that a database can hold several
 )
@@ -41,6 +46,7 @@ class PostgresDatabase:
                         where=self.where,
                         to_do=f"set {setting} = on in its configuration",
                     )
+            connection.exec_driver_sql(f"SET tcp_keepalives_idle = {SILENCE_S}")
         return connection
 
     def close(self) -> None:
@@ -49,12 +55,9 @@ class PostgresDatabase:
 
     def lock(self, connection: sa.Connection) -> None:
         """Take the advisory lock of this schema."""
-        if not connection.scalar(_LOCK, {"ours": _OURS}):
-            raise StorageError(
-                "the ledger is open in another process",
-                where=self.where,
-                to_do="stop the aggregator first, or wait for it",
-            )
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
+        connection.execute(_LOCK, {"ours": _OURS})
+        connection.exec_driver_sql("SET LOCAL lock_timeout = DEFAULT")
 
     def put_aside(self, connection: sa.Connection, name: str) -> None:
         """No copy: an upgrade is one transaction, and the server's own backups are another's task (pg_dump)."""
@@ -62,7 +65,9 @@ class PostgresDatabase:
     def explained(self, error: sa.exc.SQLAlchemyError) -> StorageError:
         """By PostgreSQL's own codes."""
         cause = getattr(error, "orig", None)
-        if isinstance(cause, psycopg.errors.DiskFull):
+        if isinstance(cause, psycopg.errors.LockNotAvailable):
+            what, to_do = "the ledger is open in another process", "stop the aggregator first, or wait for it"
+        elif isinstance(cause, psycopg.errors.DiskFull):
             what, to_do = "the disk is full", "make room and start again; nothing is lost"
         else:
             first_line = str(cause or error).partition("\n")[0]

@@ -2,22 +2,24 @@
 
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from commonwatt.errors import StorageError
 from ledger import app, testing
+from ledger import settings as ledger_settings
 from ledger.book.body import Transfer
 from ledger.book.kinds import ISSUANCE
 from ledger.book.refusals import Refusal
 from ledger.book.replay import replay
 from ledger.log.note import Signer
 from ledger.sequencer import COMMIT_ENTRIES_MAX, Placed, Refused, Sequencer
+from ledger.store.schema import metadata
 
 SIGNER = Signer(testing.ORIGIN, testing.LOG_KEY)
 SEED = 20_240_715
@@ -34,25 +36,25 @@ def funded(directory: Path) -> Sequencer:
     return sequencer
 
 
-def test_entry_when_submitted_again(tmp_path: Path) -> None:
+def test_entry_when_submitted_again(directory: Path) -> None:
     """The same bytes are answered with their first place, in one call, in another, and after a restart."""
     data = testing.pay("ana", "ben", 5)
-    with funded(tmp_path) as ledger:
+    with funded(directory) as ledger:
         place = ledger.size
         assert ledger.submit([data, data]) == [Placed(place), Placed(place, is_repeat=True)]
         assert ledger.submit([data]) == [Placed(place, is_repeat=True)]
-    with reopen(tmp_path) as ledger:
+    with reopen(directory) as ledger:
         assert ledger.submit([data]) == [Placed(place, is_repeat=True)]
         assert ledger.state.book.balance_mc(testing.ident("ben")) == 5
 
 
-def test_entry_when_its_id_is_taken(tmp_path: Path) -> None:
+def test_entry_when_its_id_is_taken(directory: Path) -> None:
     """Other bytes under a known id are a conflict that names the first place."""
     first, second = (
         testing.signed(Transfer(testing.ident("ana"), testing.ident("ben"), amount_mc, ""), "ana", entry_id="one")
         for amount_mc in (5, 6)
     )
-    with funded(tmp_path) as ledger:
+    with funded(directory) as ledger:
         place = ledger.size
         conflict = Refused(Refusal.CONFLICT, place=place)
         assert ledger.submit([first, second]) == [Placed(place), conflict]
@@ -60,9 +62,9 @@ def test_entry_when_its_id_is_taken(tmp_path: Path) -> None:
         assert ledger.state.book.balance_mc(testing.ident("ben")) == 5
 
 
-def test_batch_when_one_is_refused(tmp_path: Path) -> None:
+def test_batch_when_one_is_refused(directory: Path) -> None:
     """A refused entry leaves the others of its batch untouched."""
-    with funded(tmp_path) as ledger:
+    with funded(directory) as ledger:
         place = ledger.size
         good = [testing.pay("ana", "ben", number) for number in (1, 2)]
         bad = [testing.pay("ben", "ana", 999_999), b"garbage", testing.earned("ana", 1).encode()]
@@ -76,19 +78,19 @@ def test_batch_when_one_is_refused(tmp_path: Path) -> None:
         ]
 
 
-def test_batch_when_larger_than_a_commit(tmp_path: Path) -> None:
+def test_batch_when_larger_than_a_commit(directory: Path) -> None:
     """More entries than one commit holds are placed in order all the same."""
-    with funded(tmp_path) as ledger:
+    with funded(directory) as ledger:
         place = ledger.size
         count = COMMIT_ENTRIES_MAX + 1
         answers = ledger.submit([testing.pay("ana", "ben", 1, memo=str(number)) for number in range(count)])
         assert answers == [Placed(place + number) for number in range(count)]
 
 
-def test_run_when_asked_again(tmp_path: Path) -> None:
+def test_run_when_asked_again(directory: Path) -> None:
     """The same leaves under a known run id are answered with the first place; others are a conflict."""
     leaves = [testing.earned("ana", 7, window=1), testing.earned("ben", 8, window=1)]
-    with funded(tmp_path) as ledger:
+    with funded(directory) as ledger:
         place = ledger.size + 2
         assert testing.mint(ledger, leaves, run="one", window=1) == Placed(place)
         assert testing.mint(ledger, leaves, run="one", window=1) == Placed(place, is_repeat=True)
@@ -98,9 +100,9 @@ def test_run_when_asked_again(tmp_path: Path) -> None:
         assert ledger.submit([transfer]) == [Placed(place + 1)]
 
 
-def test_run_when_a_leaf_is_refused(tmp_path: Path) -> None:
+def test_run_when_a_leaf_is_refused(directory: Path) -> None:
     """One bad leaf refuses the whole run, names the leaf, and leaves no trace."""
-    with funded(tmp_path) as ledger:
+    with funded(directory) as ledger:
         size, digest = ledger.size, ledger.state.digest()
         leaves = [testing.earned("ana", 7, window=1), testing.earned("nobody", 8, window=1)]
         assert testing.mint(ledger, leaves, run="one", window=1) == Refused(Refusal.UNKNOWN_ACCOUNT, leaf=1)
@@ -109,13 +111,13 @@ def test_run_when_a_leaf_is_refused(tmp_path: Path) -> None:
         assert testing.mint(ledger, leaves[:1], run="one", window=1) == Placed(size + 1)
 
 
-def test_ledger_when_opened_twice(tmp_path: Path) -> None:
+def test_ledger_when_opened_twice(directory: Path) -> None:
     """A second process is told at once that the ledger is open, and changes nothing."""
     script = (
         "from pathlib import Path; from ledger import app, testing; from ledger.log.note import Signer\n"
-        f"app.open_parts(Path({str(tmp_path)!r}), Signer(testing.ORIGIN, testing.LOG_KEY))"
+        f"app.open_parts(Path({str(directory)!r}), Signer(testing.ORIGIN, testing.LOG_KEY))"
     )
-    with funded(tmp_path) as ledger:
+    with funded(directory) as ledger:
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
         assert "StorageError" in done.stderr
         assert "open in another process" in done.stderr
@@ -164,15 +166,15 @@ for number in range(start, start + 1000):
 """
 
 
-def test_writer_when_killed(tmp_path: Path) -> None:
+def test_writer_when_killed(directory: Path) -> None:
     """A real writer is killed at seeded moments; every answered entry is there, no run is half there."""
     random_ = random.Random(SEED)
     print(f"seed {SEED}")
-    funded(tmp_path).close()
+    funded(directory).close()
     number = 0
     for _ in range(8):
         answered = random_.randrange(1, 12)
-        command = [sys.executable, "-c", WRITER, str(tmp_path), str(number)]
+        command = [sys.executable, "-c", WRITER, str(directory), str(number)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
             assert writer.stdout is not None
             lines = [writer.stdout.readline().split() for _ in range(answered)]
@@ -180,7 +182,7 @@ def test_writer_when_killed(tmp_path: Path) -> None:
                 pass  # somewhere inside the next commit or publication
             writer.send_signal(signal.SIGKILL)
             lines += [line.split() for line in writer.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
-        with reopen(tmp_path) as ledger:
+        with reopen(directory) as ledger:
             for line in lines:
                 assert all(int(place) < ledger.size for place in line[1:])
             state = replay(ledger.entry(place) for place in range(ledger.size))
@@ -192,91 +194,113 @@ def test_writer_when_killed(tmp_path: Path) -> None:
         number = (earned - testing.TIME_S) // testing.WINDOW_S - 1
 
 
-def edit(directory: Path, statement: str, *values: Any) -> None:
-    with sqlite3.connect(directory / "ledger.db") as connection:
-        connection.execute(statement, values)
-    connection.close()
+def database(directory: Path) -> sa.Engine:
+    """The ledger's database as anyone opens it who has its password."""
+    url = ledger_settings.load(directory).store or f"sqlite:///{directory / 'ledger.db'}"
+    return sa.create_engine(url, poolclass=sa.NullPool)
+
+
+def edit(directory: Path, statement: str, **values: Any) -> None:
+    with database(directory).begin() as connection:
+        connection.execute(sa.text(statement), values)
+
+
+def everything(directory: Path) -> dict[str, list[dict[str, Any]]]:
+    """All rows of all tables: what a backup of the database holds."""
+    with database(directory).begin() as connection:
+        return {
+            table.name: [dict(row) for row in connection.execute(sa.select(table)).mappings()]
+            for table in metadata.sorted_tables
+        }
+
+
+def put_back(directory: Path, backup: dict[str, list[dict[str, Any]]]) -> None:
+    """Restore `everything`, whatever has come since."""
+    with database(directory).begin() as connection:
+        for table in metadata.sorted_tables:
+            connection.execute(sa.delete(table))
+            connection.execute(sa.insert(table), backup[table.name])
 
 
 @pytest.mark.parametrize(
-    ("statement", "values", "what"),
+    ("statement", "value", "what"),
     [
-        ("UPDATE balance SET credits_mc = credits_mc + 1 WHERE account != ?", (ISSUANCE,), "balances"),
-        ("DELETE FROM entry WHERE place = ?", (3,), "missing"),
-        ("DELETE FROM entry WHERE place = ?", (0,), "missing"),
-        ("UPDATE entry SET leaf_hash = ? WHERE place = 2", (bytes(32),), "leaf hash"),
-        ("UPDATE entry SET data = ? WHERE place = 2", (b"x",), "leaf hash"),
-        ("UPDATE meta SET value = ?", ("999",), "schema"),
+        ("UPDATE balance SET credits_mc = credits_mc + 1 WHERE account != :value", ISSUANCE, "balances"),
+        ("DELETE FROM entry WHERE place = :value", 3, "missing"),
+        ("DELETE FROM entry WHERE place = :value", 0, "missing"),
+        ("UPDATE entry SET leaf_hash = :value WHERE place = 2", bytes(32), "leaf hash"),
+        ("UPDATE entry SET data = :value WHERE place = 2", b"x", "leaf hash"),
+        ("UPDATE meta SET value = :value", "999", "schema"),
     ],
 )
-def test_ledger_when_edited_behind_our_back(tmp_path: Path, statement: str, values: Any, what: str) -> None:
+def test_ledger_when_edited_behind_our_back(directory: Path, statement: str, value: Any, what: str) -> None:
     """A database that does not say what its entries say is not opened, and nothing is published over it."""
-    funded(tmp_path).close()
-    before = (tmp_path / "log" / "checkpoint").read_bytes()
-    edit(tmp_path, statement, *values)
+    funded(directory).close()
+    before = (directory / "log" / "checkpoint").read_bytes()
+    edit(directory, statement, value=value)
     with pytest.raises(StorageError, match=what):
-        reopen(tmp_path)
-    assert (tmp_path / "log" / "checkpoint").read_bytes() == before
+        reopen(directory)
+    assert (directory / "log" / "checkpoint").read_bytes() == before
 
 
-def test_ledger_when_restored_from_an_old_backup(tmp_path: Path) -> None:
+def test_ledger_when_restored_from_an_old_backup(directory: Path) -> None:
     """A database that is smaller than the published checkpoint is refused: we never sign a smaller tree."""
-    funded(tmp_path).close()
-    backup = (tmp_path / "ledger.db").read_bytes()
-    with reopen(tmp_path) as ledger:
+    funded(directory).close()
+    backup = everything(directory)
+    with reopen(directory) as ledger:
         ledger.submit([testing.pay("ana", "ben", 1)])
         ledger.publish()
-    (tmp_path / "ledger.db").write_bytes(backup)
+    put_back(directory, backup)
     with pytest.raises(StorageError, match="older copy"):
-        reopen(tmp_path)
+        reopen(directory)
 
 
-def test_ledger_when_it_forks_from_what_is_published(tmp_path: Path) -> None:
+def test_ledger_when_it_forks_from_what_is_published(directory: Path) -> None:
     """A database of the same size with another history is refused: we never sign two."""
-    funded(tmp_path).close()
-    backup = (tmp_path / "ledger.db").read_bytes()
+    funded(directory).close()
+    backup = everything(directory)
     for memo in ("published", "another history"):
-        (tmp_path / "ledger.db").write_bytes(backup)
+        put_back(directory, backup)
         if memo == "published":
-            with reopen(tmp_path) as ledger:
+            with reopen(directory) as ledger:
                 ledger.submit([testing.pay("ana", "ben", 1, memo)])
                 ledger.publish()
             continue
-        aside = (tmp_path / "log").rename(tmp_path / "aside")
-        with reopen(tmp_path) as ledger:
+        aside = (directory / "log").rename(directory / "aside")
+        with reopen(directory) as ledger:
             ledger.submit([testing.pay("ana", "ben", 1, memo)])
-        (tmp_path / "log").rename(tmp_path / "second")
-        aside.rename(tmp_path / "log")
+        (directory / "log").rename(directory / "second")
+        aside.rename(directory / "log")
     with pytest.raises(StorageError, match="another root"):
-        reopen(tmp_path)
+        reopen(directory)
 
 
-def test_ledger_when_the_checkpoint_is_not_ours(tmp_path: Path) -> None:
+def test_ledger_when_the_checkpoint_is_not_ours(directory: Path) -> None:
     """A published checkpoint that the log key did not sign stops us before we sign anything."""
-    funded(tmp_path).close()
-    checkpoint = tmp_path / "log" / "checkpoint"
+    funded(directory).close()
+    checkpoint = directory / "log" / "checkpoint"
     checkpoint.write_bytes(checkpoint.read_bytes().replace(b"\n1\n", b"\n2\n"))
     with pytest.raises(StorageError, match="not signed by this log's key"):
-        reopen(tmp_path)
+        reopen(directory)
 
 
-def test_ledger_when_created_twice(tmp_path: Path) -> None:
+def test_ledger_when_created_twice(directory: Path) -> None:
     """A ledger that is there is never overwritten."""
-    funded(tmp_path).close()
+    funded(directory).close()
     with pytest.raises(StorageError, match="already"):
-        app.create_ledger(tmp_path, testing.GENESIS, testing.LOG_KEY)
+        app.create_ledger(directory, testing.GENESIS, testing.LOG_KEY)
     with pytest.raises(StorageError, match="no ledger"):
-        reopen(tmp_path / "elsewhere")
+        reopen(directory / "elsewhere")
 
 
-def test_published_files_when_lost(tmp_path: Path) -> None:
+def test_published_files_when_lost(directory: Path) -> None:
     """The published log is derived: deleted, it comes back with the same bytes."""
-    with funded(tmp_path) as ledger:
+    with funded(directory) as ledger:
         ledger.submit([testing.pay("ana", "ben", 1, memo=str(number)) for number in range(300)])
         ledger.publish()
-    log = tmp_path / "log"
+    log = directory / "log"
     before = {path: path.read_bytes() for path in log.rglob("*") if path.is_file()}
     for path in before:
         path.unlink()
-    reopen(tmp_path).close()
+    reopen(directory).close()
     assert {path: path.read_bytes() for path in log.rglob("*") if path.is_file()} == before
