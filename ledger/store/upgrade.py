@@ -14,7 +14,12 @@ from ledger.store.schema import SCHEMA, meta, metadata
 log = logging.getLogger(__name__)
 
 _stamps = sa.MetaData()
-_stamp = sa.Table("alembic_version", _stamps, sa.Column("version_num", sa.String(32), primary_key=True))
+_stamp = sa.Table(
+    "alembic_version",
+    _stamps,
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 
 
 def create(connection: sa.Connection) -> None:

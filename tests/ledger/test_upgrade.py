@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -94,13 +95,9 @@ def test_revisions_when_run_from_the_first(tmp_path: Path) -> None:
 
 def test_first_revision_when_compared_with_the_first_version(tmp_path: Path) -> None:
     """Revision 0001 is what the first version wrote, statement for statement."""
-    from alembic import command
-
     engine = sqlite.engine(f"sqlite:///{tmp_path / 'made.db'}", busy_s=0, is_exclusive=True, pages_max=None)
     with engine.connect() as connection, connection.begin():
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        _run_revisions(connection, "0001")
     engine.dispose()
     made = tables(tmp_path / "made.db")
     path = first_version(tmp_path)
@@ -111,6 +108,20 @@ def test_first_revision_when_compared_with_the_first_version(tmp_path: Path) -> 
     first = tables(path)
     del made["alembic_version"], first["alembic_version"]
     assert made == first
+
+
+def test_revisions_when_run_on_postgres(postgres_url: str) -> None:
+    """All revisions from none on give PostgreSQL the tables that a new ledger gets, constraints included."""
+    made = []
+    for make in (upgrade.create, _run_revisions):
+        engine = sa.create_engine(postgres_url, poolclass=sa.NullPool)
+        with engine.connect() as connection, connection.begin() as attempt:
+            make(connection)
+            assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+            made.append([connection.execute(sa.text(query)).all() for query in _CATALOGUE])
+            attempt.rollback()
+    assert made[0] == made[1]
+    assert len(made[0][0]) > 8
 
 
 @pytest.mark.parametrize("found", ["999", "-1", "one", ""])
@@ -147,3 +158,18 @@ def _config() -> Config:
     config.set_main_option("script_location", "ledger.store:migrations")
     config.set_main_option("path_separator", "os")
     return config
+
+
+def _run_revisions(connection: sa.Connection, to: str = "head") -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, to)
+
+
+_CATALOGUE = (
+    "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns"
+    " WHERE table_schema = current_schema() ORDER BY table_name, column_name",
+    "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint"
+    " WHERE connamespace = current_schema()::regnamespace ORDER BY 1, 2",
+    "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema() ORDER BY 1",
+)
