@@ -3,9 +3,6 @@
 A part is imported when one of its figures is measured, so that a gateway's bench needs only the gateway.
 """
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -18,9 +15,6 @@ from commonwatt.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 TREE_LEAVES = 20_000
-TEXTBOOK = Path("tests") / "firmware" / "both"
-"""Where ed25519_textbook.py lies, the yardstick of the firmware's signer."""
-
 Measured = tuple[float, str]
 
 
@@ -87,6 +81,15 @@ def _savings_recovered() -> Measured:
     return 100 * fmean(figures.recovered(100)), "% of saving"
 
 
+def _plausibility(name: str) -> Callable[[], Measured]:
+    def measure() -> Measured:
+        from bench.plausibility import faults
+
+        return 100 * getattr(faults.found(), name), "%"
+
+    return measure
+
+
 def _ledger(name: str) -> Callable[[], Measured]:
     def measure() -> Measured:
         from ledger import bench
@@ -97,39 +100,72 @@ def _ledger(name: str) -> Callable[[], Measured]:
     return measure
 
 
-def _firmware(name: str, unit: str) -> Callable[[], Measured]:
+def _firmware_rate(name: str, unit: str) -> Callable[[], Measured]:
     def measure() -> Measured:
-        return 1e6 / _firmware_times()[name], unit
+        from bench import firmware
+
+        return 1e6 / firmware.times()[name], unit
 
     return measure
 
 
 def _textbook() -> float:
     """Not a limit but a yardstick: signatures per second of a textbook signer on the same interpreter."""
-    return 1e6 / _firmware_times()["textbook"]
+    from bench import firmware
+
+    return 1e6 / firmware.times()["textbook"]
 
 
-@cache
-def _firmware_times() -> dict[str, float]:
-    """Microseconds in the real MicroPython of this machine; a chip is about a hundred times slower."""
-    micropython = Path(sys.executable).with_name("micropython")
-    if not micropython.exists():
-        raise UserError("there is no micropython beside this Python", to_do="pip install 'commonwatt[demo]'")
-    script, textbook = ROOT / "firmware" / "bench_firmware.py", ROOT / TEXTBOOK
-    argv: list[Path | str] = [micropython, "-X", "heapsize=4M", script, textbook]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True)
-    times: dict[str, float] = json.loads(done.stdout)
-    return times
+def _firmware_heap(what: str) -> Callable[[], Measured]:
+    def measure() -> Measured:
+        from bench import firmware
 
+        return firmware.heap_peak(what), "B"
+
+    return measure
+
+
+def _firmware_size(board: str) -> Callable[[], Measured]:
+    def measure() -> Measured:
+        from bench import firmware
+
+        return firmware.mpy_sizes()[board], "B"
+
+    return measure
+
+
+def _firmware_boards() -> list[str]:
+    from commonwatt.device.flashing.build import board_names
+
+    return sorted(board_names(ROOT / "firmware"))
+
+
+FIRMWARE_HEAP = 96 * 1024
+"""What measuring, signing, the journal and MQTT have to fit into (docs/operating/firmware.md)."""
 
 BENCHMARKS: tuple[Benchmark, ...] = (
-    Benchmark("firmware", "sign", _firmware("sign", "signatures/s"), _textbook),
-    Benchmark("firmware", "verify", _firmware("verify", "verifications/s")),
+    Benchmark("firmware", "sign", _firmware_rate("sign", "signatures/s"), _textbook),
+    Benchmark("firmware", "verify", _firmware_rate("verify", "verifications/s")),
+    Benchmark("firmware", "verify_command", _firmware_rate("command", "commands/s")),
+    Benchmark("firmware", "verify_update", _firmware_rate("manifest", "manifests/s")),
+    Benchmark("firmware", "heap_peak", _firmware_heap("week"), lambda: FIRMWARE_HEAP),
+    Benchmark("firmware", "heap_peak_main", _firmware_heap("main")),
+    Benchmark("firmware", "heap_peak_tls", _firmware_heap("tls")),
+    Benchmark("firmware", "heap_peak_set_up", _firmware_heap("set_up")),
+    Benchmark("firmware", "heap_peak_update", _firmware_heap("update")),
+    Benchmark("firmware", "heap_peak_sign", _firmware_heap("sign")),
+    Benchmark("firmware", "heap_peak_verify", _firmware_heap("verify")),
+    Benchmark("firmware", "heap_peak_verify_command", _firmware_heap("command")),
+    Benchmark("firmware", "heap_peak_verify_update", _firmware_heap("manifest")),
+    Benchmark("firmware", "mpy_size", _firmware_size("all")),
+    *(Benchmark("firmware", f"mpy_size_{board}", _firmware_size(board)) for board in _firmware_boards()),
     Benchmark("gateway", "blocks", _gateway_blocks, _verify_on_one),
     Benchmark("aggregator", "blocks", _aggregator_blocks, _verify_on_one),
     Benchmark("aggregator", "savings_qualified", _savings_qualified),
     Benchmark("aggregator", "savings_false_positive", _savings_false_positive),
     Benchmark("aggregator", "savings_recovered", _savings_recovered),
+    Benchmark("aggregator", "plausibility_precision", _plausibility("precision")),
+    Benchmark("aggregator", "plausibility_recall", _plausibility("recall")),
     Benchmark("ledger", "mints", _ledger("mints"), _tree),
     Benchmark("ledger", "transfers", _ledger("transfers"), _verify_on_one),
     Benchmark("ledger", "transfer_latency", _ledger("transfer_latency")),
@@ -141,8 +177,13 @@ PARTS = tuple(dict.fromkeys(benchmark.part for benchmark in BENCHMARKS))
 
 def chosen(part: str, name: str | None) -> Iterator[Benchmark]:
     """The benchmarks of a part ("all" for every part), or the one that is named; UserError if there is none."""
-    found = [b for b in BENCHMARKS if part in (b.part, "all") and name in (b.name, None)]
+    found = [b for b in BENCHMARKS if part in (b.part, "all") and _is_named(b.name, name)]
     if not found:
         names = ", ".join(f"{b.part} {b.name}" for b in BENCHMARKS)
         raise UserError(f"no such benchmark: {part} {name or ''}", to_do=f"there are: all, {names}")
     return iter(found)
+
+
+def _is_named(name: str, wanted: str | None) -> bool:
+    """A name asks for itself and for those that go on from it: `heap_peak` for every heap peak."""
+    return wanted is None or name == wanted or name.startswith(f"{wanted}_")
