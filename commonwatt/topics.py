@@ -6,6 +6,7 @@ A commune's slug is never 32 hex digits, so the two families cannot meet.
 import re
 
 BLOCK, ACK, COMMAND, TIME, TIME_ANSWER = "block", "ack", "cmd", "time", "time/answer"
+CLAIM, ENERGY = "claim", "energy"
 BATCH, RECEIPT, REGISTRY, STATE = "batch", "receipt", "registry", "state"
 
 _SLUG = re.compile(r"[a-z][a-z0-9-]{0,30}")

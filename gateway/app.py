@@ -9,9 +9,14 @@ from commonwatt.clock import CivilClock, MonotonicClock, Protocolar
 from commonwatt.identity import load_or_make_key
 from commonwatt.mqtt import Message, MqttLink
 from commonwatt.service import Stop, run_until
-from commonwatt.topics import BLOCK, TIME, of_device
+from gateway.age import AgeClock
 from gateway.database import Database
+from gateway.devices.claims import ClaimDesk
+from gateway.devices.commands import CommandDesk, Commander
+from gateway.devices.desks import SUBSCRIPTIONS, Desks
 from gateway.devices.inbox import Inbox
+from gateway.devices.shelf import Publisher, Shelf
+from gateway.devices.shelf_http import Depot
 from gateway.devices.time_answers import TimeDesk
 from gateway.kernel_clock import ClockTrust, always, kernel_is_synchronised
 from gateway.meters import tables as meters
@@ -48,12 +53,14 @@ def opened(
         poller = Poller(
             fleet=fleet, rules=_poll_rules(settings), civil=civil, protocol=protocol, may_sign=trust.may_sign
         )
-        local, upstream = _links(settings, uplink)
+        desks = _desks(settings, database, civil)
+        local, upstream = _links(settings, [*uplink.subscriptions(), *desks.commands.subscriptions()])
         gateway = Gateway(
             database=database,
             spool=spool,
             inbox=Inbox(),
-            time_desk=TimeDesk(key=load_or_make_key(settings.key_file), civil=civil),
+            age=AgeClock(database=database, civil=civil, protocol=protocol, civil_per_s=civil.factor),
+            desks=desks,
             uplink=uplink,
             samplers=samplers,
             poller=poller,
@@ -63,7 +70,8 @@ def opened(
             spool_bytes_max=settings.spool_mib_max * 1024 * 1024,
             may_sign=trust.may_sign,
         )
-        reporter = Reporter(settings=settings, gateway=gateway, civil=civil, protocol=protocol)
+        depot = stack.enter_context(_depot(settings)) if settings.updates else None
+        reporter = Reporter(settings=settings, gateway=gateway, depot=depot, civil=civil, protocol=protocol)
         for part in (local, upstream, poller):
             stack.enter_context(part)
         yield gateway, reporter
@@ -106,6 +114,23 @@ def _uplink(settings: GatewaySettings, spool: Spool, civil: CivilClock, protocol
     )
 
 
+def _desks(settings: GatewaySettings, database: Database, civil: CivilClock) -> Desks:
+    commander = Commander(settings.command_public_key, settings.genesis_sha256)
+    return Desks(
+        time=TimeDesk(key=load_or_make_key(settings.key_file), civil=civil),
+        commands=CommandDesk(database=database, commander=commander, commune=settings.commune, gateway=settings.id),
+        claims=ClaimDesk(database=database, commune=settings.commune, gateway=settings.id),
+    )
+
+
+def _depot(settings: GatewaySettings) -> Depot:
+    updates = settings.updates
+    assert updates is not None, "asked for only where there are some"
+    publisher = Publisher(updates.public_key, settings.genesis_sha256)
+    shelf = Shelf(updates.directory, publisher, updates.boards)
+    return Depot(shelf, url=updates.url, host=updates.host, port=updates.port, every_s=updates.every_s)
+
+
 def _samplers(settings: GatewaySettings, store: ChainStore) -> dict[bytes, Sampler]:
     return {
         meter.device: Sampler(
@@ -129,19 +154,19 @@ def _poll_rules(settings: GatewaySettings) -> PollRules:
     )
 
 
-def _links(settings: GatewaySettings, uplink: Uplink) -> tuple[MqttLink, MqttLink]:
+def _links(settings: GatewaySettings, upstream_subscriptions: list[str]) -> tuple[MqttLink, MqttLink]:
     """Two connections even to one broker: the devices' traffic cannot crowd out a receipt."""
     name = settings.id.hex()
     local = MqttLink(
         settings.local.broker_account(),
         client_id=f"{name}-local",
-        subscriptions=[of_device("+", BLOCK), of_device("+", TIME)],
+        subscriptions=SUBSCRIPTIONS,
         reconnect_s_max=settings.reconnect_s_max,
     )
     upstream = MqttLink(
         settings.upstream_account.broker_account(),
         client_id=f"{name}-up",
-        subscriptions=uplink.subscriptions(),
+        subscriptions=upstream_subscriptions,
         will=Message(state_topic(settings), DOWN),
         reconnect_s_max=settings.reconnect_s_max,
     )

@@ -16,8 +16,7 @@ from commonwatt.i18n import _
 
 BUSY_S = 2.0
 """How long to wait for another process to let go of the file: a gateway that is just ending."""
-SCHEMA_VERSION = 1
-SCHEMA = """
+_FIRST = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE block (
     id INTEGER PRIMARY KEY,          -- order of arrival; the order inside a batch
@@ -56,6 +55,25 @@ CREATE TABLE pending (               -- readings taken and not yet in a block
     PRIMARY KEY (device, time_s)
 ) WITHOUT ROWID;
 """
+_SECOND = """
+-- the age clock on arrival: gateway/age.py
+ALTER TABLE block ADD COLUMN kept_s INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE command (               -- signed commands that wait for their device
+    device BLOB NOT NULL,
+    counter BLOB NOT NULL,           -- 8 bytes, most significant first: 64 bits without a sign
+    replaces_earlier INTEGER NOT NULL,
+    signed BLOB NOT NULL,
+    arrived_s INTEGER NOT NULL,      -- age clock
+    PRIMARY KEY (device, counter)
+) WITHOUT ROWID;
+CREATE TABLE claim (                 -- the newest claim of each device
+    device BLOB PRIMARY KEY,
+    signed BLOB NOT NULL,
+    arrived_s INTEGER NOT NULL       -- civil time
+) WITHOUT ROWID;
+"""
+SCHEMAS = (_FIRST, _SECOND)
+"""What each version adds to the one before it: a newer gateway goes on with an older one's spool."""
 
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM)
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -80,17 +98,17 @@ class Database:
         for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL"):
             self.execute(f"PRAGMA {pragma}")
         (version,) = self.execute("PRAGMA user_version")[0]
-        if version not in (0, SCHEMA_VERSION):
+        if version > len(SCHEMAS):
             raise StorageError(
                 _("the spool was written by another version ({version})").format(version=version),
                 where=self.path,
                 to_do=_("start the gateway that wrote it, or move the file away once it is empty"),
             )
         with self.transaction():
-            if version == 0:
-                for statement in SCHEMA.split(";\n"):
+            for schema in SCHEMAS[version:]:
+                for statement in schema.split(";\n"):
                     self.execute(statement)
-                self.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            self.execute(f"PRAGMA user_version={len(SCHEMAS)}")
 
     def close(self) -> None:
         """Let go of the file."""

@@ -5,13 +5,14 @@ takes what is there, writes all of it in one transaction (group commit), and the
 """
 
 import queue
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from commonwatt.mqtt import Message
+from gateway.age import AgeClock
 from gateway.database import Database
+from gateway.devices.desks import Desks, Sorted
 from gateway.devices.inbox import Inbox, Judged
-from gateway.devices.time_answers import TimeDesk, is_question
 from gateway.meters.polling import Poller, Schedule
 from gateway.meters.sampler import Sampler
 from gateway.meters.sampling import Reading
@@ -44,7 +45,8 @@ class Gateway:
         database: Database,
         spool: Spool,
         inbox: Inbox,
-        time_desk: TimeDesk,
+        age: AgeClock,
+        desks: Desks,
         uplink: Uplink,
         samplers: dict[bytes, Sampler],
         poller: Poller,
@@ -55,7 +57,7 @@ class Gateway:
         may_sign: Callable[[], bool],
     ) -> None:
         self.inbox, self.spool, self.uplink, self.poller = inbox, spool, uplink, poller
-        self.time_desk, self.local, self.upstream = time_desk, local, upstream
+        self.age, self.desks, self.local, self.upstream = age, desks, local, upstream
         self.accepted = self.duplicates = self.turned_away = self.meter_blocks = 0
         self._database = database
         self._samplers = samplers
@@ -67,30 +69,30 @@ class Gateway:
     def tick(self) -> None:
         """Take what has arrived, make it durable, then answer and send."""
         assert self.poller.is_alive, "the poller ended by a mistake of ours; its traceback is in the log"
-        arrived = _drain(self.local, wait_s=TICK_S)
-        messages = [message for message in arrived if not is_question(message)]
+        arrived = Sorted.of(_drain(self.local, wait_s=TICK_S))
         answers = _drain(self.upstream, wait_s=0)
         self.may_sign = self._may_sign()
-        self._tell_time(message for message in arrived if is_question(message))
+        self.desks.tell_time(arrived.questions, self.local, may_sign=self.may_sign)
         with self._database.transaction():
-            registry_changed = [self.uplink.receive(message) for message in answers]
+            self.age.tick()
+            registry_changed = [self._hear_upstream(message) for message in answers]
             if any(registry_changed):
-                messages = self.inbox.aside.take_all() + messages
-            verdicts = self._spool_blocks(messages)
+                arrived.blocks = self.inbox.aside.take_all() + arrived.blocks
+            self.desks.take(arrived.news, self.uplink.devices, int(self._civil.now_s()))
+            self.desks.commands.expire(self.age.now_s)
+            verdicts = self._spool_blocks(arrived.blocks)
             self._spool_readings()
             if self.may_sign:
                 self.uplink.close_batches()
         for verdict in verdicts:
             answer = verdict.answer()
             self.local.publish(answer.topic, answer.payload)
+        self.desks.speak(self.local, self.upstream, connection=self.upstream.connects)
         self.uplink.send(self.upstream)
 
-    def _tell_time(self, questions: Iterable[Message]) -> None:
-        """Before the commit: the answer promises nothing about the disk, and grows older by waiting."""
-        for question in questions:
-            answer = self.time_desk.answer(question, may_sign=self.may_sign)
-            if answer is not None:
-                self.local.publish(answer.topic, answer.payload)
+    def _hear_upstream(self, message: Message) -> bool:
+        """A command for a device, a receipt or a registry; True if it brought another registry."""
+        return not self.desks.commands.receive(message, self.age.now_s) and self.uplink.receive(message)
 
     def _spool_blocks(self, messages: list[Message]) -> list[Judged]:
         """Judge and store device blocks; returns the verdicts to answer. In a full spool none is taken."""

@@ -17,6 +17,9 @@ BATCH_BYTES_LIMIT = transport.BATCH_SIZE_MAX - BATCH_OVERHEAD_BYTES - 3 * transp
 BLOCK_READINGS_LIMIT = 24
 """Eight registers of 32 bits over 24 readings still fit a block of 1,024 bytes."""
 
+BOARDS_MAX = 16
+"""Boards whose updates one gateway keeps."""
+
 
 def _bytes_of(size: int) -> BeforeValidator:
     def parse(value: object) -> bytes:
@@ -47,6 +50,7 @@ Id = Annotated[bytes, _bytes_of(ID_SIZE)]
 PublicKey = Annotated[bytes, _bytes_of(KEY_SIZE)]
 Sha256 = Annotated[bytes, _bytes_of(transport.HASH_SIZE)]
 Slug = Annotated[str, AfterValidator(_slug)]
+Board = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,32}$")]
 StepS = Annotated[int, Field(gt=0, le=INTERVAL_S), AfterValidator(_divides_interval)]
 
 
@@ -66,6 +70,25 @@ class Account(Settings):
         """The account as the MQTT link takes it."""
         ca_file = str(self.ca_file) if self.ca_file else None
         return BrokerAccount(url=self.url, username=self.username, password=self.password, ca_file=ca_file)
+
+
+class UpdateSettings(Settings):
+    """Updates for devices, fetched where the commune publishes them and served to devices from here."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^ ]+$")]
+    """Where BOARD.update and its image lie: any web server, since the manifest is signed."""
+    public_key: PublicKey
+    """The commune's update key: what it did not sign is not given to devices."""
+    boards: Annotated[tuple[Board, ...], Field(min_length=1, max_length=BOARDS_MAX)]
+    """Boards in use here, as the firmware names them: one update of each is kept."""
+    directory: Path
+    """Where updates are kept, so that devices get them while the line is down."""
+    host: str = ""
+    """Where devices fetch them; every address of this machine if empty."""
+    port: Annotated[int, Field(ge=0, lt=65536)] = 8070
+    """The port there; a device's update.url names host and port."""
+    every_s: Annotated[float, Field(gt=0)] = 3600.0
+    """How often to look for a newer one (protocol time): devices look once a day."""
 
 
 class MeterSettings(Settings):
@@ -98,6 +121,8 @@ class GatewaySettings(Settings):
     """Hash of the genesis entry: batches signed here, and receipts believed here, are of this commune only."""
     aggregator_public_key: PublicKey
     """Whose receipts and registry are believed; without it anyone at the broker could make us drop blocks."""
+    command_public_key: PublicKey | None = None
+    """Whose commands are passed on to devices; none are without it. The devices check them again."""
     key_file: Path
     """The key that signs batches; made on the first start, never leaves the gateway."""
     spool_file: Path
@@ -108,6 +133,9 @@ class GatewaySettings(Settings):
     """The broker that the devices reach."""
     upstream: Account | None = None
     """The broker that the aggregator reaches; the local one if absent."""
+
+    updates: UpdateSettings | None = None
+    """Updates for devices; none are served if absent."""
 
     sign_unsynchronised: bool = False
     """Sign although the kernel calls its clock unsynchronised: a wrong date under a signature stays for good."""
@@ -173,7 +201,12 @@ def read_settings(path: Path) -> GatewaySettings:
             "key_file": base / settings.key_file,
             "spool_file": base / settings.spool_file,
             "status_file": base / settings.status_file,
+            "updates": _updates_below(base, settings.updates),
             "meters_dir": base / settings.meters_dir if settings.meters_dir else None,
             "meters": meters,
         }
     )
+
+
+def _updates_below(base: Path, updates: UpdateSettings | None) -> UpdateSettings | None:
+    return updates.model_copy(update={"directory": base / updates.directory}) if updates else None

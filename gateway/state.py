@@ -7,6 +7,7 @@ from commonwatt import status, topics
 from commonwatt.clock import Civil, Protocolar
 from commonwatt.errors import StorageError
 from commonwatt.i18n import _
+from gateway.devices.shelf_http import Depot
 from gateway.service import Gateway
 from gateway.settings import GatewaySettings
 
@@ -14,6 +15,8 @@ STATUS_S = 1.0
 """How often status.json is rewritten (protocol time)."""
 STATE_S = 10.0
 """How often the retained state is published while nothing else makes it worth it (protocol time)."""
+CLAIMS_SHOWN_MAX = 100
+"""Claims that status.json lists, in the order of the devices' ids."""
 DOWN = b'{"state": "down"}'
 """The last will, and what a gateway says when it is stopped."""
 
@@ -26,8 +29,17 @@ def state_topic(settings: GatewaySettings) -> str:
 class Reporter:
     """Writes and publishes the state of a gateway when it is time."""
 
-    def __init__(self, *, settings: GatewaySettings, gateway: Gateway, civil: Civil, protocol: Protocolar) -> None:
+    def __init__(
+        self,
+        *,
+        settings: GatewaySettings,
+        gateway: Gateway,
+        depot: Depot | None,
+        civil: Civil,
+        protocol: Protocolar,
+    ) -> None:
         self._settings = settings
+        self._depot = depot
         self._gateway = gateway
         self._civil = civil
         self._protocol = protocol
@@ -67,6 +79,7 @@ class Reporter:
             "commune": self._settings.commune,
             "civil_s": int(self._civil.now_s()),
             "clock": "trusted" if gateway.may_sign else "unsynchronised: nothing is signed",
+            "clock_jumps": {"count": gateway.age.jumps, "last_s": gateway.age.last_jump_s},
             "broker": {"local": gateway.local.is_up, "upstream": gateway.upstream.is_up},
             "registry": {
                 "log_size": snapshot.log_size if snapshot else None,
@@ -74,9 +87,9 @@ class Reporter:
             },
             "readings": {"taken": sum(state.taken for state in gateway.poller.states.values())},
             "time": {
-                "answered": gateway.time_desk.answered,
-                "unanswered": gateway.time_desk.unanswered,
-                "refused": gateway.time_desk.refused,
+                "answered": gateway.desks.time.answered,
+                "unanswered": gateway.desks.time.unanswered,
+                "refused": gateway.desks.time.refused,
             },
             "blocks": self._blocks(),
             "spool": self._spool(),
@@ -87,7 +100,32 @@ class Reporter:
                 "in_flight": gateway.uplink.in_flight,
             },
             "ignored": dict(gateway.uplink.ignored),
+            "commands": self._commands(),
+            "claims": self._claims(),
+            "updates": self._depot.described() if self._depot else None,
+            "devices": gateway.desks.states.described(),
             "meters": self._meters(),
+        }
+
+    def _commands(self) -> dict[str, Any]:
+        commands = self._gateway.desks.commands
+        return {
+            "pending": commands.pending,
+            "handed_over": commands.handed_over,
+            "obeyed": commands.obeyed,
+            "expired": commands.expired,
+            "pushed_out": commands.pushed_out,
+            "refused": dict(commands.refused),
+        }
+
+    def _claims(self) -> dict[str, Any]:
+        """Claims of devices that are not admitted yet are listed: a person who admits them needs them."""
+        desk, devices = self._gateway.desks.claims, self._gateway.uplink.devices
+        unadmitted = [claim for device, claim in sorted(desk.claims.items()) if device not in devices]
+        return {
+            "kept": len(desk.claims),
+            "refused": dict(desk.refused),
+            "unadmitted": [claim.described() for claim in unadmitted[:CLAIMS_SHOWN_MAX]],
         }
 
     def _blocks(self) -> dict[str, Any]:

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from commonwatt import topics
 from commonwatt.settings import Settings
 from commonwatt.topics import (
     ACK,
     BATCH,
     BLOCK,
+    CLAIM,
     COMMAND,
+    ENERGY,
     RECEIPT,
     REGISTRY,
     STATE,
@@ -30,6 +31,7 @@ from gateway.settings import Id, Slug
 
 MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 """A registry of 40,000 devices still passes."""
+HOME_ASSISTANT = "homeassistant"
 PASSWORD_BYTES = 24
 _MOSQUITTO_ITERATIONS = 101
 """mosquitto_passwd's own number; the passwords are random, so a slow hash would protect nothing."""
@@ -42,6 +44,8 @@ class Roster(Settings):
     """Names the upstream topics."""
     aggregator: bool = False
     """Whether the aggregator connects here too, as in a town with one broker."""
+    home_assistant: bool = False
+    """Whether a Home Assistant may read every meter of this broker: for a home of one's own, not for a town's."""
     gateways: tuple[Id, ...] = ()
     devices: tuple[Id, ...] = ()
 
@@ -71,33 +75,46 @@ def rights_of(roster: Roster) -> list[Rights]:
     rights += [_gateway_rights(roster.commune, gateway) for gateway in roster.gateways]
     if roster.aggregator:
         rights.append(_aggregator_rights(roster.commune))
+    if roster.home_assistant:
+        rights.append(_home_assistant_rights())
     return rights
 
 
 def _device_rights(device: bytes) -> Rights:
+    own = tuple(of_device(device, channel) for channel in (BLOCK, TIME, STATE, CLAIM, ENERGY))  # STATE: its will too
     return Rights(
         device.hex(),
-        # Its state is also its last will.
-        publish=(of_device(device, BLOCK), of_device(device, TIME), of_device(device, STATE)),
+        publish=(*own, f"homeassistant/sensor/{device.hex()}/+/config"),
         subscribe=(of_device(device, ACK), of_device(device, COMMAND), of_device(device, TIME_ANSWER)),
     )
 
 
 def _gateway_rights(commune: str, gateway: bytes) -> Rights:
-    upstream_out = (of_gateway(commune, gateway, BATCH), of_gateway(commune, gateway, STATE))
-    upstream_in = tuple(of_gateway(commune, gateway, channel) for channel in (RECEIPT, REGISTRY, topics.COMMAND))
+    upstream_out = tuple(of_gateway(commune, gateway, channel) for channel in (BATCH, STATE, f"{CLAIM}/+"))
+    upstream_in = tuple(of_gateway(commune, gateway, channel) for channel in (RECEIPT, REGISTRY, f"{COMMAND}/+"))
+    # ENERGY and what announces it: the gateway speaks for the meters that it reads itself.
+    to_devices = tuple(of_device("+", channel) for channel in (ACK, COMMAND, TIME_ANSWER, ENERGY, STATE))
+    from_devices = tuple(of_device("+", channel) for channel in (BLOCK, TIME, STATE, CLAIM))
     return Rights(
         gateway.hex(),
-        publish=(of_device("+", ACK), of_device("+", COMMAND), of_device("+", TIME_ANSWER), *upstream_out),
-        subscribe=(of_device("+", BLOCK), of_device("+", TIME), of_device("+", STATE), *upstream_in),
+        publish=(*to_devices, "homeassistant/sensor/+/+/config", *upstream_out),
+        subscribe=(*from_devices, *upstream_in),
     )
 
 
 def _aggregator_rights(commune: str) -> Rights:
     return Rights(
         "aggregator",
-        publish=tuple(of_gateway(commune, "+", channel) for channel in (RECEIPT, REGISTRY, topics.COMMAND)),
-        subscribe=(of_gateway(commune, "+", BATCH), of_gateway(commune, "+", STATE)),
+        publish=tuple(of_gateway(commune, "+", channel) for channel in (RECEIPT, REGISTRY, f"{COMMAND}/+")),
+        subscribe=tuple(of_gateway(commune, "+", channel) for channel in (BATCH, STATE, f"{CLAIM}/+")),
+    )
+
+
+def _home_assistant_rights() -> Rights:
+    return Rights(
+        HOME_ASSISTANT,
+        publish=("homeassistant/status",),
+        subscribe=("homeassistant/#", of_device("+", ENERGY), of_device("+", STATE)),
     )
 
 
@@ -177,7 +194,7 @@ def account_toml(username: str, password: str, place: Place) -> str:
 
 
 def _subjects(filters: tuple[str, ...]) -> str:
-    subjects = (topic.replace("/", ".").replace("+", "*") for topic in filters)
+    subjects = (topic.replace("/", ".").replace("+", "*").replace("#", ">") for topic in filters)
     return "[" + ", ".join(f'"{subject}"' for subject in subjects) + "]"
 
 

@@ -113,6 +113,7 @@ class Town:
     port: int = field(default_factory=free_port)
     passwords: dict[str, str] = field(default_factory=dict)
     extra: str = ""
+    roster_extra: str = ""
     sign_unsynchronised: bool = True
     meters: str = ""
 
@@ -131,7 +132,7 @@ class Town:
         roster = self.directory / "accounts.toml"
         roster.write_text(
             f'commune = "{COMMUNE}"\naggregator = true\ngateways = ["{self.gateway.hex()}"]\n'
-            f"devices = {[device.id.hex() for device in self.devices]}\n"
+            f"devices = {[device.id.hex() for device in self.devices]}\n{self.roster_extra}\n"
         )
         command("gateway", "broker-config", str(roster), str(self.directory / "broker"), "--port", str(self.port))
         self.passwords = tomllib.loads((self.directory / "broker" / "passwords.toml").read_text())

@@ -15,6 +15,7 @@ from commonwatt.topics import of_device, of_gateway
 from gateway.testing import SigningDevice
 from tests.gateway.support import COMMUNE, Client, Town, answers, command, started, wait_for
 
+OTHER = bytes.fromhex("dd" * 16)
 BROKERS = [
     "nats",
     pytest.param("mosquitto", marks=pytest.mark.skipif(not shutil.which("mosquitto"), reason="no mosquitto here")),
@@ -39,44 +40,71 @@ def running(broker: str, town: Town) -> Iterator[None]:
 
 @pytest.fixture
 def town(tmp_path: Path) -> Town:
-    return Town(tmp_path, [SigningDevice(), SigningDevice()]).found()
+    return Town(tmp_path, [SigningDevice(), SigningDevice(OTHER)], roster_extra="home_assistant = true").found()
 
 
 @pytest.mark.story
 @pytest.mark.parametrize("broker", BROKERS)
 def test_rights_when_everyone_tries_every_topic(town: Town, broker: str) -> None:
     """Everyone publishes everywhere and listens everywhere; exactly what the rights allow arrives."""
-    ours = town.devices[0]
-    gateway, stranger = town.gateway, bytes(16)
-    device_topics = [
-        of_device(d.id, c) for d in town.devices for c in ("block", "ack", "cmd", "time", "time/answer", "state")
-    ]
-    upstream_topics = [
-        of_gateway(COMMUNE, g, c)
-        for g in (gateway, stranger)
-        for c in ("batch", "state", "receipt", "registry", "cmd")
-    ]
-    everything = [*device_topics, *upstream_topics, "$SYS/x", "other"]
-    allowed = {
-        (ours.id.hex(), of_device(ours.id, "block")): [gateway.hex()],
-        (ours.id.hex(), of_device(ours.id, "time")): [gateway.hex()],
-        (ours.id.hex(), of_device(ours.id, "state")): [gateway.hex()],
-        (gateway.hex(), of_device(ours.id, "ack")): [ours.id.hex()],
-        (gateway.hex(), of_device(ours.id, "cmd")): [ours.id.hex()],
-        (gateway.hex(), of_device(ours.id, "time/answer")): [ours.id.hex()],
-        (gateway.hex(), of_gateway(COMMUNE, gateway, "batch")): ["aggregator"],
-        (gateway.hex(), of_gateway(COMMUNE, gateway, "state")): ["aggregator"],
-        ("aggregator", of_gateway(COMMUNE, gateway, "receipt")): [gateway.hex()],
-        ("aggregator", of_gateway(COMMUNE, gateway, "registry")): [gateway.hex()],
-        ("aggregator", of_gateway(COMMUNE, gateway, "cmd")): [gateway.hex()],
+    ours, gateway = town.devices[0].id, town.gateway
+    expected = {
+        (sender, topic, reader) for (sender, topic), readers in allowed(ours, gateway).items() for reader in readers
     }
-    expected = {(sender, topic, reader) for (sender, topic), readers in allowed.items() for reader in readers}
-    assert _what_arrives(town, broker, everything) == expected
+    assert _what_arrives(town, broker, every_topic(town)) == expected
+
+
+def every_topic(town: Town) -> list[str]:
+    """What anybody might try: two devices, our gateway and a stranger, every channel there is, and none of ours."""
+    device, other = (d.id for d in town.devices)
+    channels = ("block", "ack", "cmd", "time", "time/answer", "state", "claim", "energy")
+    sensors = [f"homeassistant/sensor/{d.hex()}/import/config" for d in (device, other)]
+    upstream = ("batch", "state", "receipt", "registry", "cmd", f"cmd/{device.hex()}", f"claim/{device.hex()}")
+    return [
+        *(of_device(d, channel) for d in (device, other) for channel in channels),
+        *(of_gateway(COMMUNE, g, channel) for g in (town.gateway, bytes(16)) for channel in upstream),
+        *sensors,
+        *("homeassistant/status", "homeassistant/sensor/x", "$SYS/x", "other"),
+    ]
+
+
+def allowed(device: bytes, gateway: bytes) -> dict[tuple[str, str], list[str]]:
+    """Who hears what of whom; nothing else is heard by anybody of these four."""
+    own, town_gateway, sees_all = device.hex(), gateway.hex(), "homeassistant"
+    other = OTHER.hex()
+    sensor = f"homeassistant/sensor/{own}/import/config"
+    upstream = {
+        channel: of_gateway(COMMUNE, gateway, channel) for channel in ("batch", "state", "receipt", "registry")
+    }
+    upstream |= {channel: of_gateway(COMMUNE, gateway, f"{channel}/{own}") for channel in ("cmd", "claim")}
+    heard = {
+        (own, of_device(device, "block")): [town_gateway],
+        (own, of_device(device, "time")): [town_gateway],
+        (own, of_device(device, "state")): [town_gateway, sees_all],
+        (own, of_device(device, "claim")): [town_gateway],
+        (own, of_device(device, "energy")): [sees_all],
+        (own, sensor): [sees_all],
+        (town_gateway, of_device(device, "ack")): [own],
+        (town_gateway, of_device(device, "cmd")): [own],
+        (town_gateway, of_device(device, "time/answer")): [own],
+        (town_gateway, upstream["batch"]): ["aggregator"],
+        (town_gateway, upstream["state"]): ["aggregator"],
+        (town_gateway, upstream["claim"]): ["aggregator"],
+        ("aggregator", upstream["receipt"]): [town_gateway],
+        ("aggregator", upstream["registry"]): [town_gateway],
+        ("aggregator", upstream["cmd"]): [town_gateway],
+        (sees_all, "homeassistant/status"): [sees_all],
+    }
+    for meter in (own, other):  # the gateway speaks for the meters that it reads itself, so for any
+        heard[town_gateway, f"cw/{meter}/energy"] = [sees_all]
+        heard[town_gateway, f"cw/{meter}/state"] = [town_gateway, sees_all]
+        heard[town_gateway, f"homeassistant/sensor/{meter}/import/config"] = [sees_all]
+    return heard
 
 
 def _what_arrives(town: Town, broker: str, everything: list[str]) -> set[tuple[str, str, str]]:
-    """(sender, topic, reader) of every message that arrived when three accounts published on every topic."""
-    names = [town.devices[0].id.hex(), town.gateway.hex(), "aggregator"]
+    """(sender, topic, reader) of every message that arrived when four accounts published on every topic."""
+    names = [town.devices[0].id.hex(), town.gateway.hex(), "aggregator", "homeassistant"]
     arrived: set[tuple[str, str, str]] = set()
     with running(broker, town):
         for sender in names:
@@ -99,25 +127,19 @@ def _clients(town: Town, names: list[str], topics: list[str]) -> Iterator[dict[s
 
 
 def _flush(town: Town, clients: dict[str, Client], sender: str) -> None:
-    """Wait until a message sent after all others has come through; earlier ones have come, or never will."""
-    own, gateway = town.devices[0].id, town.gateway
-    last = {
-        own.hex(): (of_device(own, "time"), [gateway.hex()]),
-        gateway.hex(): (of_device(own, "time/answer"), [own.hex()]),
-        "aggregator": (of_gateway(COMMUNE, gateway, "cmd"), [gateway.hex()]),
-    }
-    topic, readers = last[sender]
-    clients[sender].publish(topic, b"end")
-    for reader in readers:
-        wait_for(
-            lambda r=reader: b"end" in [m.payload for m in list(clients[r].messages.queue)], f"the end at {reader}"
-        )
-    if sender == gateway.hex():
-        # The aggregator listens elsewhere: a last message of its own kind.
-        clients[sender].publish(of_gateway(COMMUNE, gateway, "state"), b"end")
-        wait_for(
-            lambda: b"end" in [m.payload for m in list(clients["aggregator"].messages.queue)], "the end upstream"
-        )
+    """Wait until a message sent after all others has come to each; earlier ones have come, or never will."""
+    for (speaker, topic), readers in allowed(town.devices[0].id, town.gateway).items():
+        if speaker == sender:
+            clients[sender].publish(topic, b"end")
+            for reader in readers:
+                _wait_for_end(clients[reader], topic)
+
+
+def _wait_for_end(reader: Client, topic: str) -> None:
+    def has_come() -> bool:
+        return any(m.topic == topic and m.payload == b"end" for m in list(reader.messages.queue))
+
+    wait_for(has_come, f"the end on {topic}")
 
 
 @pytest.mark.story
@@ -137,7 +159,7 @@ def test_files_when_they_are_written(town: Town) -> None:
     files = [path for path in directory.rglob("*") if path.is_file()]
     assert {path.name for path in files} >= {"nats.conf", "mosquitto.conf", "mosquitto.acl", "mosquitto.passwd"}
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in files)
-    assert len(set(town.passwords.values())) == len(town.passwords) == 4
+    assert len(set(town.passwords.values())) == len(town.passwords) == 5
     own = tomllib.loads((directory / "accounts" / "aggregator.toml").read_text())
     assert own == {
         "url": f"mqtt://127.0.0.1:{town.port}",

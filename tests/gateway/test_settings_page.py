@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+from commonwatt.settings import Settings
 from gateway import settings
-from gateway.settings import Account, GatewaySettings, MeterSettings
+from gateway.settings import Account, GatewaySettings, MeterSettings, UpdateSettings
 
 PAGE = Path(__file__).parents[2] / "docs" / "operating" / "settings.md"
-MODELS = (GatewaySettings, Account, MeterSettings)
+MODELS = (GatewaySettings, Account, UpdateSettings, MeterSettings)
 
 
 def test_page_when_a_setting_is_added_or_changed() -> None:
@@ -30,8 +31,8 @@ def rows() -> Iterator[str]:
                 yield f"| `{name}` | {_default(model, name)} | {ast.literal_eval(why.value)} |"
 
 
-def _default(model: type[GatewaySettings | Account | MeterSettings], name: str) -> str:
+def _default(model: type[Settings], name: str) -> str:
     info = model.model_fields[name]
     if info.is_required():
         return "required"
-    return "none" if info.default in (None, ()) else f"`{str(info.default).lower()}`"
+    return "none" if info.default in (None, (), "") else f"`{str(info.default).lower()}`"

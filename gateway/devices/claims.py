@@ -1,0 +1,116 @@
+"""Claims of devices, passed on: by which member a device was set up. docs/spec/command.cddl has `claim`.
+
+    cw/<device>/claim  →  cw/<commune>/<gateway>/claim/<device>, retained, the same bytes
+
+The gateway keeps the newest claim of each device and publishes all of them, retained, on every connection: whoever
+admits devices may come later. A claim proves that its sender has the device's key, and admits nobody.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from commonwatt import cbor, cose, topics
+from commonwatt.errors import FormatError
+from commonwatt.identity import ID_SIZE, KEY_SIZE
+from commonwatt.mqtt import Message
+from commonwatt.registry import DeviceRecord
+from commonwatt.transport import HASH_SIZE
+from gateway.database import Database
+from gateway.upstream.uplink import Publisher
+
+VERSION = 1
+SIZE_MAX = 256
+AAD = cose.external_aad("claim")
+CLAIMS_MAX = 5_000
+"""Devices whose claim is kept; a broker account may publish its own device's only, so so no flood."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceClaim:
+    """Who set a device up. `code_sha256`: hash of what its label says, which the commune knows too."""
+
+    device: bytes
+    public_key: bytes
+    account: bytes
+    code_sha256: bytes
+    signed: bytes
+
+    def described(self) -> dict[str, str]:
+        """As a person who admits the device needs it."""
+        return {
+            "device": self.device.hex(),
+            "public_key": self.public_key.hex(),
+            "account": self.account.hex(),
+            "code_sha256": self.code_sha256.hex(),
+        }
+
+
+def read_claim(signed: bytes, device: bytes) -> DeviceClaim:
+    """Check a claim; FormatError "too-large", "malformed", "not-canonical", "wrong-device" or "bad-signature"."""
+    message = cose.parse1(signed, size_max=SIZE_MAX)
+    claim = _parse(cbor.decode(message.payload, size_max=SIZE_MAX), signed)
+    if claim.device != device:
+        raise FormatError("wrong-device", f"for {claim.device.hex()}, published by {device.hex()}")
+    if not message.is_signed_by(claim.public_key, AAD):
+        raise FormatError("bad-signature", "not signed by the key that it names")
+    return claim
+
+
+class ClaimDesk:
+    """Claims as the devices last made them. `receive` writes, so it runs inside a transaction; `pass_on` after it."""
+
+    def __init__(self, *, database: Database, commune: str, gateway: bytes) -> None:
+        self.refused: Counter[str] = Counter()
+        self._database = database
+        self._commune, self._gateway = commune, gateway
+        rows = database.execute("SELECT device, signed FROM claim ORDER BY device")
+        self.claims = {bytes(device): read_claim(signed, device) for device, signed in rows}
+        self._to_tell: set[bytes] = set()
+        self._connection = 0
+
+    def receive(self, message: Message, devices: dict[bytes, DeviceRecord], now_s: int) -> None:
+        """Take a claim; one that cannot be believed, or of an admitted device under another key, is counted."""
+        device = topics.sender(message.topic)
+        try:
+            if device is None:
+                raise FormatError("wrong-device", f"{message.topic} names no device")
+            self._keep(read_claim(message.payload, device), devices.get(device), now_s)
+        except FormatError as error:
+            self.refused[error.reason] += 1
+
+    def pass_on(self, link: Publisher, connection: int) -> None:
+        """Publish what is new, and everything on another connection (`connection` counts them)."""
+        if link.is_up and connection != self._connection:
+            self._connection = connection
+            self._to_tell = set(self.claims)
+        for device in sorted(self._to_tell):
+            channel = f"{topics.CLAIM}/{device.hex()}"
+            topic = topics.of_gateway(self._commune, self._gateway, channel)
+            if not link.publish(topic, self.claims[device].signed, retain=True):
+                return
+            self._to_tell.discard(device)
+
+    def _keep(self, claim: DeviceClaim, admitted: DeviceRecord | None, now_s: int) -> None:
+        known = self.claims.get(claim.device)
+        if known == claim:
+            return
+        if admitted is not None and admitted.public_key != claim.public_key:
+            raise FormatError("other-key", "the device was admitted with another key")
+        if known is None and len(self.claims) >= CLAIMS_MAX:
+            raise FormatError("no-room", f"{CLAIMS_MAX} claims are kept already")
+        self._database.execute("INSERT OR REPLACE INTO claim VALUES (?, ?, ?)", (claim.device, claim.signed, now_s))
+        self.claims[claim.device] = claim
+        self._to_tell.add(claim.device)
+
+
+def _parse(value: Any, signed: bytes) -> DeviceClaim:
+    try:
+        version, *fields = value
+        device, public_key, account, code_sha256 = fields
+    except (TypeError, ValueError) as error:
+        raise FormatError("malformed", "a claim is an array of five") from error
+    sizes = [len(field) if type(field) is bytes else None for field in fields]
+    if type(version) is not int or version != VERSION or sizes != [ID_SIZE, KEY_SIZE, ID_SIZE, HASH_SIZE]:
+        raise FormatError("malformed", "not a claim of version 1")
+    return DeviceClaim(device, public_key, account, code_sha256, signed)
