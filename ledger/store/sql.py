@@ -1,25 +1,26 @@
 """The store: entries, their leaf hashes and the balances that follow, in one database (SQLAlchemy Core).
 
+How they lie there is told in pieces.py and balances.py; here is who may write, when, and what happens if it fails.
+
 One process holds it, through one connection: SQLite in WAL mode with synchronous=FULL, or PostgreSQL. The entries
 are the truth; balances stand beside them in the same transaction so that a start can compare what it replays.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from commonwatt.errors import StorageError
-from ledger.store import upgrade
+from ledger.log.merkle import HASH_SIZE
+from ledger.store import pieces, upgrade
+from ledger.store.balances import BalancePages
 from ledger.store.engine import Engine
-from ledger.store.schema import SCHEMA, Row, balance, entry, meta
+from ledger.store.pieces import Piece, Pieces
+from ledger.store.schema import SCHEMA, Damaged, Row, meta
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-FETCH_ROWS = 1000
 
 
 class Store:
@@ -67,33 +68,47 @@ class Store:
 
     def size(self) -> int:
         """How many entries there are."""
-        return self._guarded(self._size)
+        return self._guarded(self._read, self._pieces.size)
+
+    def pieces(self, first: int = 0) -> Iterator[Piece]:
+        """Every piece in order, from the one that holds entry `first` on."""
+        begin = self._guarded(self._read, self._pieces.begin, first)
+        while rows := self._guarded(self._read, self._pieces.read, begin):
+            yield from rows
+            begin = rows[-1].first + rows[-1].entry_count
 
     def entries(self, first: int = 0) -> Iterator[tuple[bytes, bytes]]:
         """Every entry from `first` on with its leaf hash, in order."""
-        while rows := self._guarded(self._fetch, first):
-            yield from rows
-            first += len(rows)
+        for row in self.pieces(first):
+            entries = self._guarded(pieces.entries_of, row)
+            for at in range(max(first - row.first, 0), row.entry_count):
+                yield entries[at], row.leaf_hashes[at * HASH_SIZE : (at + 1) * HASH_SIZE]
 
     def entry(self, place: int) -> bytes:
         """The entry at a place that exists."""
-        rows = self._guarded(self._fetch, place)
-        return rows[0][0]
+        return next(self.entries(place))[0]
 
     def find(self, entry_id: bytes) -> tuple[int, bytes] | None:
         """Place and bytes of a signed entry."""
-        query = sa.select(entry.c.place, entry.c.data).where(entry.c.entry_id == entry_id)
-        rows = self._guarded(self._read, query)
-        return (rows[0].place, rows[0].data) if rows else None
+        place = self.places([entry_id]).get(entry_id)
+        return None if place is None else (place, self.entry(place))
+
+    def places(self, ids: Sequence[bytes]) -> dict[bytes, int]:
+        """Where those of these ids stand that signed entries have."""
+        return self._guarded(self._read, self._pieces.find, ids)
 
     def balances(self) -> dict[bytes, tuple[int, int]]:
         """Debits and credits of every account that ever moved, in milli-credits."""
-        rows = self._guarded(self._read, sa.select(balance))
-        return {row.account: (row.debits_mc, row.credits_mc) for row in rows}
+        return self._balances.all()
 
-    def append(self, rows: Sequence[Row], balances: Mapping[bytes, tuple[int, int]]) -> None:
-        """Commit entries and the balances after them, all or nothing, if the log still ends where `rows` begin."""
-        self._guarded(self._append, rows, balances)
+    def append(
+        self, rows: Sequence[Piece], ids: Sequence[tuple[bytes, int]], balances: Mapping[bytes, tuple[int, int]]
+    ) -> None:
+        """Commit entries, the ids of the signed ones with their places, and the balances after them: all or nothing.
+
+        StorageError unless the log still ends where the entries begin.
+        """
+        self._guarded(self._append, rows, ids, balances)
 
     def _open(self) -> None:
         connection = self._connect(is_new=False)
@@ -104,6 +119,7 @@ class Store:
             self._engine.put_aside(connection, f"schema-{found}")
         with connection.begin():
             upgrade.upgrade(connection, found)
+            self._balances.load()
 
     def _create(
         self, batches: Iterable[Sequence[Row]], balances: Callable[[], Mapping[bytes, tuple[int, int]]]
@@ -117,51 +133,27 @@ class Store:
                 )
             upgrade.create(connection)
             for rows in batches:
-                self._insert(rows)
-            self._update(balances())
+                self._pieces.insert(list(pieces.cut(rows)), pieces.ids_of(rows))
+            self._balances.put(balances())
 
     def _connect(self, *, is_new: bool) -> sa.Connection:
         self._connection = connection = self._engine.connect(is_new=is_new)
-        self._upsert_balance = str(_upsert(connection.dialect).compile(dialect=connection.dialect))
-        self._insert_entry = str(sa.insert(entry).compile(dialect=connection.dialect))
+        self._pieces = Pieces(connection)
+        self._balances = BalancePages(connection)
         return connection
 
-    def _read(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+    def _read(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         with self._connection.begin():
-            return self._connection.execute(query).all()
+            return action(*args, **kwargs)
 
-    def _size(self) -> int:
-        last = self._read(sa.select(sa.func.max(entry.c.place)))[0][0]
-        return 0 if last is None else int(last) + 1
-
-    def _fetch(self, first: int) -> list[tuple[bytes, bytes]]:
-        query = (
-            sa.select(entry.c.place, entry.c.data, entry.c.leaf_hash)
-            .where(entry.c.place >= first)
-            .order_by(entry.c.place)
-            .limit(FETCH_ROWS)
-        )
-        rows = self._read(query)
-        if any(row.place != first + offset for offset, row in enumerate(rows)):
-            raise self._failure(f"entries are missing after place {first}")
-        return [(row.data, row.leaf_hash) for row in rows]
-
-    def _append(self, rows: Sequence[Row], balances: Mapping[bytes, tuple[int, int]]) -> None:
+    def _append(
+        self, rows: Sequence[Piece], ids: Sequence[tuple[bytes, int]], balances: Mapping[bytes, tuple[int, int]]
+    ) -> None:
         with self._connection.begin():
-            last = self._connection.execute(sa.select(sa.func.max(entry.c.place))).scalar()
-            if rows[0].place != (0 if last is None else last + 1):
+            if rows[0].first != self._pieces.size():
                 raise self._failure("another writer appended to this ledger")
-            self._insert(rows)
-            self._update(balances)
-
-    def _insert(self, rows: Sequence[Row]) -> None:
-        # The driver takes rows as they are: SQLAlchemy's work per row costs as much as SQLite's.
-        self._connection.exec_driver_sql(self._insert_entry, list(rows))
-
-    def _update(self, balances: Mapping[bytes, tuple[int, int]]) -> None:
-        accounts = [(account, debits_mc, credits_mc) for account, (debits_mc, credits_mc) in balances.items()]
-        if accounts:
-            self._connection.exec_driver_sql(self._upsert_balance, accounts)
+            self._pieces.insert(rows, ids)
+            self._balances.put(balances)
 
     def _guarded(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an action. No retry: after a failed commit or fsync nobody knows what is on the disk."""
@@ -175,17 +167,11 @@ class Store:
         except StorageError:
             self._has_failed = True
             raise
+        except Damaged as error:
+            self._has_failed = True
+            raise self._failure(str(error)) from error
 
     def _failure(self, what: str) -> StorageError:
         return StorageError(
             what, where=self._engine.where, to_do="stop everything that writes here and restore a backup"
         )
-
-
-def _upsert(dialect: sa.Dialect) -> sa.Insert:
-    """The two engines spell it alike; SQLAlchemy has a construct for each."""
-    statement = (sqlite_insert if dialect.name == "sqlite" else postgresql_insert)(balance)
-    return statement.on_conflict_do_update(
-        index_elements=[balance.c.account],
-        set_={"debits_mc": statement.excluded.debits_mc, "credits_mc": statement.excluded.credits_mc},
-    )

@@ -14,7 +14,6 @@ from commonwatt.errors import StorageError
 from ledger import app, testing
 from ledger import settings as ledger_settings
 from ledger.book.body import Transfer
-from ledger.book.kinds import ISSUANCE
 from ledger.book.refusals import Refusal
 from ledger.book.replay import replay
 from ledger.log.note import Signer
@@ -225,11 +224,14 @@ def put_back(directory: Path, backup: dict[str, list[dict[str, Any]]]) -> None:
 @pytest.mark.parametrize(
     ("statement", "value", "what"),
     [
-        ("UPDATE balance SET credits_mc = credits_mc + 1 WHERE account != :value", ISSUANCE, "balances"),
-        ("DELETE FROM entry WHERE place = :value", 3, "missing"),
-        ("DELETE FROM entry WHERE place = :value", 0, "missing"),
-        ("UPDATE entry SET leaf_hash = :value WHERE place = 2", bytes(32), "leaf hash"),
-        ("UPDATE entry SET data = :value WHERE place = 2", b"x", "leaf hash"),
+        ("UPDATE balance SET accounts = :value", bytes(33), "balances"),
+        ("UPDATE balance SET accounts = :value", bytes(32), "ends inside an account"),
+        ("DELETE FROM piece WHERE first = :value", 1, "missing"),
+        ("DELETE FROM piece WHERE first = :value", 0, "missing"),
+        ("UPDATE piece SET leaf_hashes = :value WHERE first = 5", bytes(64), "leaf hash"),
+        ("UPDATE piece SET entries = :value WHERE first = 5", b"\x00\x01x\x00\x01y", "leaf hash"),
+        ("UPDATE piece SET entries = :value WHERE first = 5", b"\x00\x01x", "missing"),
+        ("UPDATE piece SET entries = :value WHERE first = 5", b"\x00", "ends inside"),
         ("UPDATE meta SET value = :value", "999", "schema"),
     ],
 )

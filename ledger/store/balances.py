@@ -1,0 +1,71 @@
+"""The balances beside the entries: 32 accounts a row, because a mint-run moves every account of a commune at once.
+
+    page 3   0b5e… (16 bytes) 00 · debits_mc (8 bytes, big-endian) · credits_mc (8 bytes) · the next account …
+
+An account is its holder's id and its unit, 0 for energy credits. Its place is where it first moved, for ever.
+"""
+
+import struct
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from commonwatt.identity import ID_SIZE
+from ledger.store.schema import Damaged, balance
+
+PAGE_ACCOUNTS = 32
+_ROW = struct.Struct(">17sqq")
+_AMOUNTS = struct.Struct(">qq")
+_ACCOUNT_SIZE = ID_SIZE + 1
+_PAGE_SIZE = PAGE_ACCOUNTS * _ROW.size
+
+
+class BalancePages:
+    """The table through one connection, and its rows in memory: 33 bytes an account, and where each one stands."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self._upsert = str(_upsert(connection.dialect).compile(dialect=connection.dialect))
+        self._rows = bytearray()
+        self._at: dict[bytes, int] = {}
+
+    def load(self) -> None:
+        """Read every page, within the caller's transaction."""
+        for row in self._connection.execute(sa.select(balance).order_by(balance.c.page)):
+            self._rows[row.page * _PAGE_SIZE :] = row.accounts
+        if len(self._rows) % _ROW.size:
+            raise Damaged("a page of balances ends inside an account")
+        accounts = _ROW.iter_unpack(self._rows)
+        self._at = {_account(name): index * _ROW.size for index, (name, _debits, _credits) in enumerate(accounts)}
+
+    def all(self) -> dict[bytes, tuple[int, int]]:
+        """Debits and credits of every account that ever moved, in milli-credits."""
+        rows = _ROW.iter_unpack(self._rows)
+        return {_account(name): (debits_mc, credits_mc) for name, debits_mc, credits_mc in rows}
+
+    def put(self, balances: Mapping[bytes, tuple[int, int]]) -> None:
+        """Set the balances of these accounts, within the caller's transaction."""
+        rows, at, pack = self._rows, self._at, _AMOUNTS.pack_into
+        offsets = []
+        for account, (debits_mc, credits_mc) in balances.items():
+            offset = at.get(account)
+            if offset is None:
+                offset = at[account] = len(rows)
+                rows += _ROW.pack(account, 0, 0)
+            pack(rows, offset + _ACCOUNT_SIZE, debits_mc, credits_mc)
+            offsets.append(offset)
+        pages = sorted({offset // _PAGE_SIZE for offset in offsets})
+        if pages:
+            changed = [(page, bytes(rows[page * _PAGE_SIZE : (page + 1) * _PAGE_SIZE])) for page in pages]
+            self._connection.exec_driver_sql(self._upsert, changed)
+
+
+def _account(name: bytes) -> bytes:
+    return name if name[-1] else name[:-1]
+
+
+def _upsert(dialect: sa.Dialect) -> sa.Insert:
+    insert = (postgresql_insert if dialect.name == "postgresql" else sqlite_insert)(balance)
+    return insert.on_conflict_do_update(index_elements=[balance.c.page], set_={"accounts": insert.excluded.accounts})
