@@ -21,6 +21,7 @@ from ledger.log import merkle
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.publish import Publisher
 from ledger.log.tiles import TileTree
+from ledger.store import pieces
 from ledger.store.schema import Row
 from ledger.store.sql import Store
 
@@ -217,7 +218,7 @@ class Sequencer:
             return
         accounts = self.state.book.accounts
         touched = {a: (accounts[a].debits_mc, accounts[a].credits_mc) for a in self.state.book.touched}
-        self._store.append(pending.rows, touched)
+        self._store.append(list(pieces.cut(pending.rows)), pieces.ids_of(pending.rows), touched)
         self.state.book.forget_touched()
         for row in pending.rows:
             self._tree.append(row.data, row.leaf_hash)
