@@ -18,7 +18,7 @@ from aggregator.feed import TelemetryFeed
 from aggregator.influx import InfluxSettings, InfluxSink
 from aggregator.intake import Intake
 from aggregator.minting import Minter
-from aggregator.policy import Policy
+from aggregator.policy.rules import Policy
 from aggregator.registry import Directory, RegistryPublisher
 from aggregator.report import StatusFile
 from aggregator.sql import Database

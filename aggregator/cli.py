@@ -1,4 +1,4 @@
-"""`commonwatt init`, `admit`, `aggregator run`, `policy explain`, `device list` and `device label`."""
+"""`commonwatt init`, `admit`, `aggregator run`, `device list` and `device label`."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,6 @@ from commonwatt.device.flashing import cli as flashing
 from commonwatt.i18n import _
 
 app = typer.Typer(no_args_is_help=True, help=_("Verify, settle and mint."))
-policy_app = typer.Typer(no_args_is_help=True, help=_("Explain the rules that turn energy into credits."))
 device_app = typer.Typer(no_args_is_help=True, help=_("List the devices of a commune and how they stand."))
 device_app.command("calibrate", help=_("Work out a plug's gains from a known load."))(calibrate_command)
 
@@ -27,7 +26,6 @@ _CLOCK = typer.Option("", help=_("Civil time as CIVIL@WALLxFACTOR; default: now.
 
 
 @app.callback()
-@policy_app.callback()
 @device_app.callback()
 def _group() -> None:
     """Keeps a group of one command a group."""
@@ -45,7 +43,7 @@ def init(
 ) -> None:
     """Make a new commune: keys, constitution, policy, and the first checkpoint of its log."""
     from aggregator.init import found_commune, slug_of
-    from aggregator.policy import DEFAULT_FILE, Policy
+    from aggregator.policy.rules import DEFAULT_FILE, Policy
 
     found_commune(
         directory,
@@ -116,15 +114,6 @@ def run_command(
         database_url=database or None,
     )
     run(options, Stop().on_signals())
-
-
-@policy_app.command("explain", help=_("Say in plain words what a policy does, with an example."))
-def explain_command(file: Path = typer.Argument(help=_("A policy file (TOML)."))) -> None:
-    """Also checks the file: a mistake is named with its place."""
-    from aggregator.explain import explain
-    from aggregator.policy import Policy
-
-    typer.echo(explain(Policy.load(file)))
 
 
 @device_app.command("list", help=_("Print every device: id, role, standing, rated power, last reading, name."))

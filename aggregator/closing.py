@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from aggregator import minting, registers, schema, settlement, valuation
 from aggregator.interval import Claim, Closed, HeldSpan, close, touched_ends_s
-from aggregator.policy import Policy
+from aggregator.policy.rules import Policy
 from aggregator.registry import Directory
 from aggregator.settlement import Reading, Settled, Span
 from aggregator.sql import Database, upsert

@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import Path
 
 from aggregator.commune import ASSOCIATION_KEY, LOG_KEY, ROLES, CommuneDirectory
-from aggregator.policy import Policy
+from aggregator.policy.rules import Policy
 from aggregator.private import PrivateStore
 from commonwatt.errors import UserError
 from commonwatt.i18n import _

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from aggregator import schema, valuation
-from aggregator.policy import Policy
+from aggregator.policy.rules import Policy
 from aggregator.sql import Database
 from aggregator.valuation import MintWithLines, Valued
 from commonwatt.errors import StorageError

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from aggregator.policy import Policy
+from aggregator.policy.rules import Policy
 from commonwatt import cose, topics
 from commonwatt.block import FIRST_LINK, Block, Channel, link
 from commonwatt.mqtt import Message

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from aggregator.interval import Claim, Source
-from aggregator.policy import Rules
+from aggregator.policy.rules import Rules
 from commonwatt.units import WH_PER_KWH
 from ledger.book.mint import Line, Mint, lines_root
 

@@ -22,7 +22,7 @@ SUMMARIES = {
     "device": _("List the devices of a commune and how they stand."),
     "gateway": _("Carry signed readings from meters to the broker."),
     "aggregator": _("Verify, settle and mint."),
-    "policy": _("Explain the rules that turn energy into credits."),
+    "policy": _("Check, explain, compare and try the rules that make credits."),
     "ledger": _("Verify, read and pay from the public log."),
     "verify": _("Check a proof that someone hands you, offline, step by step."),
     "witness": _("Co-sign the checkpoints of logs that only grow."),

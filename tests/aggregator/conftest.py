@@ -12,7 +12,7 @@ from aggregator.closing import Closer
 from aggregator.evidence import Evidence
 from aggregator.intake import Intake
 from aggregator.minting import Minter
-from aggregator.policy import Policy
+from aggregator.policy.rules import Policy
 from aggregator.registry import Directory
 from aggregator.sql import Database
 from aggregator.testing import COMMUNE, GENESIS, POLICY, TIME_S, GatewayStandIn, MeterStandIn, ident, key

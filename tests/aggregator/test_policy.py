@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from aggregator.explain import explain
-from aggregator.policy import DEFAULT_FILE, DIRECTORY, Policy
+from aggregator.policy.explain import explain
+from aggregator.policy.rules import DEFAULT_FILE, DIRECTORY, Policy
 from commonwatt.errors import UserError
 
 TEXT = DEFAULT_FILE.read_text()

@@ -1,6 +1,7 @@
 """A policy in plain words with a worked example, for the people who vote on it."""
 
-from aggregator.policy import Policy, Rules
+from aggregator.policy.rules import Policy, Rules
+from aggregator.policy.words import duration
 from commonwatt.i18n import _
 from commonwatt.units import MC_PER_CREDIT, WH_PER_KWH, format_credits, format_kwh
 
@@ -29,10 +30,10 @@ def _rules(policy: Policy) -> list[str]:
             share=f"{rules.share_permille / 10:g}"
         ),
         _("A quarter of an hour waits {grace} for late readings before it is settled.").format(
-            grace=_duration(rules.grace_s)
+            grace=duration(rules.grace_s)
         ),
         _("Credits are made once for every {window}, per account and source.").format(
-            window=_duration(rules.window_s)
+            window=duration(rules.window_s)
         ),
     ]
 
@@ -57,10 +58,3 @@ def _unpaid(rules: Rules) -> str:
     return _("A kilowatt-hour makes at most {total} credits in all; it can never make more than {par}.").format(
         total=format_credits(total), par=format_credits(MC_PER_CREDIT)
     )
-
-
-def _duration(seconds: int) -> str:
-    for size, text in ((86_400, _("{count} d")), (3600, _("{count} h")), (60, _("{count} min"))):
-        if seconds % size == 0 and seconds >= size:
-            return text.format(count=seconds // size)
-    return _("{count} s").format(count=seconds)

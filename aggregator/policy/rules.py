@@ -33,7 +33,7 @@ SHARE_PERMILLE_MAX = 500
 VERSION_MAX = 2**32 - 1
 NAME_MAX = 80
 
-DIRECTORY = Path(__file__).parent / "policies"
+DIRECTORY = Path(__file__).parents[1] / "policies"
 DEFAULT_FILE = DIRECTORY / "default.toml"
 
 

@@ -1,0 +1,185 @@
+"""Comparing policies and trying one on what was measured: the same numbers as minting, and commands that say so."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from aggregator import sql, valuation
+from aggregator.interval import Claim, Source
+from aggregator.policy import diff
+from aggregator.policy.cli import app
+from aggregator.policy.replay import Settled, replay
+from aggregator.policy.rules import DEFAULT_FILE, Policy
+from aggregator.valuation import Valued
+from commonwatt.errors import UserError
+from commonwatt.units import INTERVAL_S
+
+TEXT = DEFAULT_FILE.read_text()
+DAY_S = 86_400
+FIRST_S = 1_721_001_600
+ANA, BEN = bytes([1]) * 16, bytes([2]) * 16
+
+BEFORE = Policy.parse(TEXT, where="before")
+DEARER_ROOFS = TEXT.replace("version = 1", "version = 2").replace("= 800", "= 600").replace("= 200", "= 400")
+AFTER = Policy.parse(DEARER_ROOFS, where="after")
+
+
+def settled(account: bytes, source: Source, energy_wh: int, interval: int = 0) -> Settled:
+    start_s = FIRST_S + INTERVAL_S * interval
+    claim = Claim(account, start_s, start_s + INTERVAL_S, source, 0, energy_wh, account, 1)
+    return Settled(claim, start_s + INTERVAL_S)
+
+
+def test_diff_when_rates_change():
+    """One line a rule, what it was and what it becomes."""
+    assert [(change.before, change.after) for change in diff.changes(BEFORE, AFTER)] == [
+        ("1", "2"),
+        ("0.800", "0.600"),
+        ("0.200", "0.400"),
+    ]
+    assert diff.problem(BEFORE, AFTER) is None
+
+
+def test_diff_when_only_a_comment_changes():
+    """No rule differs, and yet it is another text with the same version."""
+    same = Policy.parse(TEXT + "\n# read aloud\n", where="same")
+    assert diff.changes(BEFORE, same) == []
+    assert "version" in (diff.problem(BEFORE, same) or "")
+    assert diff.problem(BEFORE, BEFORE) is not None
+
+
+def test_replay_when_roofs_earn_less():
+    """The roof's owner loses, the neighbour wins, by hand: 10 kWh made, 6 of it used next door, a tenth shared."""
+    claims = [settled(ANA, Source.PRODUCTION, 10_000), settled(BEN, Source.MATCHED, 6_000)]
+    outcome = replay(claims, BEFORE.rules, AFTER.rules)
+    assert outcome.before_mc == {ANA: 7200, BEN: 1080}
+    assert outcome.after_mc == {ANA: 5400, BEN: 2160}
+    assert outcome.accounts == [BEN, ANA]
+    assert (outcome.association_before_mc, outcome.association_after_mc) == (920, 840)
+    assert (outcome.total_before_mc, outcome.total_after_mc) == (9200, 8400)
+
+
+claims_of_days = st.lists(
+    st.builds(
+        settled,
+        st.sampled_from([ANA, BEN]),
+        st.sampled_from(list(Source)),
+        st.integers(1, 5000),
+        st.integers(0, 96 * 3),
+    ),
+    max_size=40,
+    unique_by=lambda item: (item.claim.account, item.claim.source, item.claim.start_s),
+)
+
+
+@given(claims_of_days)
+def test_replay_when_compared_with_minting(claims: list[Settled]):
+    """Window by window, source by source: what minting makes is what a replay of the same rules shows."""
+    rules = BEFORE.rules
+    minted_mc: dict[bytes, int] = {}
+    association_mc = 0
+    for day in range(5):
+        start_s = FIRST_S - FIRST_S % DAY_S + DAY_S * day
+        of_day = [item for item in claims if start_s < item.closing_s <= start_s + DAY_S]
+        valued = [
+            Valued(
+                *(item.claim.account, item.claim.source, item.claim.device, item.claim.start_s, item.claim.end_s),
+                *(0, item.claim.energy_wh, valuation.amount_mc(item.claim, rules), bytes(32)),
+            )
+            for item in of_day
+        ]
+        mints = valuation.mints_of_window(
+            valued, start_s=start_s, end_s=start_s + DAY_S, share_permille=rules.share_permille, random=bytes
+        )
+        for item in mints:
+            minted_mc[item.mint.account] = minted_mc.get(item.mint.account, 0) + item.mint.amount_mc
+            association_mc += item.mint.association_mc
+    outcome = replay(claims, rules, rules)
+    assert outcome.before_mc == outcome.after_mc == {account: mc for account, mc in minted_mc.items() if mc}
+    assert outcome.association_before_mc == outcome.association_after_mc == association_mc
+
+
+@pytest.fixture
+def commune(tmp_path: Path) -> Path:
+    """A directory with a policy and two claims in its database, one of yesterday and one of a month ago."""
+    (tmp_path / "policy.toml").write_text(TEXT)
+    sql.Database(sql.url_of(tmp_path)).close()
+    with closing(sqlite3.connect(tmp_path / sql.FILE)) as connection, connection:
+        for days, account, source, wh in ((0, ANA, 1, 10_000), (30, BEN, 2, 6_000)):
+            end_s = FIRST_S + DAY_S * days
+            connection.execute("INSERT INTO closing VALUES (?, 1, 0, 0, 0, 0, 0)", (end_s,))
+            connection.execute(
+                "INSERT INTO claim VALUES (?, ?, ?, ?, 0, ?, 0, ?, ?, 1)",
+                (account, end_s - INTERVAL_S, end_s, source, wh, account, end_s),
+            )
+    return tmp_path
+
+
+def run(*arguments: object) -> tuple[int, str]:
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if isinstance(done.exception, UserError):
+        raise done.exception
+    return done.exit_code, done.output
+
+
+def test_command_when_a_council_tries_a_policy(commune: Path):
+    """Everyone's credits now and then, the association's and the total."""
+    proposal = commune / "proposal.toml"
+    proposal.write_text(DEARER_ROOFS)
+    code, text = run("replay", commune, proposal)
+    assert code == 0
+    assert [line.split()[-3:] for line in text.splitlines()[2:]] == [
+        ["1.080", "2.160", "+1.080"],
+        ["7.200", "5.400", "-1.800"],
+        ["0.920", "0.840", "-0.080"],
+        ["9.200", "8.400", "-0.800"],
+    ]
+
+
+def test_command_when_only_the_last_week_counts(commune: Path):
+    """Counted back from the last interval that closed; as JSON for whoever draws it."""
+    proposal = commune / "proposal.toml"
+    proposal.write_text(DEARER_ROOFS)
+    code, text = run("replay", commune, proposal, "--last", "1w", "--json")
+    assert code == 0
+    assert json.loads(text)["accounts"] == {BEN.hex(): {"before_mc": 1080, "after_mc": 2160}}
+
+
+@pytest.mark.parametrize("last", ["0d", "90", "d", "3 months", "1.5h"])
+def test_command_when_the_span_is_no_span(commune: Path, last: str):
+    """What to write instead."""
+    with pytest.raises(UserError, match="12h, 90d or 13w"):
+        run("replay", commune, DEFAULT_FILE, "--last", last)
+
+
+def test_command_when_nothing_was_measured(tmp_path: Path):
+    """No database, or none that closed an interval."""
+    (tmp_path / "policy.toml").write_text(TEXT)
+    with pytest.raises(UserError, match="nothing was measured"):
+        run("replay", tmp_path, DEFAULT_FILE)
+    sql.Database(sql.url_of(tmp_path)).close()
+    with pytest.raises(UserError, match="no interval has closed"):
+        run("replay", tmp_path, DEFAULT_FILE)
+
+
+def test_command_when_policies_are_compared(tmp_path: Path):
+    """0 when it can be adopted, 1 with the reason when it cannot."""
+    proposal = tmp_path / "proposal.toml"
+    proposal.write_text(DEARER_ROOFS)
+    code, text = run("diff", DEFAULT_FILE, proposal)
+    assert code == 0
+    assert "0.800 → 0.600" in text
+    code, text = run("diff", DEFAULT_FILE, DEFAULT_FILE)
+    assert code == 1
+    assert "No rule differs." in text
+
+
+def test_command_when_a_policy_is_checked(tmp_path: Path):
+    """The hash by which mint-runs name it."""
+    assert run("check", DEFAULT_FILE) == (0, f"{Policy.load(DEFAULT_FILE).sha256.hex()}  {DEFAULT_FILE}\n")
