@@ -279,6 +279,39 @@ def export_command(
         sys.stdout.buffer.write(line.encode())
 
 
+@app.command(
+    "backup", help=_("Copy a commune's ledger, also while it runs; repeat to add what is new. Keys stay out.")
+)
+def backup_command(
+    commune: Path = typer.Argument(help=_("The directory of a commune.")),
+    target: Path = typer.Argument(help=_("The directory of the backup; made on the first run.")),
+) -> None:
+    """What is copied is checked against the signed head; nothing in the backup is ever taken back."""
+    from ledger import backup
+
+    kept = backup.back_up(commune, target)
+    typer.echo(
+        _("{size} entries, {new} of them new, {files} files copied").format(
+            size=kept.head.size, new=kept.entries, files=kept.files
+        )
+    )
+
+
+@app.command("restore", help=_("Build a commune's ledger from a backup, audited in full; none may be there."))
+def restore_command(
+    source: Path = typer.Argument(
+        help=_("The backup; or the commune's own directory, when only its store was lost.")
+    ),
+    commune: Path = typer.Argument(help=_("The directory of the commune.")),
+    store: str = typer.Option("", help=_("Where the entries are to lie from now on: sqlite:///… or postgresql://….")),
+) -> None:
+    """The same way leads from one database engine to the other."""
+    from ledger import backup
+
+    head = backup.restore(source, commune, store=store)
+    typer.echo(_("{size} entries restored, root {root}").format(size=head.size, root=head.root.hex()))
+
+
 @app.command("run", help=_("Serve a ledger over HTTP: submit, accounts, history, proofs, tiles; see /openapi.json."))
 def run_command(
     commune: Path = typer.Argument(help=_("The directory of a commune; nobody else may have its ledger open.")),

@@ -25,24 +25,21 @@ class HttpLog(PublishedLog):
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self.root = Path(self.url)  # for messages only
+        self.root = Path(self.url)  # not a place on this machine
         self._checkpoint = self._get(CHECKPOINT, note.NOTE_SIZE_MAX)
+
+    @property
+    def where(self) -> object:
+        """Its address."""
+        return self.url
 
     def paths(self) -> Iterator[str]:
         """What the checkpoint says must be there, bundles among them if the server gives the first."""
         yield CHECKPOINT
         size = self.unverified_checkpoint().size
         for name in tiles.names(size):
-            if name.level != ENTRIES or self.has_entries(size):
+            if name.level != ENTRIES or _has_entries(self, size):
                 yield name.path
-
-    def has_entries(self, size: int) -> bool:
-        """Whether this server publishes bundles: auditors' and trial logs do."""
-        try:
-            self.bundle(TileName(ENTRIES, 0, min(WIDTH, size)))
-        except FormatError as error:
-            return error.reason != "missing"
-        return True
 
     def read(self, path: str, *, size_max: int) -> bytes:
         """The bytes of a file; FormatError "missing" or "too-large". The checkpoint stays as it was at first."""
@@ -73,7 +70,7 @@ class Mirrored:
     files: int
 
 
-def mirror(source: HttpLog, directory: Path, log: Verifier) -> Mirrored:
+def mirror(source: PublishedLog, directory: Path, log: Verifier) -> Mirrored:
     """Bring `directory` to the size of `source`; UserError or FormatError says why not, and the head stays then."""
     data = source.checkpoint_bytes()
     head, _signed = open_checkpoint(data, log)
@@ -83,7 +80,7 @@ def mirror(source: HttpLog, directory: Path, log: Verifier) -> Mirrored:
             _("the server shows {new} entries, the mirror has {old}: it went backwards").format(
                 new=head.size, old=before.size
             ),
-            where=source.url,
+            where=source.where,
             to_do=_("keep the mirror: it proves that the log was cut"),
         )
     files = _fetch(source, directory, head.size)
@@ -91,7 +88,7 @@ def mirror(source: HttpLog, directory: Path, log: Verifier) -> Mirrored:
     if tree.root(before.size) != before.root or _root_of_leaves(directory, head.size) != head.root:
         raise UserError(
             _("the tiles are not those of the signed head, or not an extension of what the mirror holds"),
-            where=source.url,
+            where=source.where,
             to_do=_("keep the mirror and both checkpoints: together they prove a fork"),
         )
     _write(directory / CHECKPOINT, data)
@@ -114,18 +111,38 @@ def _held(directory: Path, log: Verifier) -> Checkpoint:
     return head
 
 
-def _fetch(source: HttpLog, directory: Path, size: int) -> int:
+def _fetch(source: PublishedLog, directory: Path, size: int) -> int:
     """Fetch what is not there; files of a log never change, so what is there stays."""
     count = 0
-    has_entries = size > 0 and source.has_entries(size)
+    has_entries = size > 0 and _has_entries(source, size)
     for name in tiles.names(size):
         target = directory / name.path
         if target.exists() or (name.level == ENTRIES and not has_entries):
             continue
-        items = source.bundle(name) if name.level == ENTRIES else source.tile(name)
+        items = _items(source, name)
         _write(target, tiles.encode_bundle(items) if name.level == ENTRIES else b"".join(items))
         count += 1
     return count
+
+
+def _has_entries(source: PublishedLog, size: int) -> bool:
+    """Whether bundles are published: auditors' and trial logs have them."""
+    try:
+        _items(source, TileName(ENTRIES, 0, min(WIDTH, size)))
+    except FormatError as error:
+        return error.reason != "missing"
+    return True
+
+
+def _items(source: PublishedLog, name: TileName) -> list[bytes]:
+    """What a tile or bundle holds; a partial one may have been replaced by the full one since its checkpoint."""
+    read = source.bundle if name.level == ENTRIES else source.tile
+    try:
+        return read(name)
+    except FormatError as error:
+        if error.reason != "missing" or name.width == WIDTH:
+            raise
+    return read(TileName(name.level, name.index))[: name.width]
 
 
 def _root_of_leaves(directory: Path, size: int) -> bytes:
@@ -162,7 +179,7 @@ def _differs(directory: Path, name: TileName) -> FormatError:
     return FormatError("malformed", f"{name.path} does not agree with the leaf hashes")
 
 
-def _fetch_cosigned(source: HttpLog, directory: Path) -> None:
+def _fetch_cosigned(source: PublishedLog, directory: Path) -> None:
     try:
         _write(directory / COSIGNED, source.read(COSIGNED, size_max=note.NOTE_SIZE_MAX))
     except FormatError:

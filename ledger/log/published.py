@@ -28,6 +28,11 @@ class PublishedLog:
                 to_do=_("name the directory that holds 'checkpoint' and 'tile', for example var/demo/log"),
             )
 
+    @property
+    def where(self) -> object:
+        """How messages name it."""
+        return self.root
+
     def paths(self) -> Iterator[str]:
         """Every file, relative with forward slashes, sorted; a link to a directory counts as a file."""
         for folder, folders, files in os.walk(self.root):
