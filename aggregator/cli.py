@@ -8,6 +8,7 @@ import typer
 from commonwatt.clock import CivilClock
 from commonwatt.device.cli import calibrate_command
 from commonwatt.device.flashing import cli as flashing
+from commonwatt.device.signing import cli as signing
 from commonwatt.i18n import _
 
 app = typer.Typer(no_args_is_help=True, help=_("Verify, settle and mint."))
@@ -20,6 +21,15 @@ device_app.command("build", help=_("Compile the firmware and pack one archive fo
 device_app.command("flash", help=_("Put the firmware on a device over its serial port."))(flashing.flash_command)
 device_app.command("enrol", help=_("Give a device its settings and print its public key."))(flashing.enrol_command)
 device_app.command("monitor", help=_("Show what a device prints."))(flashing.monitor_command)
+device_app.command("key", help=_("Make a key for commands or updates, and print its public half."))(
+    signing.key_command
+)
+device_app.command("command", help=_("Sign a command for a device's relay: on, off, or a schedule."))(
+    signing.command_command
+)
+device_app.command("release", help=_("Sign an update of the firmware and lay it on a shelf."))(
+    signing.release_command
+)
 
 _DIRECTORY = typer.Argument(help=_("The directory of a commune."))
 _CLOCK = typer.Option("", help=_("Civil time as CIVIL@WALLxFACTOR; default: now."))
