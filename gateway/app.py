@@ -1,10 +1,8 @@
 """Wires the gateway: devices → inbox → spool → uplink, meters → sampler → spool, and what flows back."""
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from commonwatt.clock import CivilClock, MonotonicClock, Protocolar
 from commonwatt.identity import load_or_make_key
@@ -20,11 +18,10 @@ from gateway.devices.shelf import Publisher, Shelf
 from gateway.devices.shelf_http import Depot
 from gateway.devices.time_answers import TimeDesk
 from gateway.kernel_clock import ClockTrust, always, kernel_is_synchronised
-from gateway.meters import tables as meters
 from gateway.meters.chains import ChainStore
-from gateway.meters.polling import Meter, Poller, PollRules
+from gateway.meters.meter import Meter, fleet
+from gateway.meters.polling import Poller, PollRules
 from gateway.meters.sampler import Sampler
-from gateway.observe.systemd import Supervisor
 from gateway.service import Gateway
 from gateway.settings import GatewaySettings
 from gateway.spool import Spool
@@ -41,19 +38,19 @@ def opened(
     settings: GatewaySettings, *, civil: CivilClock, protocol: Protocolar, clock_is_told: bool
 ) -> Iterator[tuple[Gateway, Reporter]]:
     """The gateway of these settings with everything it owns open; StorageError if the spool cannot be."""
-    fleet = meter_fleet(settings)
+    meters = fleet(settings)
     with ExitStack() as stack:
         database = stack.enter_context(Database(settings.spool_file))
         spool = Spool(database)
         uplink = _uplink(settings, spool, civil, protocol)
-        samplers = _samplers(settings, ChainStore(database))
+        samplers = _samplers(settings, meters, ChainStore(database))
         trust = ClockTrust(
             is_synchronised=always if clock_is_told or settings.sign_unsynchronised else kernel_is_synchronised,
             holdover_s=settings.clock_holdover_s,
             protocol=protocol,
         )
         poller = Poller(
-            fleet=fleet, rules=_poll_rules(settings), civil=civil, protocol=protocol, may_sign=trust.may_sign
+            fleet=meters, rules=_poll_rules(settings), civil=civil, protocol=protocol, may_sign=trust.may_sign
         )
         desks = _desks(settings, database, civil)
         local, upstream = _links(settings, [*uplink.subscriptions(), *desks.commands.subscriptions()])
@@ -83,26 +80,15 @@ def run(settings: GatewaySettings, *, civil: CivilClock, clock_is_told: bool = F
     """Run until SIGTERM or SIGINT. `clock_is_told`: somebody answers for `civil`, the kernel need not."""
     stop = Stop().on_signals()
     protocol = MonotonicClock()
-    supervisor = Supervisor(environment=os.environ, protocol=protocol)
     with opened(settings, civil=civil, protocol=protocol, clock_is_told=clock_is_told) as (gateway, reporter):
         log.info("gateway %s of %s is up, %d meters", settings.id.hex(), settings.commune, len(settings.meters))
 
         def tick() -> None:
             gateway.tick()
             reporter.tick()
-            supervisor.progress(reporter.sentence())
 
         run_until(stop, tick)
-        supervisor.stopping()
         reporter.say_down()
-
-
-def meter_fleet(settings: GatewaySettings) -> list[Meter]:
-    """The meters of the settings with their tables; UserError names a wrong table."""
-    directories: tuple[Path, ...] = (settings.meters_dir,) if settings.meters_dir else ()
-    return [
-        Meter(m.name, m.device, m.host, m.port, m.unit, meters.find(m.type, directories)) for m in settings.meters
-    ]
 
 
 def _uplink(settings: GatewaySettings, spool: Spool, civil: CivilClock, protocol: Protocolar) -> Uplink:
@@ -136,16 +122,18 @@ def _depot(settings: GatewaySettings) -> Depot:
     return Depot(shelf, url=updates.url, host=updates.host, port=updates.port, every_s=updates.every_s)
 
 
-def _samplers(settings: GatewaySettings, store: ChainStore) -> dict[bytes, Sampler]:
+def _samplers(settings: GatewaySettings, meters: list[Meter], store: ChainStore) -> dict[bytes, Sampler]:
+    key_files = {meter.device: meter.key_file for meter in settings.meters}
     return {
         meter.device: Sampler(
             device=meter.device,
-            key=load_or_make_key(meter.key_file),
+            key=load_or_make_key(key_files[meter.device]),
             store=store,
             step_s=settings.step_s,
             block_readings=settings.block_readings,
+            limits=meter.limits,
         )
-        for meter in settings.meters
+        for meter in meters
     }
 
 
@@ -153,7 +141,6 @@ def _poll_rules(settings: GatewaySettings) -> PollRules:
     return PollRules(
         step_s=settings.step_s,
         late_s_max=settings.late_s_max,
-        timeout_s=settings.meter_timeout_s,
         backoff_s_min=min(settings.meter_backoff_s_min, settings.meter_backoff_s_max),
         backoff_s_max=settings.meter_backoff_s_max,
     )

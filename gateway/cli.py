@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from commonwatt.clock import CivilClock
+from commonwatt.clock import CivilClock, MonotonicClock
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.identity import load_or_make_key
@@ -16,6 +16,7 @@ from commonwatt.settings import load, read_toml
 from gateway import app as wiring
 from gateway.devices import broker
 from gateway.meters import checking
+from gateway.meters.meter import fleet
 from gateway.settings import read_settings
 
 app = typer.Typer(no_args_is_help=True, help=_("Carry signed readings from meters to the broker."))
@@ -56,7 +57,7 @@ def identity(settings_file: Path = SETTINGS) -> None:
 def check(settings_file: Path = SETTINGS) -> None:
     """Exit code 1 if a meter does not answer."""
     settings = read_settings(settings_file)
-    reports = asyncio.run(checking.check_all(wiring.meter_fleet(settings), timeout_s=settings.meter_timeout_s))
+    reports = asyncio.run(checking.check_all(fleet(settings), MonotonicClock()))
     for report in reports:
         typer.echo(report.text())
     if not all(report.answered for report in reports):

@@ -60,7 +60,7 @@ class Gateway:
         self.age, self.desks, self.local, self.upstream = age, desks, local, upstream
         self.accepted = self.duplicates = self.turned_away = self.meter_blocks = 0
         self._database = database
-        self._samplers = samplers
+        self.samplers = samplers
         self._civil = civil
         self._spool_bytes_max = spool_bytes_max
         self._may_sign = may_sign
@@ -110,10 +110,10 @@ class Gateway:
     def _spool_readings(self) -> None:
         blocks: list[NewBlock] = []
         for reading in _readings(self.poller):
-            blocks += self._samplers[reading.device].take(reading)
+            blocks += self.samplers[reading.device].take(reading)
         if self.may_sign:
             now_s = self._civil.now_s()
-            for sampler in self._samplers.values():
+            for sampler in self.samplers.values():
                 blocks += sampler.close_if_over(now_s)
         self.meter_blocks += self._store(blocks)
 

@@ -1,7 +1,7 @@
 """The gateway's settings: gateway.toml, read once. Relative paths start at the file's own directory."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -72,6 +72,76 @@ class Account(Settings):
         return BrokerAccount(url=self.url, username=self.username, password=self.password, ca_file=ca_file)
 
 
+BusKind = Literal["modbus-tcp", "modbus-rtu", "modbus-rtu-over-tcp", "mbus-serial", "mbus-over-tcp", "tic"]
+Parity = Literal["none", "even", "odd"]
+TIMEOUT_S = 1.0
+SUNSPEC, HEAT, LINKY = "sunspec", "mbus-heat", "linky"
+"""Types of meters that need no table: the meter says itself what it has."""
+MBUS_UNIT_MAX = 250
+
+
+class BusSettings(Settings):
+    """A cable, or an address in the network, behind which meters are."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    """What the meters call it."""
+    kind: BusKind
+    """What is spoken on it, and how it is reached: a serial port of this box, or a converter in the network."""
+    serial: str | None = None
+    """The port of a modbus-rtu, mbus-serial or tic bus; /dev/serial/by-id/... stays the same when it is replugged."""
+    host: str | None = None
+    """Where the meter, or the converter before the bus, listens."""
+    port: Annotated[int, Field(gt=0, lt=65536)] | None = None
+    """Its port; 502 for modbus-tcp if absent."""
+    baud: Annotated[int, Field(ge=300, le=921_600)] | None = None
+    """As set at the meters; if absent 9600 for modbus-rtu, 2400 for mbus-serial, and what the mode says for tic."""
+    parity: Parity | None = None
+    """As set at the meters; if absent none for modbus-rtu, even for mbus-serial and tic, where it never differs."""
+    stop_bits: Literal[1, 2] = 1
+    """As set at the meters."""
+    mode: Literal["historique", "standard"] | None = None
+    """How the Linky on a tic bus speaks: its display says it (menu "mode TIC")."""
+    gap_s: Annotated[float, Field(ge=0, le=10)] = 0.025
+    """Silence before a request: some meters and converters lose one that follows too fast."""
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = TIMEOUT_S
+    """How long a meter may take to answer; converters to RS-485 need a second."""
+
+    @model_validator(mode="after")
+    def _reached(self) -> Self:
+        is_serial = self.kind in ("modbus-rtu", "mbus-serial", "tic")
+        if is_serial and (self.serial is None or self.host or self.port):
+            raise ValueError(f"a {self.kind} bus has serial, and neither host nor port")
+        if not is_serial and (self.host is None or self.serial or self.baud or self.parity):
+            raise ValueError(f"a {self.kind} bus has host, and none of serial, baud and parity")
+        if not is_serial and self.port is None and self.kind != "modbus-tcp":
+            raise ValueError(f"a {self.kind} bus has a port: the converter's manual says which")
+        if (self.kind == "tic") != (self.mode is not None):
+            raise ValueError('a tic bus has mode = "historique" or "standard", and no other bus has it')
+        return self
+
+    @property
+    def place(self) -> str:
+        """Where it is, in one word."""
+        return self.serial or f"{self.host}:{self.tcp_port}"
+
+    @property
+    def tcp_port(self) -> int:
+        """Where its converter listens."""
+        return self.port or 502
+
+    @property
+    def line_baud(self) -> int:
+        """The speed of its serial line."""
+        if self.kind == "tic":
+            return self.baud or {"historique": 1200, "standard": 9600}[self.mode or "standard"]
+        return self.baud or {"mbus-serial": 2400}.get(self.kind, 9600)
+
+    @property
+    def line_parity(self) -> Parity:
+        """The parity of its serial line."""
+        return self.parity or ("none" if self.kind == "modbus-rtu" else "even")
+
+
 class UpdateSettings(Settings):
     """Updates for devices, fetched where the commune publishes them and served to devices from here."""
 
@@ -92,7 +162,7 @@ class UpdateSettings(Settings):
 
 
 class MeterSettings(Settings):
-    """One meter on a Modbus bus, with a key of its own on this gateway."""
+    """One meter, with a key of its own on this gateway."""
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     """What people call it, in logs and on the status page."""
@@ -101,13 +171,27 @@ class MeterSettings(Settings):
     key_file: Path
     """Its signing key, made on the first start: blocks of two meters can never be confused."""
     type: str
-    """A table of hardware/meters, for example schneider-iem3155: which registers mean what."""
-    host: str
-    """Where the meter, or the converter before its bus, listens."""
+    """A table of hardware/meters, for example schneider-iem3155, or sunspec, mbus-heat or linky."""
+    bus: str | None = None
+    """The name of the bus that it is on; a meter with an address of its own in the network has host instead."""
+    host: str | None = None
+    """Where a meter that speaks Modbus TCP listens."""
     port: Annotated[int, Field(gt=0, lt=65536)] = 502
-    """Modbus TCP's port; converters often have another one."""
+    """Modbus TCP's port, of a meter with a host."""
     unit: Annotated[int, Field(ge=0, le=255)] = 1
     """Its address on the bus, as set at the meter."""
+    model: Annotated[int, Field(gt=0)] | None = None
+    """Of a sunspec device with several energy registers: the number of the model whose energy counts."""
+    power_max_kw: Annotated[int, Field(gt=0)] | None = None
+    """What it can carry at most, where its type does not say it or transformers stand before it; more is doubted."""
+
+    @model_validator(mode="after")
+    def _placed(self) -> Self:
+        if (self.bus is None) == (self.host is None):
+            raise ValueError("a meter has either the name of its bus or a host")
+        if self.model is not None and self.type != SUNSPEC:
+            raise ValueError("only a sunspec meter has a model")
+        return self
 
 
 class GatewaySettings(Settings):
@@ -148,14 +232,16 @@ class GatewaySettings(Settings):
     """A reading is dated at the start of its step; one taken later than this is not taken at all (civil time)."""
     block_readings: Annotated[int, Field(ge=1, le=BLOCK_READINGS_LIMIT)] = 4
     """Readings of a meter per signed block: more are cheaper, fewer arrive sooner."""
-    meter_timeout_s: Annotated[float, Field(gt=0)] = 1.0
-    """How long a meter may take to answer; converters to RS-485 need a second."""
+    meter_timeout_s: Annotated[float, Field(gt=0, le=60)] = TIMEOUT_S
+    """How long a meter with a host of its own may take to answer; a bus has its own time-out."""
     meter_backoff_s_min: Annotated[float, Field(gt=0)] = 2.0
     """How long a silent meter is left alone at first, so that it does not hold up its bus."""
     meter_backoff_s_max: Annotated[float, Field(gt=0)] = 300.0
     """How long at most: a meter switched on again is read within this time."""
     meters_dir: Path | None = None
     """More meter tables, looked at before the ones that come with the gateway."""
+    bus: tuple[BusSettings, ...] = ()
+    """The buses that this gateway reads."""
     meters: tuple[MeterSettings, ...] = ()
     """The meters that this gateway reads itself."""
 
@@ -175,20 +261,69 @@ class GatewaySettings(Settings):
     """At this size no more device blocks are taken in; they stay in the devices' journals, unacknowledged."""
 
     @model_validator(mode="after")
+    def _distinct_buses(self) -> Self:
+        for what in ("name", "place"):
+            values = [getattr(bus, what) for bus in self.bus]
+            if len(set(values)) != len(values):
+                raise ValueError(f"two buses have the same {what}")
+        return self
+
+    @model_validator(mode="after")
     def _distinct_meters(self) -> Self:
         for what in ("name", "device", "key_file"):
             values = [getattr(meter, what) for meter in self.meters]
             if len(set(values)) != len(values):
                 raise ValueError(f"two meters have the same {what}")
-        places = [(meter.host, meter.port, meter.unit) for meter in self.meters]
+        places = [(self.bus_of(meter).place, meter.unit) for meter in self.meters]
         if len(set(places)) != len(places):
-            raise ValueError("two meters have the same host, port and unit")
+            raise ValueError("two meters have the same host, port and unit, or the same bus and unit")
         return self
+
+    @model_validator(mode="after")
+    def _fitting_meters(self) -> Self:
+        linkys = [meter.bus for meter in self.meters if meter.type == LINKY]
+        if len(set(linkys)) != len(linkys):
+            raise ValueError("a tic bus carries one Linky: each has a dongle of its own")
+        for meter in self.meters:
+            bus = self.bus_of(meter)
+            if mistake := _misfit(meter, bus):
+                raise ValueError(f"the meter {meter.name!r} on a {bus.kind} bus: {mistake}")
+        return self
+
+    def bus_of(self, meter: MeterSettings) -> BusSettings:
+        """The bus of a meter; one with a host has a bus of its own. ValueError if no bus has that name."""
+        if meter.host is not None:
+            for bus in self.bus:
+                if bus.place == f"{meter.host}:{meter.port}":
+                    raise ValueError(
+                        f"the meter {meter.name!r} is on the bus {bus.name!r}: name the bus, not the host"
+                    )
+            place = f"{meter.host}:{meter.port}"
+            return BusSettings(
+                name=place, kind="modbus-tcp", host=meter.host, port=meter.port, timeout_s=self.meter_timeout_s
+            )
+        for bus in self.bus:
+            if bus.name == meter.bus:
+                return bus
+        raise ValueError(f"the meter {meter.name!r} is on the bus {meter.bus!r}, which is not there")
 
     @property
     def upstream_account(self) -> Account:
         """The account towards the aggregator."""
         return self.upstream or self.local
+
+
+def _misfit(meter: MeterSettings, bus: BusSettings) -> str:
+    """Why a type of meter cannot be on a kind of bus, or nothing."""
+    wanted = {HEAT: ("mbus-serial", "mbus-over-tcp"), LINKY: ("tic",)}
+    fitting = wanted.get(meter.type, ("modbus-tcp", "modbus-rtu", "modbus-rtu-over-tcp"))
+    if bus.kind not in fitting:
+        return f"the type {meter.type!r} is read over {' or '.join(fitting)}"
+    if meter.type == HEAT and meter.unit > MBUS_UNIT_MAX:
+        return f"a primary address is at most {MBUS_UNIT_MAX}"
+    if bus.kind.startswith("modbus-rtu") and not 1 <= meter.unit <= 247:
+        return "a unit is 1 to 247"
+    return ""
 
 
 def read_settings(path: Path) -> GatewaySettings:

@@ -8,6 +8,8 @@ from commonwatt.clock import Civil, Protocolar
 from commonwatt.errors import StorageError
 from commonwatt.i18n import _
 from gateway.devices.shelf_http import Depot
+from gateway.meters.meter import Meter
+from gateway.meters.silence import meaning_of
 from gateway.service import Gateway
 from gateway.settings import GatewaySettings
 
@@ -68,11 +70,6 @@ class Reporter:
         """What the aggregator's side may see: counts, no device's data."""
         state = self.full()
         return {key: state[key] for key in ("state", "civil_s", "blocks", "spool", "batches", "registry")}
-
-    def sentence(self) -> str:
-        """One line for `systemctl status`."""
-        broker = "reached" if self._gateway.upstream.is_up else "not reached"
-        return f"{self._gateway.spool.count} blocks without a receipt, upstream {broker}"
 
     def full(self) -> dict[str, Any]:
         """Everything; counts are since the start of the process."""
@@ -160,16 +157,22 @@ class Reporter:
         }
 
     def _meters(self) -> dict[str, Any]:
+        return {meter.name: self._meter(meter) for meter in self._gateway.poller.fleet}
+
+    def _meter(self, meter: Meter) -> dict[str, Any]:
+        state, sampler = self._gateway.poller.states[meter.name], self._gateway.samplers[meter.device]
+        because = state.silent_because or sampler.doubted_because
+        how = "silent" if state.silent_because else "doubtful" if because else "ok" if state.last_s else "starting"
         return {
-            name: {
-                "state": "silent" if state.silent_because else "ok" if state.last_s else "starting",
-                "silent_because": state.silent_because,
-                "last_s": state.last_s,
-                "taken": state.taken,
-                "missed": state.missed,
-                "failures": dict(state.failures),
-            }
-            for name, state in self._gateway.poller.states.items()
+            "state": how,
+            "silent_because": state.silent_because,
+            "doubted_because": sampler.doubted_because,
+            "meaning": meaning_of(because) if because else None,
+            "last_s": state.last_s,
+            "taken": state.taken,
+            "missed": state.missed,
+            "failures": dict(state.failures),
+            "doubts": dict(sampler.doubts),
         }
 
     def _write(self, state: dict[str, Any]) -> None:

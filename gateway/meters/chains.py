@@ -49,19 +49,27 @@ class ChainStore:
             (device, public_key, chain.seq, chain.prev),
         )
 
-    def last_time_s(self, device: bytes) -> int | None:
-        """Time of the last reading that went into a block, so that a restart within its step takes none twice."""
+    def last(self, device: bytes) -> Reading | None:
+        """The last reading that went into a block: none of its step is taken again, and the next must follow it."""
         rows = self._database.execute("SELECT value FROM meta WHERE key = ?", (_last_key(device),))
-        return int(rows[0][0]) if rows else None
+        if not rows:
+            return None
+        time_s, registers = json.loads(rows[0][0])
+        return Reading(device, time_s, _pairs(registers))
 
-    def keep_last_time(self, device: bytes, time_s: int) -> None:
-        """Store that time."""
-        self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_last_key(device), time_s))
+    def keep_last(self, reading: Reading) -> None:
+        """Store that reading."""
+        text = json.dumps([reading.time_s, reading.registers_wh])
+        self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_last_key(reading.device), text))
 
 
 def _last_key(device: bytes) -> str:
-    return f"last_reading_s/{device.hex()}"
+    return f"last_reading/{device.hex()}"
 
 
 def _registers(text: str) -> tuple[tuple[int, int], ...]:
-    return tuple((quantity, register_wh) for quantity, register_wh in json.loads(text))
+    return _pairs(json.loads(text))
+
+
+def _pairs(registers: list[list[int]]) -> tuple[tuple[int, int], ...]:
+    return tuple((quantity, register_wh) for quantity, register_wh in registers)

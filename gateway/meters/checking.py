@@ -1,14 +1,12 @@
 """`commonwatt gateway check`: each meter read once, as a person compares it with the display."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 
+from commonwatt.clock import Protocolar
 from commonwatt.i18n import _
-from commonwatt.quantities import BY_OBIS
-from commonwatt.units import format_kwh
-from gateway.meters import tables as meters
-from gateway.meters.modbus import MeterSilentError, TcpBus
-from gateway.meters.polling import Meter
+from gateway.meters.buses import open_bus
+from gateway.meters.meter import Meter
+from gateway.meters.silence import MeterSilentError, meaning_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,35 +24,23 @@ class Report:
 
     def text(self) -> str:
         """For people."""
-        meter = self.meter
-        head = f"{meter.name} ({meter.table.maker} {meter.table.model}, {meter.host}:{meter.port}, unit {meter.unit})"
-        if not self.answered:
-            return f"{head}: " + _("no answer: {reason}").format(reason=self.silent_because)
+        head = f"{self.meter.name} ({self.meter.where})"
+        if self.silent_because is not None:
+            reason, meaning = self.silent_because, meaning_of(self.silent_because)
+            return f"{head}: " + _("no answer: {reason}: {meaning}").format(reason=reason, meaning=meaning)
         return "\n".join((head, *(f"  {name:<24}{shown}" for name, shown in self.lines)))
 
 
-async def check_all(fleet: list[Meter], *, timeout_s: float) -> list[Report]:
+async def check_all(fleet: list[Meter], protocol: Protocolar) -> list[Report]:
     """Read all meters one after another, so that one bus never carries two requests."""
-    return [await _check(meter, timeout_s) for meter in fleet]
+    return [await _check(meter, protocol) for meter in fleet]
 
 
-async def _check(meter: Meter, timeout_s: float) -> Report:
-    bus = TcpBus(meter.host, meter.port, timeout_s=timeout_s)
-    wanted = meters.requests((*meter.table.energy, *meter.table.shown), meter.table.registers_max)
+async def _check(meter: Meter, protocol: Protocolar) -> Report:
+    bus = open_bus(meter.bus, protocol)
     try:
-        memory = await bus.read(meter.table.function, meter.unit, wanted)
+        return Report(meter, tuple(await bus.shown(meter)))
     except MeterSilentError as error:
         return Report(meter, (), error.reason)
     finally:
         bus.close()
-    energy = [(BY_OBIS[r.quantity].name, _energy(meters.energy_wh(r, memory))) for r in meter.table.energy]
-    shown = [(r.name, _shown(meters.quantity(r, memory), r)) for r in meter.table.shown]
-    return Report(meter, (*energy, *shown))
-
-
-def _energy(register_wh: int | None) -> str:
-    return _("no value") if register_wh is None else format_kwh(register_wh)
-
-
-def _shown(exact: Fraction | None, register: meters.ShownRegister) -> str:
-    return _("no value") if exact is None else f"{float(exact):.3f} {register.unit}"

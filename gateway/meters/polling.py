@@ -1,7 +1,7 @@
 """Polls the meters at the start of every step of civil time, in a thread of its own.
 
-One asyncio task per bus; a bus is one host and port. A meter that does not answer is left alone for a while
-(2 s, doubled up to a limit), so it holds up neither the others on its bus nor any other bus.
+One asyncio task per bus. A meter that does not answer is left alone for a while (2 s, doubled up to a limit) and
+asked after the others of its bus, so it holds up neither them nor any other bus. The fleet can change meanwhile.
 """
 
 import asyncio
@@ -15,10 +15,11 @@ from typing import Protocol
 
 from commonwatt.clock import Civil, Protocolar
 from gateway.kernel_clock import always
-from gateway.meters import tables as meters
-from gateway.meters.modbus import MeterSilentError, TcpBus
+from gateway.meters.buses import open_bus
+from gateway.meters.meter import Bus, Meter, Registers
 from gateway.meters.sampling import Reading, step_of
-from gateway.meters.tables import MeterTable
+from gateway.meters.silence import MeterSilentError, meaning_of
+from gateway.settings import BusSettings
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,8 @@ READINGS_MAX = 10_000
 """Readings between the poller and the tick that stores them; one more is a missed reading."""
 NAP_S_MAX = 1.0
 """The longest sleep: a clock that is set is noticed within it."""
+CHANGE_S_MAX = 60.0
+"""A change of the fleet waits for the poller's thread no longer than this: it never blocks so long, by design."""
 
 
 class Schedule(Civil, Protocol):
@@ -42,21 +45,8 @@ class PollRules:
 
     step_s: int
     late_s_max: int
-    timeout_s: float
     backoff_s_min: float
     backoff_s_max: float
-
-
-@dataclass(frozen=True, slots=True)
-class Meter:
-    """A meter to be polled."""
-
-    name: str
-    device: bytes
-    host: str
-    port: int
-    unit: int
-    table: MeterTable
 
 
 @dataclass(slots=True)
@@ -92,6 +82,14 @@ class MeterState:
         return self.last_s != step_start_s and now_s >= self.retry_at_s
 
 
+@dataclass(slots=True)
+class Round:
+    """The meters of one bus, read again at every round, and the task that goes round."""
+
+    meters: list[Meter]
+    task: asyncio.Task[None] | None = None
+
+
 class Poller:
     """A thread that reads the meters while its `with` lasts; readings come out of `readings`."""
 
@@ -106,13 +104,16 @@ class Poller:
     ) -> None:
         self.readings: queue.Queue[Reading] = queue.Queue(READINGS_MAX)
         self.states = {meter.name: MeterState() for meter in fleet}
-        self._fleet = fleet
+        self._fleet = tuple(fleet)
         self._rules = rules
         self._civil = civil
         self._protocol = protocol
         self._may_sign = may_sign
+        self._rounds: dict[BusSettings, Round] = {}
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
+        self._changes = 0
+        self._changed = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
 
     def __enter__(self) -> "Poller":
@@ -129,51 +130,83 @@ class Poller:
         """Whether the thread runs; it ends early only by a mistake of ours."""
         return self._thread.is_alive()
 
+    @property
+    def fleet(self) -> tuple[Meter, ...]:
+        """The meters that are polled."""
+        return self._fleet
+
+    def change(self, fleet: Sequence[Meter], rules: PollRules) -> None:
+        """Poll these meters from now on. Those that stay lose no poll; none that is gone is in `readings` later."""
+        asyncio.run_coroutine_threadsafe(self._change(tuple(fleet), rules), self._loop).result(CHANGE_S_MAX)
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_until_complete(self._poll_all())
 
     async def _poll_all(self) -> None:
-        buses: dict[tuple[str, int], list[Meter]] = {}
-        for meter in self._fleet:
-            buses.setdefault((meter.host, meter.port), []).append(meter)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._poll_bus(place, fleet)) for place, fleet in buses.items()]
+            self._group = group
+            await self._change(self._fleet, self._rules)
             await self._stop.wait()
-            for task in tasks:
-                task.cancel()
+            for own in self._rounds.values():
+                assert own.task is not None
+                own.task.cancel()
+        await asyncio.sleep(0)  # closed connections say goodbye in the loop's next round
 
-    async def _poll_bus(self, place: tuple[str, int], fleet: list[Meter]) -> None:
-        bus = TcpBus(*place, timeout_s=self._rules.timeout_s)
+    async def _change(self, fleet: tuple[Meter, ...], rules: PollRules) -> None:
+        """Runs without giving way, so no round sees half of it."""
+        before = {meter.name: meter for meter in self._fleet}
+        kept = {m.name: self.states[m.name] for m in fleet if m.name in before and before[m.name].device == m.device}
+        self.states = {meter.name: kept.get(meter.name, MeterState()) for meter in fleet}
+        self._fleet, self._rules = fleet, rules
+        for own in self._rounds.values():
+            own.meters = []
+        for meter in fleet:
+            self._rounds.setdefault(meter.bus, Round([])).meters.append(meter)
+        for bus, own in list(self._rounds.items()):
+            if own.task is None:
+                own.task = self._group.create_task(self._poll_bus(bus, own))
+            elif not own.meters:
+                own.task.cancel()
+                del self._rounds[bus]
+        self._changes += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _poll_bus(self, settings: BusSettings, own: Round) -> None:
+        bus = open_bus(settings, self._protocol)
         try:
             while True:
-                for meter in fleet:
-                    await self._poll_if_due(bus, meter)
-                await asyncio.sleep(self._nap_s(fleet))
+                changes = self._changes
+                for meter in sorted(own.meters, key=lambda meter: self.states[meter.name].backoff_s):
+                    if meter in own.meters:
+                        await self._poll_if_due(bus, meter, own)
+                if changes == self._changes:
+                    await self._nap(self._nap_s(own.meters))
         finally:
             bus.close()
 
-    async def _poll_if_due(self, bus: TcpBus, meter: Meter) -> None:
-        state = self.states[meter.name]
+    async def _poll_if_due(self, bus: Bus, meter: Meter, own: Round) -> None:
+        state, rules = self.states[meter.name], self._rules
         before_s = self._civil.now_s()
-        step_start_s = int(before_s // self._rules.step_s) * self._rules.step_s
-        is_late = before_s > step_start_s + self._rules.late_s_max
+        step_start_s = int(before_s // rules.step_s) * rules.step_s
+        is_late = before_s > step_start_s + rules.late_s_max
         if is_late or not state.is_due(step_start_s, self._protocol.monotonic_s()):
             return
         if not self._may_sign():
             # Not even read: dated by a clock that is set a moment later, the reading would lie about its time.
             return
         try:
-            registers_wh = await read_energy(bus, meter)
+            registers_wh = await bus.energy(meter)
         except MeterSilentError as error:
-            state.fail(error.reason, self._protocol.monotonic_s(), self._rules)
-            log.warning("meter %s: %s; left alone for %.0f s", meter.name, error.reason, state.backoff_s)
+            state.fail(error.reason, self._protocol.monotonic_s(), rules)
+            why = meaning_of(error.reason)
+            log.warning("meter %s: %s (%s); left alone for %.0f s", meter.name, error.reason, why, state.backoff_s)
             return
-        self._take(meter, state, before_s, registers_wh)
+        if meter in own.meters and rules == self._rules:
+            self._take(meter, state, before_s, registers_wh)
 
-    def _take(
-        self, meter: Meter, state: MeterState, before_s: float, registers_wh: tuple[tuple[int, int], ...]
-    ) -> None:
+    def _take(self, meter: Meter, state: MeterState, before_s: float, registers_wh: Registers) -> None:
         rules = self._rules
         time_s = step_of(before_s, self._civil.now_s(), step_s=rules.step_s, late_s_max=rules.late_s_max)
         if time_s is None:
@@ -187,7 +220,7 @@ class Poller:
             return
         state.succeed(time_s, rules.step_s)
 
-    def _nap_s(self, fleet: list[Meter]) -> float:
+    def _nap_s(self, fleet: Sequence[Meter]) -> float:
         """Until the next step begins, or a meter of this step may be asked again."""
         step_s = self._rules.step_s
         step_start_s = int(self._civil.now_s() // step_s) * step_s
@@ -199,12 +232,10 @@ class Poller:
                 naps_s.append(state.retry_at_s - now_s)
         return max(min(naps_s), 0.001)
 
-
-async def read_energy(bus: TcpBus, meter: Meter) -> tuple[tuple[int, int], ...]:
-    """The energy registers of a meter as (quantity, Wh); MeterSilentError if there are none."""
-    wanted = meters.requests(meter.table.energy, meter.table.registers_max)
-    memory = await bus.read(meter.table.function, meter.unit, wanted)
-    registers_wh = meters.registers_wh(meter.table, memory)
-    if registers_wh is None:
-        raise MeterSilentError("no-value")
-    return registers_wh
+    async def _nap(self, nap_s: float) -> None:
+        """Sleep, but not through a change of the fleet."""
+        try:
+            async with asyncio.timeout(nap_s):
+                await self._changed.wait()
+        except TimeoutError:
+            return

@@ -103,6 +103,7 @@ MODULE = (
     Point("DCWH", 22, Kind.ACC32, 5, "Wh"),
 )
 """Model 160: the first string of panels; the others follow 20 registers apart. Shown, never signed."""
+STRINGS = 160
 MODULE_WORDS = 20
 MODULES_OFFSET = 8
 MODULES_MAX = 24
@@ -156,6 +157,13 @@ def metering(models: Sequence[Model], wanted: int | None = None) -> Model:
 def values(number: int, words: Sequence[int]) -> dict[str, Fraction | None]:
     """The points of a model that we know, exact; None where the device has none. `words` begin at its number."""
     return {point.name: _value(point, words, point.offset) for point in POINTS.get(number, ())}
+
+
+def identity(words: Sequence[int]) -> tuple[str, str]:
+    """Maker and model as model 1 tells them: 32 characters each, padded with zeros."""
+    data = b"".join(word.to_bytes(2, "big") for word in words[2:34])
+    maker, model = (part.rstrip(b"\x00 ").decode("latin-1") for part in (data[:32], data[32:64]))
+    return maker, model
 
 
 def modules(words: Sequence[int]) -> list[dict[str, Fraction | None]]:

@@ -1,15 +1,24 @@
 """Heat meters over M-Bus: real telegrams (rscada/libmbus) against the values that libmbus gives for them."""
 
+import asyncio
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.meters import mbus, mbus_serial
+from commonwatt.clock import MonotonicClock
+from gateway.meters import mbus
+from gateway.meters.buses import open_bus
 from gateway.meters.mbus import MBusRefusal, Telegram
+from gateway.meters.meter import Heat, Meter, limits_of
+from gateway.meters.silence import MeterSilentError
+from gateway.settings import BusSettings
+from tests.gateway.serial_ports import SerialAdapter
 
 TELEGRAMS = sorted((Path(__file__).parent / "captures" / "mbus").glob("*.hex"))
 BY_NAME = {path.stem: bytes.fromhex(path.read_text()) for path in TELEGRAMS}
@@ -100,45 +109,115 @@ def test_heat_when_the_register_has_no_value(old: str, new: str) -> None:
     assert mbus.heat_wh(telegram) is MBusRefusal.NO_VALUE
 
 
-class RecordedLine:
-    """A level converter behind which one meter answers as it was recorded."""
+class HeatBus:
+    """A level converter on a pty, behind which recorded meters answer when they are asked by their address."""
 
-    def __init__(self, answer: bytes) -> None:
-        self.answer = answer
-        self.waiting = b"late answer of another meter"
-        self.written = b""
+    def __init__(self, path: Path, answers: dict[int, bytes]) -> None:
+        self.answers = answers
+        self.asked: list[bytes] = []
+        self.adapter = SerialAdapter(path, take=self._take)
 
-    def reset_input_buffer(self) -> None:
-        self.waiting = b""
-
-    def write(self, data: bytes, /) -> None:
-        self.written += data
-        self.waiting += self.answer
-
-    def read(self, size: int, /) -> bytes:
-        data, self.waiting = self.waiting[:size], self.waiting[size:]
-        return data
+    def _take(self, question: bytes) -> None:
+        self.asked.append(question)
+        self.adapter.send(self.answers.get(question[2], b""))
 
 
-def test_line_when_the_meter_answers() -> None:
-    """The question is REQ_UD2 of EN 13757-2; what lay in the buffer before is forgotten."""
-    line = RecordedLine(BY_NAME["kamstrup_multical_601"])
-    telegram = mbus_serial.read_telegram(line, 17)
-    assert line.written == bytes.fromhex("107B118C16")
-    assert isinstance(telegram, Telegram)
-    assert mbus.heat_wh(telegram) == 37_351_000
+KAMSTRUP = BY_NAME["kamstrup_multical_601"]
+
+
+def meter_on(bus: BusSettings, address: int) -> Meter:
+    return Meter(f"heat {address}", bytes(16), bus, address, Heat(), limits_of(Heat()))
+
+
+def read_all(bus: BusSettings, addresses: list[int], between: Callable[[], None] = lambda: None) -> list[Any]:
+    """What each read gives; `between` happens after the first."""
+
+    async def run() -> list[Any]:
+        opened, found = open_bus(bus, MonotonicClock()), []
+        for index, address in enumerate(addresses):
+            try:
+                found.append(await opened.energy(meter_on(bus, address)))
+            except MeterSilentError as silence:
+                found.append(silence.reason)
+            if not index:
+                await asyncio.to_thread(between)
+        opened.close()
+        await asyncio.sleep(0)
+        return found
+
+    return asyncio.run(run())
+
+
+def heat_bus(path: Path) -> BusSettings:
+    return BusSettings(name="heat", kind="mbus-serial", serial=str(path), timeout_s=0.3, gap_s=0)
+
+
+def test_bus_when_recorded_meters_answer(tmp_path: Path) -> None:
+    """The question is REQ_UD2 of EN 13757-2; each meter's register in whole Wh; nobody at an address is silence."""
+    other = BY_NAME["sontex_supercal_531_telegram1"]
+    line = HeatBus(tmp_path / "converter", {17: KAMSTRUP, other[5]: other})
+    with line.adapter:
+        found = read_all(heat_bus(line.adapter.path), [17, other[5], 99, 17])
+    assert found == [((3, 37_351_000),), ((3, 0),), "no-answer", ((3, 37_351_000),)]
+    assert line.asked[0] == bytes.fromhex("107B118C16")
 
 
 @pytest.mark.parametrize(
-    ("answer", "address", "expected"),
+    ("answer", "reason"),
     [
-        (b"", 17, None),
-        (BY_NAME["kamstrup_multical_601"], 18, MBusRefusal.MALFORMED),
-        (BY_NAME["kamstrup_multical_601"][:100], 17, MBusRefusal.MALFORMED),
-        (b"\x00" + BY_NAME["kamstrup_multical_601"], 17, MBusRefusal.MALFORMED),
-        (b"\xe5", 17, MBusRefusal.MALFORMED),
+        (BY_NAME["SEN_Pollustat"], "garbled"),
+        (KAMSTRUP[:100], "malformed"),
+        (b"\x00" + KAMSTRUP, "malformed"),
+        (b"\xe5\xe5\xe5\xe5", "malformed"),
+        (KAMSTRUP[:30] + bytes([KAMSTRUP[30] ^ 1]) + KAMSTRUP[31:], "malformed"),
     ],
 )
-def test_line_when_the_answer_is_wrong(answer: bytes, address: int, expected: object) -> None:
-    """Silence is silence; another meter's answer, a torn one and noise are refused."""
-    assert mbus_serial.read_telegram(RecordedLine(answer), address) is expected
+def test_bus_when_the_answer_is_wrong(tmp_path: Path, answer: bytes, reason: str) -> None:
+    """Another meter's answer, a torn or damaged one and noise give no value, and are forgotten before the next."""
+    line = HeatBus(tmp_path / "converter", {17: answer})
+    with line.adapter:
+        found = read_all(heat_bus(line.adapter.path), [17, 17], between=lambda: line.answers.update({17: KAMSTRUP}))
+    assert found == [reason, ((3, 37_351_000),)]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("allmess_cf50", "meter-error"), ("amt_calec_mb", "no-value"), ("ACW_Itron-BM-plus-m", "not-heat")],
+)
+def test_bus_when_a_meter_has_no_heat_to_tell(tmp_path: Path, name: str, reason: str) -> None:
+    """A broken meter, one without a value and one for water are named as such, and never 0."""
+    telegram = BY_NAME[name]
+    line = HeatBus(tmp_path / "converter", {telegram[5]: telegram})
+    with line.adapter:
+        assert read_all(heat_bus(line.adapter.path), [telegram[5]]) == [reason]
+
+
+def test_bus_when_the_converter_is_unplugged_and_plugged_in_again(tmp_path: Path) -> None:
+    """No connection while it is out; the same path is opened again afterwards."""
+    line = HeatBus(tmp_path / "converter", {17: KAMSTRUP})
+    with line.adapter:
+        bus = heat_bus(line.adapter.path)
+        assert read_all(bus, [17, 17], between=line.adapter.unplug) == [((3, 37_351_000),), "no-connection"]
+        line.adapter.plug()
+        assert read_all(bus, [17]) == [((3, 37_351_000),)]
+
+
+def test_bus_when_the_converter_is_in_the_network() -> None:
+    """The same telegrams through a converter that carries the line over TCP."""
+
+    async def run() -> Any:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readexactly(5)
+            writer.write(KAMSTRUP)
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            bus = BusSettings(name="heat", kind="mbus-over-tcp", host="127.0.0.1", port=port)
+            opened = open_bus(bus, MonotonicClock())
+            found = await opened.energy(meter_on(bus, 17))
+            opened.close()
+            await asyncio.sleep(0)
+            return found
+
+    assert asyncio.run(run()) == ((3, 37_351_000),)

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +12,18 @@ import pytest
 from commonwatt.clock import CivilClock, MonotonicClock
 from gateway.meters import checking
 from gateway.meters import tables as meters
-from gateway.meters.modbus import MeterSilentError, TcpBus
-from gateway.meters.polling import Meter, MeterState, Poller, PollRules, read_energy
+from gateway.meters.buses import open_bus
+from gateway.meters.meter import Heat, Linky, Meter, limits_of
+from gateway.meters.polling import MeterState, Poller, PollRules
 from gateway.meters.sampling import Reading
+from gateway.meters.silence import MeterSilentError
+from gateway.settings import BusSettings
 from tests.gateway.modbus_meter import FaultyMeter
+from tests.gateway.serial_ports import SerialAdapter, serial_meters
 from tests.gateway.support import free_port, wait_for
+from tests.gateway.test_buses import iem3155
+from tests.gateway.test_mbus import KAMSTRUP, HeatBus
+from tests.gateway.test_tic import STANDARD, framed
 
 TABLE = meters.find("schneider-iem3155")
 T0 = 1_721_606_400
@@ -23,11 +31,12 @@ NO_VALUE = -(2**63)
 
 
 def meter_at(port: int, name: str = "solar", device: bytes = bytes(16)) -> Meter:
-    return Meter(name, device, "127.0.0.1", port, 1, TABLE)
+    bus = BusSettings(name=name, kind="modbus-tcp", host="127.0.0.1", port=port, timeout_s=0.2)
+    return Meter(name, device, bus, 1, TABLE, limits_of(TABLE))
 
 
 def rules(**changes: Any) -> PollRules:
-    usual = {"step_s": 900, "late_s_max": 900, "timeout_s": 0.2, "backoff_s_min": 0.1, "backoff_s_max": 0.2}
+    usual = {"step_s": 900, "late_s_max": 900, "backoff_s_min": 0.1, "backoff_s_max": 0.2}
     return PollRules(**(usual | changes))
 
 
@@ -38,9 +47,10 @@ def fast_clock(factor: float = 9000.0) -> CivilClock:
 
 def read_once(port: int) -> Any:
     async def read() -> Any:
-        bus = TcpBus("127.0.0.1", port, timeout_s=0.2)
+        meter = meter_at(port)
+        bus = open_bus(meter.bus, MonotonicClock())
         try:
-            return await read_energy(bus, meter_at(port))
+            return await bus.energy(meter)
         finally:
             bus.close()
 
@@ -61,7 +71,7 @@ def test_read_when_the_meter_is_well() -> None:
         ("silent", "no-answer"),
         ("exception", "exception-4"),
         ("short", "short-answer"),
-        ("other-id", "no-answer"),
+        ("other-id", "garbled"),
     ],
 )
 def test_read_when_the_meter_fails(mode: str, reason: str) -> None:
@@ -160,11 +170,11 @@ def test_check_when_meters_differ() -> None:
     with FaultyMeter() as well, FaultyMeter("exception") as ill:
         well.show(1234, 2**63 - 1)
         fleet = [meter_at(well.port, "well"), meter_at(ill.port, "ill")]
-        good, bad = asyncio.run(checking.check_all(fleet, timeout_s=0.2))
+        good, bad = asyncio.run(checking.check_all(fleet, MonotonicClock()))
     assert "active energy import    1.234 kWh" in good.text()
     assert good.answered
     assert not bad.answered
-    assert bad.text().endswith("exception-4")
+    assert "exception-4: the meter says that it is out of order" in bad.text()
 
 
 def test_poller_when_the_clock_is_not_trusted() -> None:
@@ -189,3 +199,59 @@ def test_poller_when_the_clock_is_not_trusted() -> None:
             assert (meter.asked, poller.readings.qsize()) == (0, 0)
             is_trusted.set()
             collect(poller, bool, "a reading")
+
+
+def test_poller_when_a_meter_on_the_same_bus_is_dead(tmp_path: Path) -> None:
+    """On a serial line the dead one is asked after the others and ever less often: they miss no step."""
+    units = {number: iem3155(number, 2 * number) for number in (1, 2, 3)}
+    with serial_meters(tmp_path, units) as adapter:
+        bus = BusSettings(name="cellar", kind="modbus-rtu", serial=str(adapter.path), timeout_s=0.2, gap_s=0.001)
+        fleet = [
+            Meter(f"meter {unit}", bytes([unit]) * 16, bus, unit, TABLE, limits_of(TABLE)) for unit in (9, 1, 2, 3)
+        ]
+        # 900 s in a second: three reads and one time-out fit, whatever the order.
+        with Poller(
+            fleet=fleet,
+            rules=rules(backoff_s_max=300.0),
+            civil=fast_clock(900.0),
+            protocol=MonotonicClock(),
+        ) as poller:
+            readings = collect(poller, lambda readings: len(readings) >= 12, "twelve readings")
+            states = dict(poller.states)
+    assert {reading.device for reading in readings} == {bytes([unit]) * 16 for unit in (1, 2, 3)}
+    assert (states["meter 9"].taken, states["meter 9"].silent_because) == (0, "no-answer")
+    assert [states[f"meter {unit}"].missed for unit in (1, 2, 3)] == [0, 0, 0]
+    assert states["meter 9"].backoff_s >= 0.4
+
+
+def test_poller_when_several_kinds_of_buses_are_read_at_once(tmp_path: Path) -> None:
+    """Modbus on a wire and in the network, heat on M-Bus and a Linky: one thread, none waits for another."""
+    heat = HeatBus(tmp_path / "converter", {17: KAMSTRUP})
+    dongle = SerialAdapter(tmp_path / "dongle")
+    with (
+        serial_meters(tmp_path, {4: iem3155(40, 41)}) as adapter,
+        FaultyMeter() as solar,
+        heat.adapter,
+        dongle,
+    ):
+        solar.show(1, 2)
+        rtu = BusSettings(name="rtu", kind="modbus-rtu", serial=str(adapter.path), gap_s=0.001)
+        warm = BusSettings(name="heat", kind="mbus-serial", serial=str(heat.adapter.path), gap_s=0)
+        tic = BusSettings(name="tic", kind="tic", serial=str(dongle.path), mode="standard")
+        fleet = [
+            meter_at(solar.port, device=b"\1" * 16),
+            Meter("wire", b"\2" * 16, rtu, 4, TABLE, limits_of(TABLE)),
+            Meter("heat", b"\3" * 16, warm, 17, Heat(), limits_of(Heat())),
+            Meter("linky", b"\4" * 16, tic, 1, Linky(), limits_of(Linky())),
+        ]
+        with Poller(fleet=fleet, rules=rules(), civil=fast_clock(1800.0), protocol=MonotonicClock()) as poller:
+
+            def all_read(readings: list[Reading]) -> bool:
+                dongle.send(framed(STANDARD))
+                return {reading.device for reading in readings} == {meter.device for meter in fleet}
+
+            readings = collect(poller, all_read, "a reading of each")
+    by_device = {reading.device[0]: reading.registers_wh for reading in readings}
+    assert by_device == {
+        1: ((1, 1), (2, 2)), 2: ((1, 40), (2, 41)), 3: ((3, 37_351_000),), 4: ((1, 3519702),),
+    }  # fmt: skip

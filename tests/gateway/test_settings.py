@@ -8,7 +8,7 @@ import pytest
 
 from commonwatt.errors import UserError
 from gateway import settings
-from gateway.settings import Account, GatewaySettings, MeterSettings, read_settings
+from gateway.settings import Account, BusSettings, GatewaySettings, MeterSettings, read_settings
 
 GOOD = f"""
 id = "{"aa" * 16}"
@@ -86,10 +86,79 @@ def test_settings_when_two_meters_are_one(tmp_path: Path, second: dict[str, obje
         read(tmp_path, GOOD + METER.format(**first) + METER.format(**second))
 
 
+BUS = """
+[[bus]]
+name = "{name}"
+kind = "{kind}"
+{rest}
+"""
+ON_BUS = """
+[[meters]]
+name = "{name}"
+device = "{device}"
+key_file = "{name}.key"
+type = "{type}"
+bus = "{bus}"
+unit = {unit}
+"""
+CELLAR = BUS.format(name="cellar", kind="modbus-rtu", rest='serial = "/dev/ttyUSB0"')
+HEATING = BUS.format(name="heating", kind="mbus-serial", rest='serial = "/dev/ttyUSB1"')
+TIC = BUS.format(name="tic", kind="tic", rest='serial = "/dev/ttyUSB2"\nmode = "historique"')
+
+
+def on_bus(bus: str, kind: str, unit: int = 1) -> str:
+    return ON_BUS.format(name=f"{bus} {unit}", device=f"{unit:032x}", type=kind, bus=bus, unit=unit)
+
+
+def test_buses_when_they_are_good(tmp_path: Path) -> None:
+    """Each kind has the line settings that are usual for it; a meter with a host has a bus of its own."""
+    meters = on_bus("cellar", "eastron-sdm630", 3) + on_bus("heating", "mbus-heat", 17) + on_bus("tic", "linky")
+    roof = METER.format(name="roof", device="bb" * 16, unit=1)
+    own = read(tmp_path, GOOD + CELLAR + HEATING + TIC + meters + roof)
+    lines = [(bus.name, bus.line_baud, bus.line_parity) for bus in own.bus]
+    assert lines == [("cellar", 9600, "none"), ("heating", 2400, "even"), ("tic", 1200, "even")]
+    assert [own.bus_of(meter).place for meter in own.meters] == [
+        "/dev/ttyUSB0", "/dev/ttyUSB1", "/dev/ttyUSB2", "127.0.0.1:502",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (BUS.format(name="a", kind="modbus-rtu", rest='host = "h"'), "bus.0: .*has serial, and neither host"),
+        (BUS.format(name="a", kind="modbus-tcp", rest='serial = "s"'), "bus.0: .*has host, and none of serial"),
+        (BUS.format(name="a", kind="modbus-tcp", rest='host = "h"\nbaud = 9600'), "none of serial, baud"),
+        (BUS.format(name="a", kind="modbus-rtu-over-tcp", rest='host = "h"'), "has a port"),
+        (BUS.format(name="a", kind="tic", rest='serial = "s"'), 'has mode = "historique" or "standard"'),
+        (BUS.format(name="a", kind="canbus", rest=""), "bus.0.kind"),
+        (CELLAR + CELLAR.replace("USB0", "USB9"), "two buses have the same name"),
+        (CELLAR + CELLAR.replace("cellar", "attic"), "two buses have the same place"),
+        (on_bus("attic", "eastron-sdm630"), "on the bus 'attic', which is not there"),
+        (CELLAR + on_bus("cellar", "linky"), "'linky' is read over tic"),
+        (CELLAR + on_bus("cellar", "mbus-heat"), "'mbus-heat' is read over mbus-serial"),
+        (HEATING + on_bus("heating", "eastron-sdm630"), "is read over modbus-tcp"),
+        (HEATING + on_bus("heating", "mbus-heat", 251), "at most 250"),
+        (CELLAR + on_bus("cellar", "eastron-sdm630", 0), "a unit is 1 to 247"),
+        (TIC + on_bus("tic", "linky", 1) + on_bus("tic", "linky", 2), "one Linky"),
+        (on_bus("cellar", "sunspec").replace("unit", 'host = "h"\nunit'), "either the name of its bus or a host"),
+        (METER.format(name="a", device="bb" * 16, unit=1) + "model = 3", "only a sunspec meter has a model"),
+        (
+            BUS.format(name="a", kind="modbus-tcp", rest='host = "127.0.0.1"')
+            + METER.format(name="b", device="bb" * 16, unit=1),
+            "name the bus, not the host",
+        ),
+    ],
+)
+def test_buses_when_there_is_a_mistake(tmp_path: Path, text: str, complaint: str) -> None:
+    """What cannot work is refused before anything starts."""
+    with pytest.raises(UserError, match=rf"gateway\.toml: .*{complaint}"):
+        read(tmp_path, GOOD + text)
+
+
 def test_settings_when_someone_reads_them() -> None:
     """Each setting is followed by a sentence that says why."""
     tree = ast.parse(inspect.getsource(settings))
-    for model in (Account, MeterSettings, GatewaySettings):
+    for model in (Account, BusSettings, MeterSettings, GatewaySettings):
         (node,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == model.__name__)
         for here, after in zip(node.body, node.body[1:], strict=False):
             if isinstance(here, ast.AnnAssign):

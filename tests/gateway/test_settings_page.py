@@ -2,16 +2,19 @@
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 from commonwatt.settings import Settings
 from gateway import settings
-from gateway.settings import Account, GatewaySettings, MeterSettings, UpdateSettings
+from gateway.meters.meter import fleet
+from gateway.settings import Account, BusSettings, GatewaySettings, MeterSettings, UpdateSettings, read_settings
+from tests.gateway.test_settings import GOOD
 
 PAGE = Path(__file__).parents[2] / "docs" / "operating" / "settings.md"
-MODELS = (GatewaySettings, Account, UpdateSettings, MeterSettings)
+MODELS = (GatewaySettings, Account, UpdateSettings, BusSettings, MeterSettings)
 
 
 def test_page_when_a_setting_is_added_or_changed() -> None:
@@ -36,3 +39,11 @@ def _default(model: type[Settings], name: str) -> str:
     if info.is_required():
         return "required"
     return "none" if info.default in (None, (), "") else f"`{str(info.default).lower()}`"
+
+
+def test_page_when_its_example_is_used(tmp_path: Path) -> None:
+    """The buses and meters of the example are read as they stand."""
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (tmp_path / "gateway.toml").write_text(GOOD + example)
+    own = read_settings(tmp_path / "gateway.toml")
+    assert [type(meter.type).__name__ for meter in fleet(own)] == ["MeterTable", "SunSpec", "Heat", "Linky"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.meters import sunspec, sunspec_bus
-from gateway.meters.modbus import MeterSilentError
+from gateway.meters.silence import MeterSilentError
 from gateway.meters.sunspec import Model, Point, SunSpecError, SunSpecRefusal
 from gateway.meters.tables import Request
 

@@ -1,18 +1,26 @@
 """Linky's TIC: real captures are read and rebuilt byte for byte, noise is counted, the firmware reads the same."""
 
 import ast
+import asyncio
 import json
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from commonwatt.testing import ManualClock
 from gateway.meters import tic, tic_meter
+from gateway.meters.meter import Linky, Meter, limits_of
+from gateway.meters.silence import MeterSilentError
 from gateway.meters.tic import Frame, Group, Mode, Reader
+from gateway.meters.tic_bus import STALE_S, TicBus, TicRegisters
 from gateway.meters.tic_meter import Trusted
-from gateway.meters.tic_serial import STALE_S, TicDongle
+from gateway.settings import BusSettings
+from tests.gateway.serial_ports import SerialAdapter
 
 ROOT = Path(__file__).parents[2]
 CAPTURES = Path(__file__).parent / "captures" / "linky"
@@ -140,25 +148,69 @@ def test_registers_when_indexes_are_missing(indexes: dict[str, str], expected: o
     assert tic_meter.registers_wh(Frame(groups, 0)) == expected
 
 
-class RecordedDongle:
-    """A serial port on which a meter was recorded, in pieces of a few bytes."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-    def read(self, size: int, /) -> bytes:
-        piece, self.data = self.data[: min(size, 7)], self.data[min(size, 7) :]
-        return piece
-
-
-def test_dongle_when_frames_come_in() -> None:
+def test_registers_when_frames_come_in() -> None:
     """The second frame that agrees is believed; a silent dongle has no value, and a value grows stale."""
-    dongle = TicDongle(RecordedDongle(2 * framed(STANDARD)), Mode.STANDARD)
-    assert dongle.registers_wh(0.0) is None
-    for tick in range(400):
-        dongle.poll(tick / 10)
-    assert dongle.registers_wh(40.0) == ((1, 3519702),)
-    assert dongle.registers_wh(40.0 + STALE_S) is None
+    linky = TicRegisters(Mode.STANDARD)
+    linky.feed(framed(STANDARD), 0.0)
+    assert linky.registers_wh(0.0) is None
+    linky.feed(framed(STANDARD), 2.0)
+    assert linky.registers_wh(2.0) == ((1, 3519702),)
+    assert linky.registers_wh(2.0 + STALE_S) is None
+
+
+def linky_on(bus: BusSettings) -> Meter:
+    return Meter("linky", bytes(16), bus, 1, Linky(), limits_of(Linky()))
+
+
+async def outcome(opened: Any, meter: Meter) -> Any:
+    """The registers once there are some; the reason of the silence if the dongle or the meter is not there."""
+    try:
+        await opened.shown(meter)
+        return await opened.energy(meter)
+    except MeterSilentError as silence:
+        return silence.reason
+
+
+def test_dongle_when_it_is_noisy_unplugged_and_plugged_in_again(tmp_path: Path) -> None:
+    """Noise between frames does not matter; out, it has no connection; in again, it is believed after two frames."""
+    noise = bytes(random.Random(4).randrange(256) for _ in range(500))
+    protocol = ManualClock()
+
+    async def run(dongle: SerialAdapter) -> list[Any]:
+        bus = BusSettings(name="linky", kind="tic", serial=str(dongle.path), mode="standard")
+        opened, meter = TicBus(bus, protocol), linky_on(bus)
+        try:
+            await until(lambda: opened.is_open)
+            dongle.send(noise + framed(STANDARD) + noise + framed(STANDARD))
+            found = [await outcome(opened, meter)]
+            await asyncio.to_thread(dongle.unplug)
+            await until(lambda: not opened.is_open)
+            protocol.advance(STALE_S)
+            with pytest.raises(MeterSilentError, match="no-connection"):
+                await opened.energy(meter)
+            await asyncio.to_thread(dongle.plug)
+            await until(lambda: opened.is_open)
+            with pytest.raises(MeterSilentError, match="no-answer"):
+                await opened.energy(meter)
+            dongle.send(noise)
+            await until(lambda: opened.silence() == "no-frame")
+            dongle.send(framed(STANDARD) + framed(STANDARD))
+            found.append(await outcome(opened, meter))
+            assert opened.registers.reader.bad > 0
+            return found
+        finally:
+            opened.close()
+            await asyncio.sleep(0)
+
+    with SerialAdapter(tmp_path / "dongle") as dongle:
+        assert asyncio.run(run(dongle)) == [((1, 3519702),), ((1, 3519702),)]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, within reason."""
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
 def test_trust_when_a_damaged_index_passes() -> None:
