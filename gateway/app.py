@@ -1,6 +1,7 @@
 """Wires the gateway: devices → inbox → spool → uplink, meters → sampler → spool, and what flows back."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -22,6 +23,7 @@ from gateway.meters.chains import ChainStore
 from gateway.meters.meter import Meter, fleet
 from gateway.meters.polling import Poller, PollRules
 from gateway.meters.sampler import Sampler
+from gateway.observe.systemd import Supervisor
 from gateway.service import Gateway
 from gateway.settings import GatewaySettings
 from gateway.spool import Spool
@@ -80,14 +82,17 @@ def run(settings: GatewaySettings, *, civil: CivilClock, clock_is_told: bool = F
     """Run until SIGTERM or SIGINT. `clock_is_told`: somebody answers for `civil`, the kernel need not."""
     stop = Stop().on_signals()
     protocol = MonotonicClock()
+    supervisor = Supervisor(environment=os.environ, protocol=protocol)
     with opened(settings, civil=civil, protocol=protocol, clock_is_told=clock_is_told) as (gateway, reporter):
         log.info("gateway %s of %s is up, %d meters", settings.id.hex(), settings.commune, len(settings.meters))
 
         def tick() -> None:
             gateway.tick()
             reporter.tick()
+            supervisor.progress(reporter.sentence())
 
         run_until(stop, tick)
+        supervisor.stopping()
         reporter.say_down()
 
 

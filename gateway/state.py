@@ -71,6 +71,11 @@ class Reporter:
         state = self.full()
         return {key: state[key] for key in ("state", "civil_s", "blocks", "spool", "batches", "registry")}
 
+    def sentence(self) -> str:
+        """One line for `systemctl status`."""
+        broker = "reached" if self._gateway.upstream.is_up else "not reached"
+        return f"{self._gateway.spool.count} blocks without a receipt, upstream {broker}"
+
     def full(self) -> dict[str, Any]:
         """Everything; counts are since the start of the process."""
         gateway = self._gateway
