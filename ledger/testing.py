@@ -11,11 +11,24 @@ from commonwatt.identity import SigningKey
 from commonwatt.registry import Status
 from ledger import app
 from ledger.book import found
-from ledger.book.body import AdmitAccount, AdmitDevice, AdmitGateway, AdmitSite, Body, Policy, SetStatus, Transfer
+from ledger.book.body import (
+    AdmitAccount,
+    AdmitDevice,
+    AdmitGateway,
+    AdmitRole,
+    AdmitSite,
+    AdmitWitness,
+    Body,
+    Policy,
+    Rotate,
+    SetStatus,
+    Transfer,
+)
 from ledger.book.entry import Entry, sha256
-from ledger.book.genesis import Genesis
+from ledger.book.genesis import Genesis, UnitTerms
 from ledger.book.kinds import DeviceRole, Grade, Subject
 from ledger.book.mint import SOURCE_PRODUCTION, Mint
+from ledger.book.units import ISSUANCE, OUTSIDE, RESERVE, Limits, Unit, account_in
 from ledger.sequencer import Placed, Refused, Sequencer
 
 TIME_S = 1_721_001_600
@@ -35,19 +48,35 @@ def ident(name: str) -> bytes:
     return hashlib.sha256(f"id of {name}".encode()).digest()[:16]
 
 
+def account(name: str) -> bytes:
+    """An account: "ana" in energy credits, "ana:mutual" in another unit; "issuance", "reserve" and "outside" too."""
+    holder, _, unit = name.partition(":")
+    system = {"issuance": ISSUANCE, "reserve": RESERVE, "outside": OUTSIDE}
+    return account_in(system.get(holder) or ident(holder), Unit[unit.upper()] if unit else Unit.ENERGY)
+
+
 def commitment(name: str) -> bytes:
     """A stand-in for a salted commitment to personal attributes."""
     return hashlib.sha256(f"attributes of {name}".encode()).digest()
 
 
+UNITS = (
+    UnitTerms(Unit.EURO, "euro"),
+    UnitTerms(Unit.MUTUAL, "heart", Limits(100, 200)),
+    UnitTerms(Unit.HOURS, "hour", Limits(8000, 8000)),
+)
+"""Every unit there is; whoever lives here may owe 200 thousandths of a heart, and is warned past 100."""
+
+
 def constitution(*, commune: str = "testville", trial: bool = True) -> Genesis:
-    """One key per role, the default quorums."""
+    """One key per role, the default quorums, every unit."""
     return found.genesis_body(
         commune=commune,
         trial=trial,
         origin=ORIGIN,
         association=ident("association"),
         roles={role: [key(role).public_key] for role in ROLES},
+        units=UNITS,
     )
 
 
@@ -58,10 +87,11 @@ LOG_KEY = key("log")
 POLICY = Policy(hashlib.sha256(POLICY_TEXT.encode()).digest(), 1, POLICY_TEXT)
 
 
-def signed(body: Body, *signers: str, entry_id: str | None = None, genesis: bytes = GENESIS_SHA256) -> bytes:
+def signed(
+    body: Body, *signers: str, entry_id: str | None = None, genesis: bytes = GENESIS_SHA256, time_s: int = TIME_S
+) -> bytes:
     """An entry signed by the first signer and approved by the others; its id follows from the body or `entry_id`."""
-    name = entry_id or repr(body)
-    entry = Entry(ident(f"entry {name}"), TIME_S, body)
+    entry = Entry(ident(f"entry {entry_id or repr(body)}"), time_s, body)
     approvals = [entry.approve(key(signer), genesis) for signer in signers[1:]]
     return entry.with_approvals(*approvals).sign(key(signers[0]), genesis)
 
@@ -88,6 +118,17 @@ def gateway(name: str) -> bytes:
     return signed(AdmitGateway(ident(name), key(name).public_key), "steward")
 
 
+def witness(name: str) -> bytes:
+    """The admission of a witness."""
+    body = AdmitWitness(ident(name), f"{name}.example/witness", key(name).public_key)
+    return signed(body, "steward", "townhall")
+
+
+def role(name: str, of: str) -> bytes:
+    """The admission of a further key for a role."""
+    return signed(AdmitRole(ident(name), of, key(name).public_key), "steward", "townhall")
+
+
 def status(subject: Subject, name: str, to: Status, reason: str = "") -> bytes:
     """A change of standing."""
     return signed(SetStatus(subject, ident(name), to, reason), "steward")
@@ -98,9 +139,20 @@ def policy(body: Policy = POLICY) -> bytes:
     return signed(body, "steward", "townhall")
 
 
-def pay(payer: str, payee: str, amount_mc: int, memo: str = "") -> bytes:
+def pay(payer: str, payee: str, amount_mc: int, memo: str = "", *, genesis: bytes = GENESIS_SHA256) -> bytes:
     """A transfer signed by the payer's wallet; the memo tells two of the same amount apart."""
-    return signed(Transfer(ident(payer), ident(payee), amount_mc, memo), payer)
+    body = Transfer(account(payer), account(payee), amount_mc, memo)
+    return signed(body, payer.partition(":")[0], genesis=genesis)
+
+
+def entry_id(name: str) -> bytes:
+    """The id of an entry that `signed` made with this `entry_id`."""
+    return ident(f"entry {name}")
+
+
+def rotation(subject: Subject, ident_of: bytes, new: str, *signers: str, name: str | None = None) -> bytes:
+    """Another key for a subject, signed and approved by these, and approved by the new key."""
+    return signed(Rotate(subject, ident_of, key(new).public_key), *signers, new, entry_id=name)
 
 
 def earned(name: str, amount_mc: int, association_mc: int = 0, *, window: int = 0, source: int | None = None) -> Mint:

@@ -6,9 +6,22 @@ from typing import Any
 
 from commonwatt.identity import is_valid_public_key, key_hint
 from commonwatt.registry import DeviceRecord, Snapshot, Status
-from ledger.book.body import Admission, AdmitAccount, AdmitDevice, AdmitGateway, AdmitSite, SetStatus
-from ledger.book.kinds import ISSUANCE, DeviceRole, Grade, Subject
+from ledger.book.body import (
+    Admission,
+    AdmitAccount,
+    AdmitDevice,
+    AdmitGateway,
+    AdmitRole,
+    AdmitSite,
+    Guard,
+    Rotate,
+    SetStatus,
+    role_key_id,
+)
+from ledger.book.genesis import Genesis
+from ledger.book.kinds import DeviceRole, Grade, Subject
 from ledger.book.refusals import Refusal
+from ledger.book.units import SYSTEM_HOLDERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +50,22 @@ class DeviceAccount:
 
 
 class Admissions:
-    """Everything admitted, by id; ids are unique across subjects, key hints across all keys of the ledger."""
+    """Everything admitted, by id; ids are unique across subjects, key hints across all keys there ever were.
+
+    An admission holds the key of today; `rotated` has the hints of those before it. `guards`: by account.
+    """
 
     def __init__(self) -> None:
         self.by_id: dict[bytes, Admitted] = {}
         self.hints: set[bytes] = set()
+        self.rotated: set[bytes] = set()
+        self.guards: dict[bytes, Guard] = {}
+
+    def found(self, genesis: Genesis) -> None:
+        """Admit the role keys that a genesis entry lists."""
+        for role, public_keys in genesis.roles:
+            for public_key in public_keys:
+                self.admit(AdmitRole(role_key_id(public_key), role, public_key))
 
     def account(self, account: bytes) -> tuple[AdmitAccount, Status] | None:
         """A member's, merchant's or association's admission and standing."""
@@ -89,14 +113,19 @@ class Admissions:
         if refusal is not None:
             return refusal
         public_key = key_of(admission)
-        if public_key is not None and not is_valid_public_key(public_key):
-            return Refusal.WEAK_KEY
-        if public_key is not None and key_hint(public_key) in self.hints:
-            return Refusal.DUPLICATE_KEY
+        refusal = self.check_new_key(public_key) if public_key is not None else None
+        if refusal is not None:
+            return refusal
         is_reserved = (admission.id == association) != (admission.subject is Subject.ASSOCIATION)
-        if admission.id in self.by_id or admission.id == ISSUANCE or is_reserved:
+        if admission.id in self.by_id or admission.id in SYSTEM_HOLDERS or is_reserved:
             return Refusal.DUPLICATE_SUBJECT
         return None
+
+    def check_new_key(self, public_key: bytes) -> Refusal | None:
+        """Whether a key may be anybody's from now on."""
+        if not is_valid_public_key(public_key):
+            return Refusal.WEAK_KEY
+        return Refusal.DUPLICATE_KEY if key_hint(public_key) in self.hints else None
 
     def admit(self, admission: Admission) -> None:
         """Make an admission that `check_admission` allowed."""
@@ -116,9 +145,32 @@ class Admissions:
         """Make a change that `check_status` allowed."""
         self.by_id[change.id] = replace(self.by_id[change.id], status=change.status)
 
-    def rows(self) -> list[list[Any]]:
+    def check_rotation(self, change: Rotate) -> Admitted | Refusal:
+        """Who gets another key, if there is such a subject with a key and it was not revoked."""
+        row = self.by_id.get(change.id)
+        if row is None or row.admission.subject is not change.subject or key_of(row.admission) is None:
+            return Refusal.UNKNOWN_SUBJECT
+        return Refusal.REVOKED if row.status is Status.REVOKED else row
+
+    def rotate(self, change: Rotate) -> None:
+        """Give a subject the new key; the old one's hint stays taken."""
+        row = self.by_id[change.id]
+        old_key = key_of(row.admission)
+        assert old_key is not None
+        self.by_id[change.id] = replace(row, admission=_with_key(row.admission, change.public_key))
+        self.rotated.add(key_hint(old_key))
+        self.hints.add(key_hint(change.public_key))
+
+    def guard(self, guard: Guard) -> None:
+        """Replace who may recover an account's wallet."""
+        self.guards.pop(guard.account, None)
+        if guard.public_keys:
+            self.guards[guard.account] = guard
+
+    def rows(self) -> list[Any]:
         """Everything, ascending by id, for the digest of a state."""
-        return [[row.admission.to_cbor(), int(row.status)] for _, row in sorted(self.by_id.items())]
+        subjects = [[row.admission.to_cbor(), int(row.status)] for _, row in sorted(self.by_id.items())]
+        return [subjects, sorted(self.rotated), [row.to_cbor() for _, row in sorted(self.guards.items())]]
 
     def _check_holder(self, admission: Admission) -> Refusal | None:
         """A site needs a member, a device a site; neither may be revoked."""
@@ -141,3 +193,10 @@ def key_of(admission: Admission) -> bytes | None:
     if isinstance(admission, AdmitSite):
         return None
     return admission.public_key
+
+
+def _with_key(admission: Admission, public_key: bytes) -> Admission:
+    if isinstance(admission, AdmitAccount):
+        return replace(admission, wallet=public_key)
+    assert not isinstance(admission, AdmitSite)
+    return replace(admission, public_key=public_key)

@@ -4,25 +4,42 @@ Each kind has `to_cbor()` and `from_cbor(value)` under an example in CBOR diagno
 form only; whether an entry may take effect is decided in rules.py.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from commonwatt.identity import ID_SIZE
 from commonwatt.registry import Status
 from ledger.book import fields
+from ledger.book.fields import MEMO_BYTES_MAX as MEMO_BYTES_MAX
+from ledger.book.fields import REASON_BYTES_MAX as REASON_BYTES_MAX
 from ledger.book.fields import require
 
 # Spelled "as" where who builds entries finds everything in one import.
 from ledger.book.genesis import Genesis as Genesis
 from ledger.book.genesis import Quorum as Quorum
 from ledger.book.genesis import is_origin as is_origin
+from ledger.book.kinds import ROLE_NAMES
 from ledger.book.kinds import DeviceRole as DeviceRole
 from ledger.book.kinds import Grade as Grade
 from ledger.book.kinds import Kind as Kind
 from ledger.book.kinds import Subject as Subject
+from ledger.book.measures import CarryForward as CarryForward
+from ledger.book.measures import Charge as Charge
+from ledger.book.measures import CreditLimit as CreditLimit
+from ledger.book.measures import Hold as Hold
+from ledger.book.measures import Release as Release
+from ledger.book.measures import Reverse as Reverse
+from ledger.book.payments import PaymentAnswer as PaymentAnswer
+from ledger.book.payments import PaymentRequest as PaymentRequest
+from ledger.book.payments import Redeem as Redeem
+from ledger.book.payments import TopUp as TopUp
+from ledger.book.payments import Transfer as Transfer
+from ledger.book.rotation import Guard as Guard
+from ledger.book.rotation import Rotate as Rotate
 
-MEMO_BYTES_MAX = 256
-REASON_BYTES_MAX = 256
+WITNESS_NAME_BYTES_MAX = 128
 POLICY_BYTES_MAX = 60_000
 RATED_POWER_W_MAX = 2**32 - 1
 
@@ -143,6 +160,65 @@ class AdmitGateway:
 
 
 @dataclass(frozen=True, slots=True)
+class AdmitWitness:
+    """Who cosigns checkpoints: the name and key of its C2SP vkey.
+
+    [7, h'3e11…', "townhall.example/witness", h'9a70…']
+    """
+
+    id: bytes
+    name: str
+    public_key: bytes
+    subject: ClassVar[Subject] = Subject.WITNESS
+    kind: ClassVar[Kind] = Kind.ADMIT
+
+    def to_cbor(self) -> list[Any]:
+        """The body."""
+        return [int(self.subject), self.id, self.name, self.public_key]
+
+    @classmethod
+    def from_cbor(cls, value: Any) -> "AdmitWitness":
+        """Read a body."""
+        _, witness, name, public_key = fields.array(value, 4, "a witness's admission")
+        require(type(name) is str and is_origin(name), "a witness's name is not that of a vkey")
+        return cls(
+            fields.identifier(witness, "id"),
+            fields.text(name, "name", bytes_max=WITNESS_NAME_BYTES_MAX),
+            fields.public_key(public_key, "public_key"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AdmitRole:
+    """A further key for a role. Those of the genesis entry are admitted by it; their ids: `role_key_id`.
+
+    [8, h'77d2…', "townhall", h'4b9e…']
+    """
+
+    id: bytes
+    role: str
+    public_key: bytes
+    subject: ClassVar[Subject] = Subject.ROLE
+    kind: ClassVar[Kind] = Kind.ADMIT
+
+    def to_cbor(self) -> list[Any]:
+        """The body."""
+        return [int(self.subject), self.id, self.role, self.public_key]
+
+    @classmethod
+    def from_cbor(cls, value: Any) -> "AdmitRole":
+        """Read a body."""
+        _, ident, role, public_key = fields.array(value, 4, "a role key's admission")
+        require(role in ROLE_NAMES, f"unknown role {role!r}")
+        return cls(fields.identifier(ident, "id"), role, fields.public_key(public_key, "public_key"))
+
+
+def role_key_id(public_key: bytes) -> bytes:
+    """The id of a role key that the genesis entry lists: the first 16 bytes of its SHA-256."""
+    return hashlib.sha256(public_key).digest()[:ID_SIZE]
+
+
+@dataclass(frozen=True, slots=True)
 class SetStatus:
     """Someone or something is suspended, active again, or revoked for good.
 
@@ -164,7 +240,7 @@ class SetStatus:
         """Read a body."""
         subject, target, status, reason = fields.array(value, 4, "a status")
         return cls(
-            Subject(fields.uint(subject, "subject", least=1, most=6)),
+            Subject(fields.uint(subject, "subject", least=1, most=8)),
             fields.identifier(target, "id"),
             Status(fields.uint(status, "status", most=2)),
             fields.text(reason, "reason", bytes_max=REASON_BYTES_MAX),
@@ -238,37 +314,11 @@ class MintRun:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """A payment, signed by the wallet of `payer` ("from" in the specification).
-
-    [h'0b5e…', h'ba4e…', 1000, "two baguettes"]
-    """
-
-    payer: bytes
-    payee: bytes
-    amount_mc: int
-    memo: str
-    kind: ClassVar[Kind] = Kind.TRANSFER
-
-    def to_cbor(self) -> list[Any]:
-        """The body."""
-        return [self.payer, self.payee, self.amount_mc, self.memo]
-
-    @classmethod
-    def from_cbor(cls, value: Any) -> "Transfer":
-        """Read a body."""
-        payer, payee, amount_mc, memo = fields.array(value, 4, "a transfer")
-        return cls(
-            fields.identifier(payer, "from"),
-            fields.identifier(payee, "to"),
-            fields.uint(amount_mc, "amount_mc"),
-            fields.text(memo, "memo", bytes_max=MEMO_BYTES_MAX),
-        )
-
-
-Admission = AdmitAccount | AdmitSite | AdmitDevice | AdmitGateway
-Body = Genesis | Admission | SetStatus | Policy | MintRun | Transfer
+Admission = AdmitAccount | AdmitSite | AdmitDevice | AdmitGateway | AdmitWitness | AdmitRole
+Measure = TopUp | CreditLimit | Charge | Reverse | Hold | Release | CarryForward
+ByRoles = Admission | SetStatus | Policy | MintRun | Measure
+ByWallet = Transfer | Guard | PaymentRequest | PaymentAnswer
+Body = Genesis | ByRoles | ByWallet | Rotate | Redeem
 
 
 def parse_body(kind: Any, value: Any) -> Body:
@@ -290,6 +340,8 @@ _ADMISSIONS: dict[int, Callable[[Any], Admission]] = {
     Subject.SITE: AdmitSite.from_cbor,
     Subject.DEVICE: AdmitDevice.from_cbor,
     Subject.GATEWAY: AdmitGateway.from_cbor,
+    Subject.WITNESS: AdmitWitness.from_cbor,
+    Subject.ROLE: AdmitRole.from_cbor,
 }
 
 _PARSERS: dict[int, Callable[[Any], Body]] = {
@@ -299,4 +351,16 @@ _PARSERS: dict[int, Callable[[Any], Body]] = {
     Kind.POLICY: Policy.from_cbor,
     Kind.MINT_RUN: MintRun.from_cbor,
     Kind.TRANSFER: Transfer.from_cbor,
+    Kind.ROTATE: Rotate.from_cbor,
+    Kind.GUARD: Guard.from_cbor,
+    Kind.PAYMENT_REQUEST: PaymentRequest.from_cbor,
+    Kind.PAYMENT_ANSWER: PaymentAnswer.from_cbor,
+    Kind.TOP_UP: TopUp.from_cbor,
+    Kind.REDEEM: Redeem.from_cbor,
+    Kind.CREDIT_LIMIT: CreditLimit.from_cbor,
+    Kind.CHARGE: Charge.from_cbor,
+    Kind.REVERSE: Reverse.from_cbor,
+    Kind.HOLD: Hold.from_cbor,
+    Kind.RELEASE: Release.from_cbor,
+    Kind.CARRY_FORWARD: CarryForward.from_cbor,
 }

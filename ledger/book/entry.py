@@ -12,10 +12,9 @@ from typing import Any
 from commonwatt import cbor, cose
 from commonwatt.identity import SigningKey
 from ledger.book import fields, mint
-from ledger.book.body import Body, Transfer, parse_body
+from ledger.book.body import Body, parse_body
 from ledger.book.fields import require
-from ledger.book.genesis import Genesis
-from ledger.book.kinds import Kind
+from ledger.book.kinds import WALLET_KINDS, Kind
 from ledger.book.mint import Mint
 
 VERSION = 1
@@ -106,5 +105,6 @@ def parse(data: bytes) -> SignedEntry | Mint:
     entry = Entry(
         fields.identifier(entry_id, "id"), fields.uint(time_s, "time_s"), parse_body(kind, body), tuple(rows)
     )
-    require(not rows or not isinstance(entry.body, Genesis | Transfer), f"a {entry.kind.label} has no approvals")
+    is_alone = entry.kind is Kind.GENESIS or entry.kind in WALLET_KINDS
+    require(not rows or not is_alone, f"a {entry.kind.label} has no approvals")
     return SignedEntry(entry, message, tuple(cose.parse1(row, size_max=APPROVAL_SIZE_MAX) for row in rows))

@@ -5,8 +5,11 @@ from typing import Any
 from commonwatt.errors import FormatError
 from commonwatt.identity import ID_SIZE, KEY_SIZE
 from commonwatt.units import INT64_MAX
+from ledger.book.units import Unit
 
 HASH_SIZE = 32
+MEMO_BYTES_MAX = 256
+REASON_BYTES_MAX = 256
 
 
 def require(holds: bool, otherwise: str) -> None:
@@ -44,6 +47,14 @@ def octets(value: Any, size: int, what: str) -> bytes:
 def identifier(value: Any, what: str) -> bytes:
     """A 16-byte identifier."""
     return octets(value, ID_SIZE, what)
+
+
+def account(value: Any, what: str) -> bytes:
+    """An account: a holder's id, followed by the unit unless that is energy (units.py)."""
+    require(type(value) is bytes and len(value) in (ID_SIZE, ID_SIZE + 1), f"{what} is not an account")
+    if len(value) > ID_SIZE:
+        require(Unit.EURO <= value[ID_SIZE] <= Unit.HOURS, f"{what} is in no unit that is written out")
+    return bytes(value)
 
 
 def public_key(value: Any, what: str) -> bytes:

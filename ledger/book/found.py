@@ -4,16 +4,28 @@ from collections.abc import Mapping, Sequence
 
 from commonwatt.identity import SigningKey
 from ledger.book.entry import Entry
-from ledger.book.genesis import Genesis, Quorum
-from ledger.book.kinds import QUORUM_KINDS, Kind
+from ledger.book.genesis import Genesis, Quorum, UnitTerms
+from ledger.book.kinds import Kind
 
 DEFAULT_QUORUMS: tuple[Quorum, ...] = (
     Quorum(Kind.ADMIT, ("steward",), 1),
     Quorum(Kind.STATUS, ("steward",), 1),
     Quorum(Kind.POLICY, ("steward", "townhall", "operator"), 2),
     Quorum(Kind.MINT_RUN, ("aggregator",), 1),
+    Quorum(Kind.ROTATE, ("steward", "townhall", "operator"), 2),
+    Quorum(Kind.TOP_UP, ("steward",), 1),
+    Quorum(Kind.REDEEM, ("steward",), 1),
+    Quorum(Kind.CREDIT_LIMIT, ("steward",), 1),
+    Quorum(Kind.CHARGE, ("steward", "townhall", "operator"), 2),
+    Quorum(Kind.REVERSE, ("steward", "townhall", "operator"), 2),
+    Quorum(Kind.HOLD, ("steward",), 1),
+    Quorum(Kind.RELEASE, ("steward",), 1),
+    Quorum(Kind.CARRY_FORWARD, ("steward", "townhall", "operator"), 2),
 )
-"""The association admits and suspends; the rules of the money need two of three; the aggregator mints."""
+"""The association admits, suspends, holds claims, sets limits and handles the euros; the aggregator mints.
+
+The rules of the money, everyone's charges, lost keys, reversals and erasures need two of three.
+"""
 
 
 def genesis_body(
@@ -25,11 +37,14 @@ def genesis_body(
     roles: Mapping[str, Sequence[bytes]],
     unit_name: str = "credit",
     quorums: Sequence[Quorum] = DEFAULT_QUORUMS,
+    units: Sequence[UnitTerms] = (),
 ) -> Genesis:
-    """The constitution. `roles`: public keys by role name; FormatError if it breaks the specification."""
-    assert tuple(quorum.kind for quorum in quorums) == QUORUM_KINDS
+    """The constitution. `roles`: public keys by role name; FormatError if it breaks the specification.
+
+    `quorums`: where a kind has none, nobody may sign it. `units`: those beside energy credits.
+    """
     rows = tuple((name, tuple(keys)) for name, keys in roles.items())
-    genesis = Genesis(commune, trial, unit_name, origin, association, rows, tuple(quorums))
+    genesis = Genesis(commune, trial, unit_name, origin, association, rows, tuple(quorums), tuple(units))
     return Genesis.from_cbor(genesis.to_cbor())
 
 

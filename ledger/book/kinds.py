@@ -2,8 +2,9 @@
 
 from enum import IntEnum
 
-ISSUANCE = bytes(16)
-"""The account that every credit comes from; the only one that may go below zero."""
+# Spelled "as" where who reads entries finds everything in one import.
+from ledger.book.units import ISSUANCE as ISSUANCE
+from ledger.book.units import Unit as Unit
 
 
 class Kind(IntEnum):
@@ -16,6 +17,18 @@ class Kind(IntEnum):
     MINT = 5
     MINT_RUN = 6
     TRANSFER = 7
+    ROTATE = 8
+    GUARD = 9
+    PAYMENT_REQUEST = 10
+    PAYMENT_ANSWER = 11
+    TOP_UP = 12
+    REDEEM = 13
+    CREDIT_LIMIT = 14
+    CHARGE = 15
+    REVERSE = 16
+    HOLD = 17
+    RELEASE = 18
+    CARRY_FORWARD = 19
 
     @property
     def label(self) -> str:
@@ -32,6 +45,8 @@ class Subject(IntEnum):
     DEVICE = 4
     GATEWAY = 5
     ASSOCIATION = 6
+    WITNESS = 7
+    ROLE = 8
 
 
 class DeviceRole(IntEnum):
@@ -51,4 +66,21 @@ class Grade(IntEnum):
 
 ROLE_NAMES = ("steward", "townhall", "operator", "auditor", "aggregator")
 QUORUM_KINDS = (Kind.ADMIT, Kind.STATUS, Kind.POLICY, Kind.MINT_RUN)
-"""Kinds that roles sign; the constitution has one quorum for each."""
+"""Kinds that roles sign in every ledger; the constitution has one quorum for each."""
+
+OPTIONAL_QUORUM_KINDS = (
+    Kind.ROTATE,
+    Kind.TOP_UP,
+    Kind.REDEEM,
+    Kind.CREDIT_LIMIT,
+    Kind.CHARGE,
+    Kind.REVERSE,
+    Kind.HOLD,
+    Kind.RELEASE,
+    Kind.CARRY_FORWARD,
+)
+"""Kinds that roles sign, or approve, where the constitution has a quorum for them; where it has none nobody may."""
+
+WALLET_KINDS = (Kind.TRANSFER, Kind.GUARD, Kind.PAYMENT_REQUEST, Kind.PAYMENT_ANSWER)
+"""Kinds that a wallet signs alone. A redemption is signed by a wallet and approved by roles; a rotation by the old
+key, or by those who may recover it."""

@@ -10,22 +10,32 @@ import hashlib
 from commonwatt.errors import FormatError
 from commonwatt.registry import Status
 from commonwatt.units import INT64_MAX
-from ledger.book import constitution, entry
+from ledger.book import constitution, entry, rules_keys, rules_measures, rules_payments
 from ledger.book.accounts import Posting
 from ledger.book.body import (
     Admission,
     AdmitAccount,
-    AdmitDevice,
-    AdmitGateway,
-    AdmitSite,
+    ByRoles,
+    CarryForward,
+    Charge,
+    CreditLimit,
+    Guard,
+    Hold,
     MintRun,
+    PaymentAnswer,
+    PaymentRequest,
     Policy,
+    Redeem,
+    Release,
+    Reverse,
+    Rotate,
     SetStatus,
+    TopUp,
     Transfer,
 )
 from ledger.book.entry import SignedEntry
 from ledger.book.genesis import Genesis
-from ledger.book.kinds import ISSUANCE, Kind
+from ledger.book.kinds import ISSUANCE, Kind, Subject
 from ledger.book.mint import Mint
 from ledger.book.refusals import REFUSAL_BY_REASON, Refusal
 from ledger.book.state import Stage, State
@@ -87,28 +97,58 @@ def _is_misplaced(state: State, parsed: SignedEntry | Mint) -> bool:
 def _apply_signed(state: State, signed: SignedEntry, data: bytes) -> Refusal | None:
     if signed.entry.id in state.ids:
         return Refusal.CONFLICT
-    body = signed.entry.body
-    if isinstance(body, Genesis):
-        refusal = _found(state, signed, body, data)
-    elif isinstance(body, Transfer):
-        refusal = _transfer(state, signed, body)
-    else:
-        refusal = state.founded.check_quorum(signed) or _apply_by_roles(state, body)
+    state.warned = ()
+    refusal = _carry_out(state, signed, data)
     if refusal is None:
         state.ids.add(signed.entry.id)
     return refusal
 
 
-def _apply_by_roles(state: State, body: Admission | SetStatus | Policy | MintRun) -> Refusal | None:
+def _carry_out(state: State, signed: SignedEntry, data: bytes) -> Refusal | None:
+    body = signed.entry.body
     match body:
-        case AdmitAccount() | AdmitSite() | AdmitDevice() | AdmitGateway():
-            return _admit(state, body)
+        case Transfer():
+            return rules_payments.transfer(state, signed, body)
+        case Genesis():
+            return _found(state, signed, body, data)
+        case PaymentRequest():
+            return rules_payments.request(state, signed, body)
+        case PaymentAnswer():
+            return rules_payments.answer(state, signed, body)
+        case Redeem():
+            return rules_payments.redeem(state, signed, body)
+        case Guard():
+            return rules_keys.guard(state, signed, body)
+        case Rotate():
+            return rules_keys.rotate(state, signed, body)
+        case _by_roles:
+            return state.founded.check_quorum(signed) or _apply_by_roles(state, signed, _by_roles)
+
+
+def _apply_by_roles(state: State, signed: SignedEntry, body: ByRoles) -> Refusal | None:
+    match body:
+        case MintRun():
+            return _run(state, body)
         case SetStatus():
             return _set_status(state, body)
         case Policy():
             return _adopt(state, body)
-        case MintRun():
-            return _run(state, body)
+        case TopUp():
+            return rules_payments.top_up(state, signed, body)
+        case CreditLimit():
+            return rules_measures.limit(state, body)
+        case Charge():
+            return rules_measures.charge(state, signed, body)
+        case Reverse():
+            return rules_measures.reverse(state, body)
+        case Hold():
+            return rules_measures.hold(state, signed, body)
+        case Release():
+            return rules_measures.release(state, body)
+        case CarryForward():
+            return Refusal.UNKNOWN_SIGNER
+        case _admission:
+            return _admit(state, _admission)
 
 
 def _found(state: State, signed: SignedEntry, genesis: Genesis, data: bytes) -> Refusal | None:
@@ -116,8 +156,9 @@ def _found(state: State, signed: SignedEntry, genesis: Genesis, data: bytes) -> 
     if isinstance(founded, Refusal):
         return founded
     state.constitution = founded
-    state.admissions.hints.update(founded.keys)
+    state.admissions.found(genesis)
     state.book.open_account(genesis.association)
+    state.book.default_limits = {row.unit: row.limits for row in genesis.units}
     return None
 
 
@@ -128,14 +169,20 @@ def _admit(state: State, admission: Admission) -> Refusal | None:
     state.admissions.admit(admission)
     if isinstance(admission, AdmitAccount):
         state.book.open_account(admission.id)
+    state.founded.follow(admission)
     return None
 
 
 def _set_status(state: State, change: SetStatus) -> Refusal | None:
     refusal = state.admissions.check_status(change)
-    if refusal is None:
-        state.admissions.set_status(change)
-    return refusal
+    if refusal is not None:
+        return refusal
+    is_role = change.subject is Subject.ROLE
+    if is_role and change.status is not Status.ACTIVE and not state.founded.can_spare(change.id):
+        return Refusal.LAST_KEY
+    state.admissions.set_status(change)
+    state.founded.follow(change)
+    return None
 
 
 def _adopt(state: State, policy: Policy) -> Refusal | None:
@@ -145,29 +192,6 @@ def _adopt(state: State, policy: Policy) -> Refusal | None:
     state.policies[policy.sha256] = policy.policy_version
     state.policy_texts[policy.sha256] = policy.text
     return None
-
-
-def _transfer(state: State, signed: SignedEntry, transfer: Transfer) -> Refusal | None:
-    payer = state.admissions.account(transfer.payer)
-    payee = state.admissions.account(transfer.payee)
-    if payer is None or payee is None:
-        return Refusal.UNKNOWN_ACCOUNT
-    wallet = payer[0].wallet
-    if not signed.is_signed_by(wallet, state.genesis_sha256):
-        return Refusal.BAD_SIGNATURE
-    if Status.REVOKED in (payer[1], payee[1]):
-        return Refusal.REVOKED
-    if payer[1] is Status.SUSPENDED:  # who is suspended cannot pay, but may still be paid
-        return Refusal.SUSPENDED
-    if transfer.amount_mc == 0:
-        return Refusal.AMOUNT_ZERO
-    if transfer.payer == transfer.payee:
-        return Refusal.SAME_ACCOUNT
-    postings = (Posting(transfer.payer, -transfer.amount_mc), Posting(transfer.payee, transfer.amount_mc))
-    refusal = state.book.check(postings)
-    if refusal is None:
-        state.book.post(postings)
-    return refusal
 
 
 def _stage(state: State, mint: Mint, leaf_hash: bytes) -> Refusal | None:
@@ -195,7 +219,11 @@ def _check_leaf(state: State, stage: Stage, mint: Mint) -> Refusal | None:
         return Refusal.AMOUNT_ZERO
     if (mint.window_start_s, mint.window_end_s) != (stage.window_start_s, stage.window_end_s):
         return Refusal.WINDOW_MISMATCH
-    if claim in stage.minted or mint.window_start_s < state.minted_until_s.get(claim, 0):
+    window = (mint.window_start_s, mint.window_end_s)
+    if claim in state.claims.held and state.claims.is_held(claim, *window):
+        return Refusal.CLAIM_HELD
+    is_late = window[0] < state.minted_until_s.get(claim, 0) and (*claim, *window) not in state.claims.owed
+    if claim in stage.minted or is_late:
         return Refusal.WINDOW_MINTED
     if len(stage.leaf_hashes) >= RUN_LEAVES_MAX:
         return Refusal.RUN_RANGE
@@ -224,9 +252,19 @@ def _run(state: State, run: MintRun) -> Refusal | None:
     if refusal is not None:
         return refusal
     state.book.post(postings)
-    state.minted_until_s.update(dict.fromkeys(stage.minted, stage.window_end_s))
+    _remember_minted(state, stage)
     state.stage = None
     return None
+
+
+def _remember_minted(state: State, stage: Stage) -> None:
+    if state.claims.owed:  # a claim that a hold delayed does not turn the time of later ones back
+        for account, source in stage.minted:
+            state.claims.owed.discard((account, source, stage.window_start_s, stage.window_end_s))
+            end_s = max(stage.window_end_s, state.minted_until_s.get((account, source), 0))
+            state.minted_until_s[account, source] = end_s
+        return
+    state.minted_until_s.update(dict.fromkeys(stage.minted, stage.window_end_s))
 
 
 def _run_postings(stage: Stage, association: bytes) -> list[Posting]:

@@ -5,9 +5,51 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from commonwatt import cbor
-from ledger.book.accounts import Book
+from ledger.book.accounts import Book, Posting
 from ledger.book.admissions import Admissions
 from ledger.book.constitution import Constitution
+from ledger.book.measures import Cause, Hold
+from ledger.book.payments import PaymentRequest
+from ledger.book.refusals import Refusal
+from ledger.book.units import Unit
+
+REVERSIBLE_HALF = 32_768
+"""Of the payments made last, at least this many and at most twice as many can be reversed: memory has a bound."""
+
+
+@dataclass(slots=True)
+class OpenRequest:
+    """A payment request that was neither paid nor closed. `is_accepted`: its amount is put aside."""
+
+    request: PaymentRequest
+    is_accepted: bool = False
+
+
+@dataclass(slots=True)
+class Moved:
+    """What a payment posted, and how much of its first posting was not reversed yet."""
+
+    postings: tuple[Posting, ...]
+    left_mc: int
+
+
+@dataclass(slots=True)
+class Claims:
+    """Claims that a hold stopped, a claim being an account and a source.
+
+    `holds`: by their entry's id, those that were refused for good too; `refused`: which. `held`: the same by claim.
+    `owed`: released, to be minted even after later windows: claim, start and end.
+    """
+
+    holds: dict[bytes, Hold] = field(default_factory=dict)
+    refused: set[bytes] = field(default_factory=set)
+    held: dict[tuple[bytes, int], list[Hold]] = field(default_factory=dict)
+    owed: set[tuple[bytes, int, int, int]] = field(default_factory=set)
+
+    def is_held(self, claim: tuple[bytes, int], start_s: int, end_s: int) -> bool:
+        """Whether any part of this time is held."""
+        rows = self.held.get(claim, ())
+        return any(row.window_start_s < end_s and start_s < row.window_end_s for row in rows)
 
 
 @dataclass(slots=True)
@@ -34,6 +76,9 @@ class State:
 
     `ids`: of all signed entries. `policies`: version by hash. `minted_until_s`: per account and source the end of
     the last minted window; windows only move forward, so one number each replaces a set of all claim keys.
+    `requests`: open ones, by their entry's id. `charged_until_s`: the end of the last period charged.
+    `paid` and `paid_before`: the payments that can be reversed, by entry id, in two generations.
+    `warned`: accounts that the entry applied last left past their soft limit; an answer, not part of the state.
     """
 
     size: int = 0
@@ -44,6 +89,13 @@ class State:
     policy_texts: dict[bytes, str] = field(default_factory=dict)
     minted_until_s: dict[tuple[bytes, int], int] = field(default_factory=dict)
     ids: set[bytes] = field(default_factory=set)
+    requests: dict[bytes, OpenRequest] = field(default_factory=dict)
+    requests_by_payee: dict[bytes, int] = field(default_factory=dict)
+    charged_until_s: dict[tuple[Cause, Unit], int] = field(default_factory=dict)
+    claims: Claims = field(default_factory=Claims)
+    paid: dict[bytes, Moved] = field(default_factory=dict)
+    paid_before: dict[bytes, Moved] = field(default_factory=dict)
+    warned: tuple[bytes, ...] = ()
     stage: Stage | None = None
 
     @property
@@ -62,12 +114,53 @@ class State:
         """The version in force; -1 before the first."""
         return max(self.policies.values(), default=-1)
 
+    @property
+    def policy_in_force(self) -> bytes | None:
+        """Its hash; None before the first."""
+        return max(self.policies, key=lambda sha256: self.policies[sha256], default=None)
+
+    def move(self, postings: tuple[Posting, ...], entry_id: bytes) -> Refusal | None:
+        """Make the postings of a payment that can be reversed by its entry's id; or why they cannot be made."""
+        refusal = self.book.check(postings)
+        if refusal is not None:
+            return refusal
+        self.book.post(postings)
+        self.warned = self.book.past_soft_limit(postings)
+        if len(self.paid) >= REVERSIBLE_HALF:
+            self.paid, self.paid_before = {}, self.paid
+        self.paid[entry_id] = Moved(postings, abs(postings[0].amount_mc))
+        return None
+
+    def payment(self, entry_id: bytes) -> Moved | None:
+        """A payment that can be reversed."""
+        return self.paid.get(entry_id) or self.paid_before.get(entry_id)
+
     def digest(self) -> bytes:
         """SHA-256 over everything above in one order: equal states have equal digests."""
         assert self.stage is None, "a state between a mint and its run is nobody's state"
-        accounts = [[a, row.debits_mc, row.credits_mc] for a, row in sorted(self.book.accounts.items())]
-        minted: list[list[Any]] = [[*key, end_s] for key, end_s in sorted(self.minted_until_s.items())]
         genesis = self.constitution.genesis_sha256 if self.constitution else b""
         policies = sorted([version, sha256] for sha256, version in self.policies.items())
-        value = [self.size, genesis, accounts, self.admissions.rows(), policies, minted, sorted(self.ids)]
+        minted: list[list[Any]] = [[*key, end_s] for key, end_s in sorted(self.minted_until_s.items())]
+        value = [
+            *(self.size, genesis, self._accounts(), self.admissions.rows(), policies, minted, sorted(self.ids)),
+            *(self._open(), self._reversible()),
+        ]
         return hashlib.sha256(cbor.encode(value)).digest()
+
+    def _accounts(self) -> list[Any]:
+        book = self.book
+        rows = [[a, row.debits_mc, row.credits_mc] for a, row in sorted(book.accounts.items())]
+        limits = [[a, row.soft_mc, row.hard_mc] for a, row in sorted(book.limits.items())]
+        amounts = (book.pending_mc, book.incoming_mc, book.marks_mc)
+        return [rows, limits, *([list(row) for row in sorted(amount.items())] for amount in amounts)]
+
+    def _open(self) -> list[Any]:
+        requests = [[i, row.request.to_cbor(), row.is_accepted] for i, row in sorted(self.requests.items())]
+        holds = [[i, row.to_cbor(), i in self.claims.refused] for i, row in sorted(self.claims.holds.items())]
+        owed = [list(row) for row in sorted(self.claims.owed)]
+        charged = [[int(cause), int(unit), end_s] for (cause, unit), end_s in sorted(self.charged_until_s.items())]
+        return [requests, holds, owed, charged]
+
+    def _reversible(self) -> list[Any]:
+        generations = (self.paid_before, self.paid)
+        return [[[i, row.left_mc] for i, row in sorted(paid.items())] for paid in generations]

@@ -62,7 +62,7 @@ def test_ledger_of_the_first_version_when_opened(tmp_path: Path) -> None:
         assert ledger.size == 10
         assert ledger.state.book.balance_mc(testing.ident("ana")) == 9755
         assert ledger.state.book.balance_mc(testing.ident("ben")) == 745
-        ledger.submit([testing.pay("ana", "ben", 1)])
+        ledger.submit([testing.pay("ana", "ben", 1, genesis=ledger.state.genesis_sha256)])
         ledger.publish()
     report = verify(tmp_path / "log", SIGNER.verifier, mode=Mode.AUDIT)
     assert report.is_good, report.problems

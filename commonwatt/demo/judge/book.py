@@ -141,7 +141,7 @@ class _Reader:
         return None
 
     def _read_genesis(self, _index: int, body: Any) -> None:
-        _commune, _trial, _unit, self.book.origin, self.book.association, roles, quorums = body
+        _commune, _trial, _unit, self.book.origin, self.book.association, roles, quorums, *_units = body
         self.book.role_keys = {name: list(keys) for name, keys in roles}
         self.book.quorums = {kind: (list(names), k) for kind, names, k in quorums}
 
