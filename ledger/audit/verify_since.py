@@ -29,8 +29,8 @@ from ledger.log.tree_check import Problem
 from ledger.proof.tree import PublishedTree
 
 _MAGIC = b"commonwatt audit 1\n"
-_MODULES = ("ledger.", "commonwatt.")
-_BUILTINS = {"set", "frozenset", "bytearray", "complex", "object"}
+_MODULES = ("ledger.book.", "commonwatt.registry")
+"""Where the records of a state are defined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +59,26 @@ def load(path: Path) -> Saved:
     """Read the file; UserError if it is torn, of another version, or not one of ours."""
     to_do = _("audit from the beginning: leave --since out")
     try:
-        data = path.read_bytes()
-        body = data[len(_MAGIC) + 32 :]
-        if data[: len(_MAGIC)] != _MAGIC or data[len(_MAGIC) :][:32] != hashlib.sha256(body).digest():
-            raise UserError(_("not a saved audit, or a torn one"), where=path, to_do=to_do)
-        with path.open("rb") as file:
-            file.seek(len(_MAGIC) + 32)
-            version, checkpoint, state = _Reader(file).load()
-    except (OSError, pickle.UnpicklingError, AttributeError, TypeError, ValueError, EOFError) as error:
+        return parse(path.read_bytes())
+    except (OSError, FormatError) as error:
         raise UserError(
             _("cannot read a saved audit: {error}").format(error=error), where=path, to_do=to_do
         ) from error
-    if version != __version__ or not isinstance(state, State):
-        raise UserError(_("was saved by another version"), where=path, to_do=to_do)
-    return Saved(checkpoint, state)
+
+
+def parse(data: bytes) -> Saved:
+    """The saved audit in a file's bytes; FormatError "malformed" or "version"."""
+    body = data[len(_MAGIC) + 32 :]
+    if data[: len(_MAGIC)] != _MAGIC or data[len(_MAGIC) :][:32] != hashlib.sha256(body).digest():
+        raise FormatError("malformed", "not a saved audit, or a torn one")
+    try:
+        found = _Reader(io.BytesIO(body)).load()
+    except Exception as error:
+        raise FormatError("malformed", f"not a saved audit: {error}") from error
+    match found:
+        case (version, bytes() as checkpoint, State() as state) if version == __version__:
+            return Saved(checkpoint, state)
+    raise FormatError("version", "the audit was saved by another version")
 
 
 class _Writer(pickle.Pickler):
@@ -83,11 +89,13 @@ class _Writer(pickle.Pickler):
 
 
 class _Reader(pickle.Unpickler):
-    """Builds our own records and nothing else: a pickle that names other code is refused."""
+    """Builds records of the book and nothing else: a pickle that names other code, also through ours, is refused."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if module.startswith(_MODULES) or (module == "builtins" and name in _BUILTINS):
-            return super().find_class(module, name)
+        if module.startswith(_MODULES) and "." not in name:
+            found = super().find_class(module, name)
+            if isinstance(found, type) and found.__module__ == module and not issubclass(found, BaseException):
+                return found
         raise pickle.UnpicklingError(f"names {module}.{name}")
 
 

@@ -1,5 +1,6 @@
 """A log on any static web server: mirrored, verified from afar, audited onwards from where the last audit ended."""
 
+import hashlib
 import pickle
 import shutil
 import threading
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -187,11 +189,34 @@ def test_saved_audit_when_it_is_not_ours(commune: Sequencer, tmp_path: Path) -> 
     verify_since.save(path, audit(tmp_path / "commune" / "log"))
     data = path.read_bytes()
     assert path.stat().st_mode & 0o777 == 0o600
-    harmful = pickle.dumps((print, b"", b""))
-    import hashlib
-
-    foreign = data[:19] + hashlib.sha256(harmful).digest() + harmful
-    for bad in (b"", data[:-1], data[:-1] + b"x", b"hello", foreign):
+    for bad in (b"", data[:-1], data[:-1] + b"x", b"hello", data[:19] + data[51:], b"\0" * len(data)):
         path.write_bytes(bad)
         with pytest.raises(UserError, match="saved audit"):
             verify_since.load(path)
+
+
+def harmful(module: str, name: str, *arguments: Any) -> bytes:
+    """A pickle that calls something when it is read."""
+    module_, name_, arguments_ = (pickle.dumps(part, 3)[2:-1] for part in (module, name, arguments))
+    return pickle.PROTO + b"\x04" + module_ + name_ + pickle.STACK_GLOBAL + arguments_ + pickle.REDUCE + pickle.STOP
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("builtins", "print"),
+        ("os", "mkdir"),
+        ("ledger.audit.verify_since", "os.mkdir"),  # by way of a module of ours
+        ("ledger.book.entry", "hashlib.sha256"),
+        ("ledger.book.entry", "replace"),  # a function
+        ("ledger.audit.mirror", "HttpLog"),  # a class that touches the world
+    ],
+)
+def test_saved_audit_when_it_names_other_code(tmp_path: Path, names: tuple[str, str]) -> None:
+    """A file that would run something is refused before it runs, also when it goes by way of a module of ours."""
+    path, made = tmp_path / "audit", tmp_path / "made"
+    body = harmful(*names, str(made))
+    path.write_bytes(b"commonwatt audit 1\n" + hashlib.sha256(body).digest() + body)
+    with pytest.raises(UserError, match="not a saved audit: names "):
+        verify_since.load(path)
+    assert not made.exists()
