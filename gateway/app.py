@@ -18,7 +18,7 @@ from gateway.devices.inbox import Inbox
 from gateway.devices.shelf import Publisher, Shelf
 from gateway.devices.shelf_http import Depot
 from gateway.devices.time_answers import TimeDesk
-from gateway.kernel_clock import ClockTrust, always, kernel_is_synchronised
+from gateway.kernel_clock import ClockMemory, ClockTrust, always, boot_id, kernel_is_synchronised
 from gateway.meters.chains import ChainStore
 from gateway.meters.meter import Meter, fleet
 from gateway.meters.polling import Poller, PollRules
@@ -46,11 +46,22 @@ def opened(
         spool = Spool(database)
         uplink = _uplink(settings, spool, civil, protocol)
         samplers = _samplers(settings, meters, ChainStore(database))
+        memory = ClockMemory(database)
+        is_told = clock_is_told or settings.sign_unsynchronised
         trust = ClockTrust(
-            is_synchronised=always if clock_is_told or settings.sign_unsynchronised else kernel_is_synchronised,
+            is_synchronised=always if is_told else kernel_is_synchronised,
             holdover_s=settings.clock_holdover_s,
             protocol=protocol,
+            boot=boot_id(),
+            last=memory.recall(),
         )
+
+        def may_sign() -> bool:
+            may = trust.may_sign()
+            if not is_told:
+                memory.keep(trust.last)
+            return may
+
         poller = Poller(
             fleet=meters, rules=_poll_rules(settings), civil=civil, protocol=protocol, may_sign=trust.may_sign
         )
@@ -69,7 +80,7 @@ def opened(
             upstream=upstream,
             civil=civil,
             spool_bytes_max=settings.spool_mib_max * 1024 * 1024,
-            may_sign=trust.may_sign,
+            may_sign=may_sign,
         )
         depot = stack.enter_context(_depot(settings)) if settings.updates else None
         reporter = Reporter(settings=settings, gateway=gateway, depot=depot, civil=civil, protocol=protocol)

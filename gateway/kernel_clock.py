@@ -5,11 +5,27 @@ signed then would be wrong for good. chrony, systemd-timesyncd and ntpd all tell
 """
 
 import ctypes
+import json
+import logging
 import os
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 from commonwatt.clock import Protocolar
+from gateway.database import Database
 
+log = logging.getLogger(__name__)
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+KEEP_S = 60.0
+SET_S = 2.0
+"""A clock that moved further against the monotonic one was set, not adjusted."""
+DRIFT = 0.001
+"""Both clocks come from one crystal and may be disciplined by 500 ppm: twice that is no adjustment either."""
+
+_KEY = "clock_synchronised"
 _TIME_ERROR = 5
 """adjtimex's answer while the clock is not synchronised."""
 _TIMEX_BYTES = 512
@@ -31,26 +47,101 @@ def always() -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class Synchronised:
+    """The last time that the clock was synchronised: protocol time, and what the clock then showed before it."""
+
+    at_s: float
+    ahead_s: float
+    boot: str
+
+    def encode(self) -> str:
+        """As the gateway's database keeps it."""
+        return json.dumps([self.at_s, self.ahead_s, self.boot])
+
+    @classmethod
+    def parse(cls, text: str) -> "Synchronised":
+        """What `encode` wrote."""
+        at_s, ahead_s, boot = json.loads(text)
+        return cls(float(at_s), float(ahead_s), str(boot))
+
+
 class ClockTrust:
     """Trusts the clock while it is synchronised, and for `holdover_s` after it last was (protocol time).
 
     The kernel withdraws its word after nine hours without NTP, by its worst-case drift of 500 ppm; a real crystal
-    loses some minutes in a month, so a village that is cut off goes on being measured.
+    loses some minutes in a month, so a village that is cut off goes on being measured. A clock that is set during the
+    holdover is no longer the one that was trusted. `last` may be handed to the next process of the same boot, whose
+    monotonic clock goes on; after a reboot nobody knows how long the machine was off, so nothing is trusted.
     """
 
-    def __init__(self, *, is_synchronised: Callable[[], bool], holdover_s: float, protocol: Protocolar) -> None:
+    def __init__(
+        self,
+        *,
+        is_synchronised: Callable[[], bool],
+        holdover_s: float,
+        protocol: Protocolar,
+        wall_s: Callable[[], float] = time.time,
+        boot: str = "",
+        last: Synchronised | None = None,
+    ) -> None:
         self._is_synchronised = is_synchronised
         self._holdover_s = holdover_s
         self._protocol = protocol
-        self._trusted_until_s = float("-inf")
+        self._wall_s = wall_s
+        self._boot = boot
+        self._last = last if last is not None and last.boot == boot else None
+
+    @property
+    def last(self) -> Synchronised | None:
+        """When the clock was last known to be right, if it has not been set since."""
+        return self._last
 
     def may_sign(self) -> bool:
         """Whether a signature may carry the present time. A kernel that cannot be asked has not synchronised."""
         now_s = self._protocol.monotonic_s()
+        ahead_s = self._wall_s() - now_s
         try:
             is_synchronised = self._is_synchronised()
         except OSError:
             is_synchronised = False
         if is_synchronised:
-            self._trusted_until_s = now_s + self._holdover_s
-        return is_synchronised or now_s < self._trusted_until_s
+            self._last = Synchronised(now_s, ahead_s, self._boot)
+            return True
+        last = self._last
+        if last is None:
+            return False
+        age_s = now_s - last.at_s
+        if abs(ahead_s - last.ahead_s) > SET_S + DRIFT * age_s:
+            log.warning("the clock was set by %+.0f s without being synchronised", ahead_s - last.ahead_s)
+            self._last = None
+            return False
+        return 0 <= age_s < self._holdover_s
+
+
+class ClockMemory:
+    """Keeps in the gateway's database when the clock was last right, so that a restart goes on trusting it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._kept_at_s = float("-inf")
+
+    def recall(self) -> Synchronised | None:
+        """What was kept last, by whichever boot."""
+        rows = self._database.execute("SELECT value FROM meta WHERE key = ?", (_KEY,))
+        return Synchronised.parse(rows[0][0]) if rows else None
+
+    def keep(self, last: Synchronised | None) -> None:
+        """Store it, once a minute at most: a holdover is days long."""
+        if last is not None and last.at_s - self._kept_at_s >= KEEP_S:
+            self._kept_at_s = last.at_s
+            with self._database.transaction():
+                self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_KEY, last.encode()))
+
+
+def boot_id() -> str:
+    """Which boot of this machine it is; nothing where the kernel does not say."""
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return ""

@@ -174,15 +174,24 @@ def modules(words: Sequence[int]) -> list[dict[str, Fraction | None]]:
 
 
 def registers_wh(number: int, words: Sequence[int]) -> tuple[tuple[int, int], ...] | None:
-    """The energy registers as (quantity, Wh), rounded down; None if one of them has no value."""
+    """The energy registers as (quantity, Wh), rounded down; None if one of them has no value.
+
+    An accumulator at 0 is one that the device does not have, or has not begun: it is left out, and not said to be 0.
+    """
     pairs = []
-    for name, exact_wh in values(number, words).items():
-        if name not in ENERGY:
+    for point in POINTS.get(number, ()):
+        if point.name not in ENERGY or _is_unused(point, words):
             continue
+        exact_wh = _value(point, words, point.offset)
         if exact_wh is None or exact_wh > INT64_MAX:
             return None
-        pairs.append((ENERGY[name], math.floor(exact_wh)))
+        pairs.append((ENERGY[point.name], math.floor(exact_wh)))
     return tuple(sorted(pairs)) or None
+
+
+def _is_unused(point: Point, words: Sequence[int]) -> bool:
+    end = point.offset + point.kind.value[0]
+    return point.kind is Kind.ACC32 and end <= len(words) and not any(words[point.offset : end])
 
 
 def _value(point: Point, words: Sequence[int], offset: int) -> Fraction | None:

@@ -8,14 +8,31 @@ import pytest
 from commonwatt.clock import CivilClock
 from commonwatt.testing import ManualClock
 from gateway import app
-from gateway.kernel_clock import ClockTrust, kernel_is_synchronised
+from gateway.database import Database
+from gateway.kernel_clock import (
+    BOOT_ID,
+    SET_S,
+    ClockMemory,
+    ClockTrust,
+    Synchronised,
+    boot_id,
+    kernel_is_synchronised,
+)
 from gateway.settings import read_settings
 from gateway.testing import SigningDevice
 from tests.gateway.support import Town
 
 
-def trust_in(is_synchronised: Callable[[], bool], clock: ManualClock) -> ClockTrust:
-    return ClockTrust(is_synchronised=is_synchronised, holdover_s=100.0, protocol=clock)
+def trust_in(
+    is_synchronised: Callable[[], bool],
+    clock: ManualClock,
+    *,
+    boot: str = "one",
+    last: Synchronised | None = None,
+) -> ClockTrust:
+    return ClockTrust(
+        is_synchronised=is_synchronised, holdover_s=100.0, protocol=clock, wall_s=clock.now_s, boot=boot, last=last
+    )
 
 
 def unreadable() -> bool:
@@ -45,6 +62,62 @@ def test_trust_when_synchronisation_is_lost() -> None:
     assert not trust.may_sign()
     answers.append(True)
     assert trust.may_sign()
+
+
+@pytest.mark.parametrize("jump_s", [-3600.0, -2 * SET_S, 2 * SET_S, 86_400.0])
+def test_trust_when_the_clock_is_set_during_the_holdover(jump_s: float) -> None:
+    """A clock that somebody set is not the one that was synchronised; it must be synchronised anew."""
+    clock, answers = ManualClock(), [True]
+    trust = trust_in(lambda: answers[-1], clock)
+    assert trust.may_sign()
+    answers.append(False)
+    clock.advance(10)
+    assert trust.may_sign()
+    clock.civil_s += jump_s
+    assert not trust.may_sign()
+    clock.civil_s -= jump_s
+    assert not trust.may_sign(), "set back by hand is not synchronised either"
+    answers.append(True)
+    assert trust.may_sign()
+
+
+@pytest.mark.parametrize(
+    ("boot", "passed_s", "moved_s", "expected"),
+    [
+        pytest.param("one", 50.0, 0.0, True, id="the-holdover-goes-on"),
+        pytest.param("one", 100.0, 0.0, False, id="it-ended-while-the-gateway-was-down"),
+        pytest.param("one", 50.0, 3600.0, False, id="the-clock-was-set-meanwhile"),
+        pytest.param("two", 50.0, 0.0, False, id="the-machine-was-off"),
+    ],
+)
+def test_trust_when_the_gateway_restarts(
+    tmp_path: Path, boot: str, passed_s: float, moved_s: float, expected: bool
+) -> None:
+    """A restart within one boot trusts for what is left of the holdover; after a reboot nothing is known."""
+    clock = ManualClock()
+    with Database(tmp_path / "spool.db") as database:
+        trust = trust_in(lambda: True, clock)
+        assert trust.may_sign()
+        ClockMemory(database).keep(trust.last)
+    clock.advance(passed_s)
+    clock.civil_s += moved_s
+    with Database(tmp_path / "spool.db") as database:
+        again = trust_in(lambda: False, clock, boot=boot, last=ClockMemory(database).recall())
+    assert again.may_sign() is expected
+
+
+def test_memory_when_nothing_was_kept(tmp_path: Path) -> None:
+    """A first start trusts nothing until the clock is synchronised."""
+    with Database(tmp_path / "spool.db") as database:
+        memory = ClockMemory(database)
+        assert memory.recall() is None
+        memory.keep(None)
+        assert memory.recall() is None
+
+
+def test_boot_when_the_kernel_says_which() -> None:
+    """The same boot has the same name each time."""
+    assert boot_id() == boot_id() == (BOOT_ID.read_text().strip() if BOOT_ID.exists() else "")
 
 
 @pytest.mark.parametrize("is_told", [True, False])

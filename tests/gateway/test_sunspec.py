@@ -131,13 +131,13 @@ def test_total_when_phases_add_to_something_else() -> None:
     [
         (1234, 2, ((1, 700), (2, 123_400))),
         (1239, -1, ((1, 0), (2, 123))),
-        (0, 0, None),
+        (0, 0, ((1, 7),)),
         (5, 0x8000, None),
         (5, 11, None),
     ],
 )
 def test_energy_when_the_device_scales_it(exported: int, scale: int, expected: object) -> None:
-    """Powers of ten are exact and rounded down; no counter and no scale mean no value."""
+    """Powers of ten are exact and rounded down; a counter at 0 is left out, one without a scale has no value."""
     assert sunspec.registers_wh(203, meter(exported, (0, 0, 0), 7, scale)) == expected
 
 
