@@ -1,6 +1,6 @@
 """The book: ledger stories as text. Each line is an entry or a look at a balance; " ! reason" expects a refusal.
 
-admit ana ben        members with wallets          policy              the village's policy, signed by two roles
+admit|merchant ana ben   with wallets               policy              the village's policy, signed by two roles
 mint 0 ana 900 100   a leaf of window 0            run 0               the mint-run over the leaves before it
 pay ana ben 250      a transfer                    = ana 650           what ana holds, in milli-credits
 site farm ana        device meter farm             suspend|revoke|activate member ana
@@ -159,6 +159,8 @@ class Book:
         match verb:
             case "admit":
                 yield from (testing.member(name) for name in args)
+            case "merchant":
+                yield from (testing.member(name, Subject.MERCHANT) for name in args)
             case "association":
                 yield testing.member("association", Subject.ASSOCIATION)
             case "policy":
