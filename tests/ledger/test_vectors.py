@@ -62,6 +62,8 @@ RULES = {
     "admit-witness": "witness",
     "admit-role": "role",
     "policy-with-approval": "policy",
+    "transfer-of-hours": "transfer",
+    "rotate-by-quorum": "rotate",
 }
 
 

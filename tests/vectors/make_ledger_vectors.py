@@ -7,8 +7,25 @@ from typing import Any
 from commonwatt import cbor, cose
 from commonwatt.registry import Status
 from ledger import testing
-from ledger.book.body import MintRun, Transfer
-from ledger.book.kinds import Subject
+from ledger.book.body import (
+    CarryForward,
+    Charge,
+    CreditLimit,
+    Guard,
+    Hold,
+    MintRun,
+    PaymentAnswer,
+    PaymentRequest,
+    Redeem,
+    Release,
+    Reverse,
+    TopUp,
+    Transfer,
+)
+from ledger.book.kinds import Kind, Subject
+from ledger.book.measures import Carried, Cause
+from ledger.book.payments import Verdict
+from ledger.book.units import Unit
 from ledger.log import merkle, note
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.note import Signer
@@ -46,6 +63,7 @@ def entry_vectors() -> dict[str, Any]:
         "mint": testing.earned("ana", 2808, 312).encode(),
         "mint-run": testing.signed(run, "aggregator"),
         "transfer": pay,
+        **_further_kinds(),
     }
     entry_id, time_s = testing.ident("entry"), testing.TIME_S
     body = Transfer(testing.ident("ana"), testing.ident("ben"), 1, "").to_cbor()
@@ -69,6 +87,7 @@ def entry_vectors() -> dict[str, Any]:
         "admit-subject-unknown": (_resigned([1, 2, entry_id, time_s, [7, entry_id], []], "admit"), "malformed"),
         "status-unknown": (_resigned([1, 3, entry_id, time_s, [1, entry_id, 3, ""], []], "status"), "malformed"),
         "body-one-field-more": (_resigned([1, 7, entry_id, time_s, [*body, 0], []]), "malformed"),
+        **_further_refused(entry_id, time_s),
         "mint-truncated": (leaf[:-1], "malformed"),
         "mint-trailing-byte": (leaf + b"\x00", "not-canonical"),
         "mint-source-unknown": (
@@ -85,6 +104,73 @@ def entry_vectors() -> dict[str, Any]:
             for name, data in accepted.items()
         ],
         "refused": [{"name": n, "entry": data.hex(), "reason": reason} for n, (data, reason) in refused.items()],
+    }
+
+
+def _further_kinds() -> dict[str, bytes]:
+    """Kinds from 8 on, and what is said of accounts in other units."""
+    ana, hours, euros = testing.ident("ana"), testing.account("ana:hours"), testing.account("shop:euro")
+    window = (testing.TIME_S, testing.TIME_S + testing.WINDOW_S)
+    guard = Guard(ana, 2, (testing.key("phone").public_key, testing.key("paper").public_key))
+    carried = CarryForward(ana, ((812, 2), (901, 1)), (Carried(testing.ident("ben"), 7, 5000, 0, 0),), "asked for")
+    return {
+        "admit-witness": testing.witness("tower"),
+        "admit-role": testing.role("clerk", "steward"),
+        "transfer-of-hours": testing.pay("ana:hours", "ben:hours", 1000, "an hour of French"),
+        "rotate": testing.rotation(Subject.MEMBER, ana, "ana2", "ana"),
+        "rotate-by-quorum": testing.rotation(Subject.MEMBER, ana, "ana2", "steward", "townhall", name="lost"),
+        "guard": testing.signed(guard, "ana"),
+        "payment-request": testing.signed(PaymentRequest(testing.ident("ben"), ana, 1000, False, "bread"), "ben"),
+        "payment-answer": testing.signed(PaymentAnswer(testing.entry_id("request"), Verdict.ACCEPT), "ana"),
+        "top-up": testing.signed(TopUp(testing.account("ana:euro"), 20_000, 2000, "2024-07-15/3"), "steward"),
+        "redeem": testing.signed(Redeem(euros, 50_000, 4850, "2024-07-31/1"), "shop", "steward"),
+        "credit-limit": testing.signed(CreditLimit(hours, 8000, 12_000), "steward"),
+        "charge": testing.signed(
+            Charge(Cause.DEMURRAGE, Unit.MUTUAL, testing.POLICY.sha256, *window, 48_211), "steward", "townhall"
+        ),
+        "reverse": testing.signed(Reverse(testing.entry_id("twice"), 1000, "paid twice"), "steward", "townhall"),
+        "hold": testing.signed(Hold(ana, 1, *window, 2808, "faster than the sun"), "steward"),
+        "release": testing.signed(Release(testing.entry_id("hold"), True, "the meter was right"), "steward"),
+        "carry-forward": testing.signed(carried, "steward", "townhall"),
+    }
+
+
+def _further_refused(entry_id: bytes, time_s: int) -> dict[str, tuple[bytes, str]]:
+    """Bodies of those kinds that break their form, each in one place."""
+    ana, ben, key = testing.ident("ana"), testing.ident("ben"), testing.key("ana2").public_key
+    row = [ben, 0, 1, 0, 0]
+    wrong: dict[str, tuple[Kind, list[Any]]] = {
+        "account-in-energy-written-out": (Kind.TRANSFER, [ana + b"\x01", ben, 1, ""]),
+        "account-in-unit-5": (Kind.TRANSFER, [ana + b"\x05", ben, 1, ""]),
+        "account-18-bytes": (Kind.TRANSFER, [ana + b"\x02\x02", ben, 1, ""]),
+        "rotate-subject-9": (Kind.ROTATE, [9, ana, key]),
+        "rotate-key-31-bytes": (Kind.ROTATE, [1, ana, key[:31]]),
+        "guard-key-twice": (Kind.GUARD, [ana, 1, [key, key]]),
+        "guard-k-beyond-its-keys": (Kind.GUARD, [ana, 3, [key]]),
+        "guard-k-zero": (Kind.GUARD, [ana, 0, [key]]),
+        "guard-of-hours": (Kind.GUARD, [ana + b"\x04", 1, [key]]),
+        "request-escrow-1": (Kind.PAYMENT_REQUEST, [ben, ana, 1, 1, ""]),
+        "request-amount-negative": (Kind.PAYMENT_REQUEST, [ben, ana, -1, False, ""]),
+        "answer-verdict-5": (Kind.PAYMENT_ANSWER, [entry_id, 5]),
+        "top-up-cents-beyond-63-bits": (Kind.TOP_UP, [ana + b"\x02", 1, 2**63 // 10 + 1, ""]),
+        "redeem-amount-negative": (Kind.REDEEM, [ana + b"\x02", -1, 1, ""]),
+        "limit-soft-beyond-hard": (Kind.CREDIT_LIMIT, [ana + b"\x03", 2, 1]),
+        "limit-64-bits": (Kind.CREDIT_LIMIT, [ana + b"\x03", 0, 2**63]),
+        "charge-cause-4": (Kind.CHARGE, [4, 1, bytes(32), 0, 1, 0]),
+        "charge-period-empty": (Kind.CHARGE, [1, 1, bytes(32), 1, 1, 0]),
+        "reverse-reason-257-bytes": (Kind.REVERSE, [entry_id, 1, "r" * 257]),
+        "hold-source-3": (Kind.HOLD, [ana, 3, 0, 1, 1, ""]),
+        "hold-of-hours": (Kind.HOLD, [ana + b"\x04", 1, 0, 1, 1, ""]),
+        "release-granted-1": (Kind.RELEASE, [entry_id, 1, ""]),
+        "carry-forward-ranges-touch": (Kind.CARRY_FORWARD, [ana, [[1, 2], [3, 1]], [row], ""]),
+        "carry-forward-erases-genesis": (Kind.CARRY_FORWARD, [ana, [[0, 1]], [row], ""]),
+        "carry-forward-accounts-unsorted": (Kind.CARRY_FORWARD, [ana, [], [row, row], ""]),
+        "witness-name-with-a-plus": (Kind.ADMIT, [7, ana, "a+b", key]),
+        "role-unknown": (Kind.ADMIT, [8, ana, "mayor", key]),
+    }
+    return {
+        name: (_resigned([1, int(kind), entry_id, time_s, body, []], kind.label), "malformed")
+        for name, (kind, body) in wrong.items()
     }
 
 
