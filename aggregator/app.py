@@ -57,8 +57,14 @@ class BrokerSettings(settings.Settings):
     """The broker lets this account read batches and write receipts and registries."""
     password: str
     """Made by `commonwatt gateway broker-config`; the file is readable by us only."""
-    ca_file: str | None = None
-    """Who signed the broker's certificate; none: whom the system trusts."""
+    ca_file: Path | None = None
+    """Who signed the broker's certificate; none: whom the system trusts. Paths start at the file's own directory."""
+    cert_file: Path | None = None
+    """Our certificate: a broker that no device reaches asks for it."""
+    key_file: Path | None = None
+    """Its private key."""
+    plaintext: bool = False
+    """Speak mqtt:// to another machine: everybody on that line can then read the password."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +193,9 @@ def _assemble(
 def read_account(path: Path) -> BrokerAccount:
     """The broker's account file; UserError names the mistake."""
     read = settings.load(BrokerSettings, path)
-    return BrokerAccount(url=read.url, username=read.username, password=read.password, ca_file=read.ca_file)
+    base = path.resolve().parent
+    files = {name: getattr(read, name) for name in ("ca_file", "cert_file", "key_file")}
+    return BrokerAccount(**dict(read) | {name: base / file for name, file in files.items() if file})
 
 
 def policy_in_force(ledger: Sequencer) -> Policy:

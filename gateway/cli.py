@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
@@ -12,18 +12,17 @@ from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.identity import load_or_make_key
 from commonwatt.service import set_up_logging
-from commonwatt.settings import load, read_toml
+from commonwatt.settings import load
 from gateway import app as wiring
-from gateway.devices import broker
+from gateway.devices.broker import Place, Roster
+from gateway.devices.broker_files import write_broker
 from gateway.meters import checking
 from gateway.meters.meter import fleet
 from gateway.settings import read_settings
 
 app = typer.Typer(no_args_is_help=True, help=_("Carry signed readings from meters to the broker."))
 
-PASSWORDS = "passwords.toml"
-"""Kept from run to run: a roster that grows changes nobody's password."""
-
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (compared, not bound)
 SETTINGS = typer.Argument(..., metavar="GATEWAY.toml", help=_("The gateway's settings."))
 CLOCK = typer.Option("", "--clock", help=_("Civil clock as CIVIL@WALLxFACTOR; default: wall time."))
 
@@ -71,44 +70,29 @@ def broker_config(
     ),
     directory: Path = typer.Argument(..., metavar="DIR", help=_("Where the files go.")),
     host: str = typer.Option("127.0.0.1", help=_("Where the broker listens for MQTT.")),
-    port: int = typer.Option(1883, help=_("Its MQTT port.")),
+    name: str = typer.Option("", help=_("What clients call it, a host name or address; default: HOST.")),
+    port: int | None = typer.Option(None, help=_("Its MQTT port; default: 8883, in plaintext 1883.")),
     store_dir: Path | None = typer.Option(None, help=_("Where the broker keeps its data; default: DIR/store.")),
     http_port: int | None = typer.Option(None, help=_("nats-server's monitoring on loopback; default: none.")),
+    plaintext: bool = typer.Option(
+        False, "--plaintext", help=_("No TLS: for a demo, or a line that you answer for.")
+    ),
 ) -> None:
-    """nats.conf, mosquitto.conf with its acl and passwd, passwords.toml, and one file per account."""
-    roster = load(broker.Roster, roster_file)
+    """nats.conf, mosquitto.conf with its acl and passwd, passwords.toml, certificates, and one file per account."""
+    roster = load(Roster, roster_file)
     directory = directory.resolve()
-    place = broker.Place(
-        host=host, port=port, store_dir=(store_dir or directory / "store").resolve(), http_port=http_port
+    if not name and host in EVERYWHERE:
+        raise UserError(
+            _("clients cannot call the broker {host}").format(host=host), to_do=_("add --name with its host name")
+        )
+    place = Place(
+        host=host,
+        name=name or host,
+        port=port or (1883 if plaintext else 8883),
+        store_dir=(store_dir or directory / "store").resolve(),
+        http_port=http_port,
+        tls=None if plaintext else directory,
+        wants_certificates=roster.wants_certificates and not plaintext,
     )
-    rights = broker.rights_of(roster)
-    known = read_toml(directory / PASSWORDS) if (directory / PASSWORDS).exists() else {}
-    passwords = broker.passwords_of(rights, known)
-    accounts = {
-        f"accounts/{name}.toml": broker.account_toml(name, password, place) for name, password in passwords.items()
-    }
-    files = {
-        "nats.conf": broker.nats_conf(roster.commune, rights, passwords, place),
-        "mosquitto.conf": broker.mosquitto_conf(directory, place),
-        "mosquitto.acl": broker.mosquitto_acl(rights),
-        "mosquitto.passwd": broker.mosquitto_passwd(passwords),
-        PASSWORDS: broker.passwords_toml(passwords),
-        **accounts,
-    }
-    _write_private(directory, files)
-    place.store_dir.mkdir(parents=True, exist_ok=True)
-    typer.echo(_("{count} accounts written to {place}").format(count=len(rights), place=directory))
-
-
-def _write_private(directory: Path, files: dict[str, str]) -> None:
-    """Write the files readable by their owner only; UserError if the directory cannot be written."""
-    try:
-        for name, text in files.items():
-            path = directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "w") as file:
-                os.fchmod(handle, 0o600)
-                file.write(text)
-    except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}", where=directory) from error
+    count = write_broker(roster, directory, place, datetime.now(UTC))
+    typer.echo(_("{count} accounts written to {place}").format(count=count, place=directory))

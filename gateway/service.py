@@ -30,6 +30,7 @@ class Link(Publisher, Protocol):
 
     connects: int
     dropped: int
+    trouble: str | None
 
     def receive(self, timeout_s: float) -> Message | None:
         """The next message, or None after `timeout_s`."""

@@ -65,11 +65,21 @@ class Account(Settings):
     """What proves it; the file should be readable by the gateway alone."""
     ca_file: Path | None = None
     """Whom to believe over mqtts; the system's authorities if absent."""
+    cert_file: Path | None = None
+    """Our certificate over mqtts: a broker that no device reaches asks for it."""
+    key_file: Path | None = None
+    """Its private key."""
+    plaintext: bool = False
+    """Speak mqtt:// to another machine: everybody on that line can then read the password. You answer for it."""
 
     def broker_account(self) -> BrokerAccount:
         """The account as the MQTT link takes it."""
-        ca_file = str(self.ca_file) if self.ca_file else None
-        return BrokerAccount(url=self.url, username=self.username, password=self.password, ca_file=ca_file)
+        return BrokerAccount(**dict(self))
+
+    def below(self, base: Path) -> Self:
+        """With relative paths below `base`."""
+        paths = {name: getattr(self, name) for name in ("ca_file", "cert_file", "key_file")}
+        return self.model_copy(update={name: base / path for name, path in paths.items() if path})
 
 
 BusKind = Literal["modbus-tcp", "modbus-rtu", "modbus-rtu-over-tcp", "mbus-serial", "mbus-over-tcp", "tic"]
@@ -336,6 +346,8 @@ def read_settings(path: Path) -> GatewaySettings:
             "key_file": base / settings.key_file,
             "spool_file": base / settings.spool_file,
             "status_file": base / settings.status_file,
+            "local": settings.local.below(base),
+            "upstream": settings.upstream.below(base) if settings.upstream else None,
             "updates": _updates_below(base, settings.updates),
             "meters_dir": base / settings.meters_dir if settings.meters_dir else None,
             "meters": meters,

@@ -88,6 +88,7 @@ class Reporter:
             "clock": "trusted" if gateway.may_sign else "unsynchronised: nothing is signed",
             "clock_jumps": {"count": gateway.age.jumps, "last_s": gateway.age.last_jump_s},
             "broker": {"local": gateway.local.is_up, "upstream": gateway.upstream.is_up},
+            "broker_trouble": {"local": gateway.local.trouble, "upstream": gateway.upstream.trouble},
             "registry": {
                 "log_size": snapshot.log_size if snapshot else None,
                 "devices": len(snapshot.devices) if snapshot else 0,

@@ -73,6 +73,7 @@ class MemoryLink:
     is_up: bool = True
     connects: int = 1
     dropped: int = 0
+    trouble: str | None = None
     published: list[Message] = field(default_factory=list)
     incoming: deque[Message] = field(default_factory=deque)
 

@@ -96,11 +96,12 @@ def _configure_broker(plan: Plan, layout: Layout, ids: Identifiers) -> tuple[str
     accounts.write_text(
         f'commune = "{COMMUNE}"\naggregator = true\ngateways = ["{ids.gateway.hex()}"]\ndevices = {devices}\n'
     )
-    _commonwatt(layout, "gateway", "broker-config", accounts, layout.broker, "--host", host, "--port", port)
+    place = ("--host", host, "--port", port, "--plaintext")
+    _commonwatt(layout, "gateway", "broker-config", accounts, layout.broker, *place)
     passwords = tomllib.loads((layout.broker / "passwords.toml").read_text())
     url = f"mqtt://{host}:{port}"
     layout.broker_account.write_text(
-        f'url = "{url}"\nusername = "aggregator"\npassword = "{passwords["aggregator"]}"\n'
+        f'url = "{url}"\nusername = "aggregator"\npassword = "{passwords["aggregator"]}"\nplaintext = true\n'
     )
     return url, passwords
 
@@ -177,7 +178,10 @@ def _modbus_rows(device: DeviceRegisters, plan: Plan) -> str:
 def _make_gateway(commune: Commune) -> dict[str, str]:
     """The gateway's settings; it makes its own key and its meter's. Public keys by name."""
     layout, user = commune.layout, commune.ids.gateway.hex()
-    account = f'url = "{commune.broker_url}"\nusername = "{user}"\npassword = "{commune.passwords[user]}"\n'
+    account = (
+        f'url = "{commune.broker_url}"\nusername = "{user}"\npassword = "{commune.passwords[user]}"\n'
+        "plaintext = true\n"  # the demo lives on one machine, or beside a broker that somebody answers for
+    )
     layout.gateway_toml.parent.mkdir(parents=True)
     layout.gateway_toml.write_text(
         f'id = "{user}"\ncommune = "{COMMUNE}"\n'

@@ -83,7 +83,9 @@ def _running(cast: Cast) -> Iterator[None]:
 
 def _traffic(commune: Commune) -> Traffic:
     def account(username: str) -> BrokerAccount:
-        return BrokerAccount(url=commune.broker_url, username=username, password=commune.passwords[username])
+        return BrokerAccount(
+            url=commune.broker_url, username=username, password=commune.passwords[username], plaintext=True
+        )
 
     return Traffic(
         gateway=account(commune.ids.gateway.hex()),

@@ -32,6 +32,8 @@ from gateway.settings import Id, Slug
 MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 """A registry of 40,000 devices still passes."""
 HOME_ASSISTANT = "homeassistant"
+CA, SERVER = "ca", "server"
+"""Files of the authority and of the broker, .pem and .key."""
 PASSWORD_BYTES = 24
 _MOSQUITTO_ITERATIONS = 101
 """mosquitto_passwd's own number; the passwords are random, so a slow hash would protect nothing."""
@@ -49,6 +51,11 @@ class Roster(Settings):
     gateways: tuple[Id, ...] = ()
     devices: tuple[Id, ...] = ()
 
+    @property
+    def wants_certificates(self) -> bool:
+        """Whether clients need a certificate beside their password: where no device connects, for those have none."""
+        return not self.devices
+
 
 @dataclass(frozen=True, slots=True)
 class Rights:
@@ -61,12 +68,25 @@ class Rights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where the broker listens and keeps its data. `http_port`: nats-server's monitoring, loopback only."""
+    """Where the broker listens and keeps its data. `http_port`: nats-server's monitoring, loopback only.
+
+    `name`: what clients call it; the certificate has it. `tls`: the directory of ca.pem, server.pem and server.key;
+    None speaks plaintext. `wants_certificates`: clients show theirs, too.
+    """
 
     host: str
+    name: str
     port: int
     store_dir: Path
     http_port: int | None = None
+    tls: Path | None = None
+    wants_certificates: bool = False
+
+    @property
+    def url(self) -> str:
+        """As clients write it."""
+        name = f"[{self.name}]" if ":" in self.name else self.name
+        return f"{'mqtts' if self.tls else 'mqtt'}://{name}:{self.port}"
 
 
 def rights_of(roster: Roster) -> list[Rights]:
@@ -143,10 +163,18 @@ def nats_conf(commune: str, rights: list[Rights], passwords: dict[str, str], pla
         f"{http}"
         f"max_payload: {MESSAGE_BYTES_MAX}\n"
         f'jetstream {{ store_dir: "{place.store_dir}" }}\n'
-        f'mqtt {{ host: "{place.host}", port: {place.port} }}\n'
+        f'mqtt {{\n  host: "{place.host}"\n  port: {place.port}\n{_nats_tls(place)}}}\n'
         "accounts {\n  COMMUNE {\n    jetstream: enabled\n    users: [\n"
         f"{users}\n    ]\n  }}\n}}\n"
     )
+
+
+def _nats_tls(place: Place) -> str:
+    if place.tls is None:
+        return ""
+    certificate, key, authority = place.tls / f"{SERVER}.pem", place.tls / f"{SERVER}.key", place.tls / f"{CA}.pem"
+    files = f'cert_file: "{certificate}", key_file: "{key}", ca_file: "{authority}"'
+    return f"  tls {{ {files}, verify: {str(place.wants_certificates).lower()} }}\n"
 
 
 def mosquitto_conf(directory: Path, place: Place) -> str:
@@ -160,9 +188,19 @@ def mosquitto_conf(directory: Path, place: Place) -> str:
         f"password_file {directory / 'mosquitto.passwd'}\n"
         f"acl_file {directory / 'mosquitto.acl'}\n"
         f"message_size_limit {MESSAGE_BYTES_MAX}\n"
+        f"{_mosquitto_tls(place)}"
         "# Retained registries and states survive a restart; everything else is sent again by its sender.\n"
         "persistence true\n"
         f"persistence_location {place.store_dir}/\n"
+    )
+
+
+def _mosquitto_tls(place: Place) -> str:
+    if place.tls is None:
+        return ""
+    return (
+        f"cafile {place.tls / CA}.pem\ncertfile {place.tls / SERVER}.pem\nkeyfile {place.tls / SERVER}.key\n"
+        f"require_certificate {str(place.wants_certificates).lower()}\n"
     )
 
 
@@ -189,8 +227,13 @@ def passwords_toml(passwords: dict[str, str]) -> str:
 
 
 def account_toml(username: str, password: str, place: Place) -> str:
-    """One account's own file, to be handed to its holder alone."""
-    return f'url = "mqtt://{place.host}:{place.port}"\nusername = "{username}"\npassword = "{password}"\n'
+    """One account's own file, to be handed to its holder alone, with the certificates that it names beside it."""
+    lines = [f'url = "{place.url}"', f'username = "{username}"', f'password = "{password}"']
+    if place.tls is not None:
+        lines.append(f'ca_file = "{CA}.pem"')
+    if place.wants_certificates:
+        lines += [f'cert_file = "{username}.pem"', f'key_file = "{username}.key"']
+    return "\n".join(lines) + "\n"
 
 
 def _subjects(filters: tuple[str, ...]) -> str:

@@ -73,7 +73,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         port = probe.getsockname()[1]
     accounts = directory / "accounts.toml"
     accounts.write_text(f'commune = "{COMMUNE}"\naggregator = true\ngateways = ["{ident(GATEWAY).hex()}"]\n')
-    argv = [BIN / "commonwatt", "gateway", "broker-config", accounts, directory, "--port", str(port)]
+    argv = [BIN / "commonwatt", "gateway", "broker-config", accounts, directory, "--port", str(port), "--plaintext"]
     subprocess.run([*argv, "--host", "127.0.0.1"], check=True, capture_output=True)
     with (directory / "broker.log").open("wb") as log:
         process = subprocess.Popen([BIN / "nats-server", "-c", directory / "nats.conf"], stdout=log, stderr=log)

@@ -58,7 +58,7 @@ def answers(port: int) -> bool:
 class Client:
     """A plain paho client, as a device or an aggregator is one: what it gets is in `messages`."""
 
-    def __init__(self, port: int, username: str, password: str) -> None:
+    def __init__(self, port: int, username: str, password: str, ca_file: Path | None = None) -> None:
         self.messages: queue.Queue[Message] = queue.Queue()
         self.answers: queue.Queue[bool] = queue.Queue()
         """Whether the broker let us in, once per attempt."""
@@ -67,6 +67,8 @@ class Client:
         self._port = port
         self._paho = paho.Client(CallbackAPIVersion.VERSION2, secrets.token_hex(8))
         self._paho.username_pw_set(username, password)
+        if ca_file is not None:
+            self._paho.tls_set(str(ca_file))
         self._paho.reconnect_delay_set(1, 1)
         self._paho.on_connect = self._on_connect
         self._paho.on_subscribe = lambda *_: self._subscribed.set()
@@ -115,7 +117,14 @@ class Town:
     extra: str = ""
     roster_extra: str = ""
     sign_unsynchronised: bool = True
+    tls: bool = False
     meters: str = ""
+
+    @property
+    def account(self) -> str:
+        """The gateway's own account file as broker-config wrote it, its files found from gateway.toml."""
+        text = (self.directory / "broker" / "accounts" / f"{self.gateway.hex()}.toml").read_text()
+        return text.replace('_file = "', '_file = "broker/accounts/')
 
     @property
     def settings_file(self) -> Path:
@@ -134,7 +143,8 @@ class Town:
             f'commune = "{COMMUNE}"\naggregator = true\ngateways = ["{self.gateway.hex()}"]\n'
             f"devices = {[device.id.hex() for device in self.devices]}\n{self.roster_extra}\n"
         )
-        command("gateway", "broker-config", str(roster), str(self.directory / "broker"), "--port", str(self.port))
+        place = [str(self.directory / "broker"), "--port", str(self.port), *([] if self.tls else ["--plaintext"])]
+        command("gateway", "broker-config", str(roster), *place)
         self.passwords = tomllib.loads((self.directory / "broker" / "passwords.toml").read_text())
         self.settings_file.write_text(
             f'id = "{self.gateway.hex()}"\ncommune = "{COMMUNE}"\n'
@@ -144,17 +154,21 @@ class Town:
             # A container's kernel often does not call its clock synchronised.
             f"sign_unsynchronised = {str(self.sign_unsynchronised).lower()}\n"
             f"batch_age_s = 0.05\nresend_s = 0.5\nreconnect_s_max = 1\n{self.extra}\n"
-            f'[local]\nurl = "mqtt://127.0.0.1:{self.port}"\nusername = "{self.gateway.hex()}"\n'
-            f'password = "{self.passwords[self.gateway.hex()]}"\n{self.meters}'
+            f"[local]\n{self.account}\n{self.meters}"
         )
         return self
 
     @contextmanager
     def client(self, username: str, *subscriptions: str) -> Iterator["Client"]:
         """A connection that is up and has its subscriptions answered, granted or not."""
-        with Client(self.port, username, self.passwords.get(username, "")) as client:
+        with self.connection(username) as client:
             client.start(*subscriptions)
             yield client
+
+    def connection(self, username: str) -> Client:
+        """A client of this account, not yet started."""
+        ca_file = self.directory / "broker" / "ca.pem" if self.tls else None
+        return Client(self.port, username, self.passwords.get(username, ""), ca_file)
 
     @contextmanager
     def broker(self) -> Iterator[subprocess.Popen[bytes]]:

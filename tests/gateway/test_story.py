@@ -97,9 +97,9 @@ class Story:
         self.chance = random.Random(seed)
         self.identity = json.loads(command("gateway", "identity", str(town.settings_file)))
         gateway_key = bytes.fromhex(self.identity["gateway"]["public_key"])
-        self.device_clients = [Client(town.port, d.id.hex(), town.passwords[d.id.hex()]) for d in town.devices]
+        self.device_clients = [town.connection(device.id.hex()) for device in town.devices]
         self.senders = [Devices(c, [d]) for c, d in zip(self.device_clients, town.devices, strict=True)]
-        client = Client(town.port, "aggregator", town.passwords["aggregator"])
+        client = town.connection("aggregator")
         self.upstream = Upstream(town, client, gateway_key, self.chance, answered_share)
 
     def __enter__(self) -> "Story":
