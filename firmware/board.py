@@ -23,6 +23,9 @@ def seed_random():
 
 VERSION = 1  # of this image; an update must have a greater one
 WIFI = False  # whether a person has to tell us a network
+STATUS_MS = 1000  # how often the status may be written
+TIME = None  # the configuration's `time` where it says nothing: here the time stays unknown
+JOURNAL_SECTORS = 192  # as many as a chip of 4 MB has: boards/__init__.py
 
 
 class FileBlocks:
@@ -61,6 +64,43 @@ class FileBlocks:
 def blocks(config, name, count=4):
     """A block device of this name for one durable value."""
     return FileBlocks(config["state_dir"] + "/" + name, count, 512)
+
+
+def journal(config):
+    """The flash of the journal."""
+    from node.fileflash import FileFlash
+
+    return FileFlash(config["state_dir"] + "/journal.flash", JOURNAL_SECTORS)
+
+
+def cause():
+    """Why we start, one of node.health.CAUSES: a program that ends is as good as cut."""
+    return "power"
+
+
+def watchdog(_timeout_ms):
+    """A function to call at least every `timeout_ms`, or we are started again; here nobody watches."""
+    return lambda: None
+
+
+def button(config):
+    """A function that says whether the button is down, None without one: here it is down while a file is there."""
+    if "button_file" not in config:
+        return None
+
+    def is_down():
+        try:
+            os.stat(config["button_file"])
+            return True
+        except OSError:
+            return False
+
+    return is_down
+
+
+def has_relay(config):
+    """Whether there is a relay to move."""
+    return "control" in config
 
 
 def slots(config):

@@ -18,11 +18,17 @@ from node.port import sync
 
 VERSION = 1  # of this image; an update must have a greater one
 WIFI = True  # whether a person has to tell us a network
+STATUS_MS = 60000  # how often the status may be shown
+TIME = {"server": "pool.ntp.org"}  # the configuration's `time` where it says nothing
 
 urandom = os.urandom
 
 _BLOCK = 512
 _FLASH_BLOCK = 4096
+_SECTORS = 192
+# RTC_CNTL_RESET_STATE_REG: its lowest six bits say why the first core was reset (ESP-IDF, soc/rtc_cntl_reg.h).
+_RESET_STATE = 0x3FF48034 if sys.implementation._machine.endswith("with ESP32") else 0x60008038
+_BROWN_OUT = 15
 
 
 def random():
@@ -43,12 +49,9 @@ def make_folder(path):
         pass
 
 
-def write_status(path, state):
-    """Replace the status file for people to read."""
-    beside = path + ".new"
-    with open(beside, "w") as file:
-        file.write(json.dumps(state))
-    os.rename(beside, path)
+def write_status(_path, state):
+    """Show the status on the console, where `commonwatt device monitor` reads it: flash is not worn for it."""
+    print(json.dumps(state))
 
 
 class FileBlocks:
@@ -83,6 +86,49 @@ class FileBlocks:
 def blocks(config, name, count=4):
     """A block device of this name for one durable value."""
     return FileBlocks(config["state_dir"] + "/" + name, count, _BLOCK)
+
+
+def journal(config):
+    """The flash of the journal: its own partition, or on an image without one a file for each sector."""
+    found = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="journal")
+    if found:
+        return found[0]
+    from node.fileflash import SectorFiles
+
+    return SectorFiles(config["state_dir"] + "/journal", _SECTORS)
+
+
+def cause():
+    """Why we start, one of node.health.CAUSES."""
+    if machine.mem32[_RESET_STATE] & 0x3F == _BROWN_OUT:
+        return "brownout"  # machine.reset_cause() calls it power
+    causes = {machine.PWRON_RESET: "power", machine.WDT_RESET: "watchdog", machine.SOFT_RESET: "reset"}
+    causes[machine.HARD_RESET] = "reset"
+    return causes.get(machine.reset_cause(), "other")
+
+
+def watchdog(timeout_ms):
+    """A function to call at least every `timeout_ms`, or we are started again. Called again it takes another time."""
+    return machine.WDT(timeout=timeout_ms).feed
+
+
+def button(config):
+    """A function that says whether the button is down, None without one."""
+    import boards
+
+    board = boards.find(config["board"])
+    if "button" not in board["pins"]:
+        return None
+    inverted = "button" in board["inverted"]
+    pin = machine.Pin(board["pins"]["button"], machine.Pin.IN, machine.Pin.PULL_UP if inverted else None)
+    return lambda: bool(pin.value()) != inverted
+
+
+def has_relay(config):
+    """Whether there is a relay to move."""
+    import boards
+
+    return "relay" in boards.find(config["board"])["pins"]
 
 
 class PartitionSlots:

@@ -10,51 +10,51 @@ import json
 import sys
 
 import board
-import meters
-from node import clock, identity, settings
-from node.deliver import Delivery
-from node.journal import Journal
-from node.link import Link
-from node.recorder import Recorder
-from node.report import report
-from node.sample import Sampler
-from node.services import Services
-from node.tap import Tap
+from node import button, identity, settings
+from node.port import sleep_ms
+from node.wiring import Device
 
 # Collect after this much garbage: a small heap in use stays in the cache, which makes signing 1.6 times as fast.
 GARBAGE_MAX = 65536
 
-
-def build(config, key):
-    """Everything that runs, wired: the coroutines to run for ever."""
-    state_dir = config["state_dir"]
-    topic = "cw/" + config["device"]
-    journal = Journal(state_dir + "/journal")
-    wake = asyncio.Event()
-    civil = clock.from_config(config.get("clock"))
-    recorder = Recorder(journal, key, config["step_s"], config["block_readings"])
-    tap = Tap(meters.make(config["meter"], civil, board.hardware(config)))
-    sampler = Sampler(tap, civil, recorder, config["step_s"], wake.set, config.get("late_s_max"))
-    services = Services(config, board, civil, tap)
-    link = Link(
-        config["broker"],
-        config["device"],
-        [topic + "/ack"] + services.topics,
-        lambda to, payload: services.on_message(to, payload) or delivery.on_ack(payload),
-        wake.set,
-        board.random,
-        retry_ms_max=config["retry_ms_max"],
-        state_topic=topic + "/state",
-    )
-    delivery = Delivery(journal, link, topic + "/block", wake, board.random, config["retry_ms_max"])
-    status = report(state_dir + "/status.json", board.write_status, journal, sampler, link, delivery, services)
-    runs = services.attach(link).runs(lambda: delivery.acknowledged > 0 or not journal.backlog())
-    return [sampler.run(), link.run(), delivery.run(), status, meters.serve(tap)] + runs
+_SET_UP_MINUTES = 10
+_LOOK_MS = 200
+_DAY_MS = 86400000
 
 
-async def run(config, key):
-    """Run until the power goes."""
-    await asyncio.gather(*build(config, key))
+async def live(device, config, path):
+    """Run until the power goes, or a person holds the button."""
+    await asyncio.gather(_connected(device, config, path), *device.metering())
+
+
+async def _connected(device, config, path):
+    """The network, until the button asks for another one; metering goes on meanwhile."""
+    network = asyncio.create_task(_together(device.network()))
+    is_down = board.button(config)
+    if is_down is None:
+        await network
+    control = device.services.control
+    held = asyncio.create_task(button.until_held(is_down, control.toggle if control else _nothing))
+    while not held.done():
+        if network.done():
+            await network  # what ended it ends us
+        await sleep_ms(_LOOK_MS)
+    from node import setup
+
+    if await held == button.RESET:
+        setup.forget(config)
+    else:
+        network.cancel()
+        await setup.run(board, path, _SET_UP_MINUTES)
+    board.restart()
+
+
+async def _together(runs):
+    await asyncio.gather(*runs)
+
+
+def _nothing():
+    """What a button toggles where there is no relay."""
 
 
 def set_up_if_needed(path):
@@ -71,7 +71,7 @@ def set_up_if_needed(path):
 
 
 def main(arguments):
-    """Read the configuration and run; 2 if the arguments or the key file are not what they should be."""
+    """Read the configuration and run; 2 if the arguments or the configuration are not what they should be."""
     if not 1 <= len(arguments) <= 2 or arguments[1:] not in ([], ["--identity"]):
         print("usage: main.py CONFIG.json [--identity]")
         return 2
@@ -82,19 +82,33 @@ def main(arguments):
         if config is None:
             raise ValueError("no configuration: " + arguments[0])
         board.make_folder(config["state_dir"])
-        key = identity.load_or_make(config["state_dir"] + "/key", board.urandom)
         if arguments[1:]:
-            from node import provision
-
-            print(json.dumps(provision.identity(config, key, board.urandom)))
-            return 0
+            return _introduce(config)
+        board.seed_random()
+        device = Device(config, board)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         print("cannot start:", error)
         return 2
     if hasattr(gc, "threshold"):
         gc.threshold(GARBAGE_MAX)
-    board.seed_random()
-    asyncio.run(run(config, key))
+    try:
+        asyncio.run(live(device, config, arguments[0]))
+    except KeyboardInterrupt:
+        board.watchdog(_DAY_MS)  # somebody is at the prompt
+        raise
+    except Exception as error:
+        sys.print_exception(error)
+        device.health.crashed(error)
+        board.restart()
+    return 0
+
+
+def _introduce(config):
+    """Print who the device is, with the key that is made if there is none."""
+    from node import provision
+
+    key = identity.load_or_make(config["state_dir"] + "/key", board.urandom)
+    print(json.dumps(provision.identity(config, key, board.urandom)))
     return 0
 
 

@@ -4,7 +4,7 @@ A button that is down when the device starts counts only after it was let go: a 
 meant is decided when the button is let go, except that nothing more happens after a minute: somebody leans on it.
 """
 
-from node.port import const, ticks_diff
+from node.port import const, sleep_ms, ticks_diff, ticks_ms
 
 NOTHING = const(0)
 TOGGLE = const(1)
@@ -15,6 +15,7 @@ _BOUNCE_MS = const(40)
 _SET_UP_MS = const(5000)
 _RESET_MS = const(10000)
 _LEANING_MS = const(60000)
+_LOOK_MS = const(20)
 
 
 class Button:
@@ -39,3 +40,15 @@ class Button:
         if held_ms < _BOUNCE_MS or held_ms >= _LEANING_MS:
             return NOTHING
         return RESET if held_ms >= _RESET_MS else SET_UP if held_ms >= _SET_UP_MS else TOGGLE
+
+
+async def until_held(is_down, toggle):
+    """Call `toggle()` for each short press; SET_UP or RESET once a person holds the button for it."""
+    button = Button(is_down(), ticks_ms())
+    while True:
+        wish = button.step(is_down(), ticks_ms())
+        if wish == TOGGLE:
+            toggle()
+        elif wish != NOTHING:
+            return wish
+        await sleep_ms(_LOOK_MS)

@@ -83,3 +83,15 @@ class Cell:
         block = bytearray(self._size)
         self._blocks.readblocks(at, block)
         return all(byte == block[0] for byte in block) and block[0] in (0, 255)
+
+
+class Forgetful:
+    """Stands in for a cell whose flash cannot even be read: it holds nothing and takes nothing."""
+
+    value = None
+    is_lost = False
+    damaged = 0
+
+    def write(self, _value):
+        """OSError."""
+        raise OSError(_EIO)

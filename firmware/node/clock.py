@@ -1,5 +1,6 @@
 """Civil time: what dates readings. It can be ahead of the wall clock and faster, and it can be unknown.
 
+A clock has `synchronised`, now_s() and wall_ms_until(civil_s). node/timesync.py has the one that learns the time.
 A device that does not know the time is unsynchronised: it samples, and signs nothing.
 """
 
@@ -35,10 +36,3 @@ class UnknownTime:
     """The clock of a device that was not told the time."""
 
     synchronised = False
-
-
-def from_config(config):
-    """The clock of the configuration's `clock` (wall_anchor_s, civil_anchor_s, factor); UnknownTime for None."""
-    if config is None:
-        return UnknownTime()
-    return CivilClock(config["wall_anchor_s"], config["civil_anchor_s"], config["factor"])

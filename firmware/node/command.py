@@ -54,7 +54,10 @@ _EPOCH_WEEKDAY = const(3)  # 1970-01-01 was a Thursday; Monday is 0
 
 
 class Control:
-    """The relay's master. `cell` keeps what must survive; `device`, `genesis` are bytes; `switch(is_on)` moves it."""
+    """The relay's master. `cell` keeps what must survive; `device`, `genesis` are bytes; `switch(is_on)` moves it.
+
+    Without a `public_key` nobody may command: the relay stands where it stood, or is on, and the button moves it.
+    """
 
     def __init__(self, cell, device, public_key, genesis, switch):
         self._cell = cell
@@ -95,7 +98,7 @@ class Control:
             device, counter, action = _parse(payload)
         except ValueError:
             return MALFORMED
-        if kid != cose.key_hint(self._public_key):
+        if self._public_key is None or kid != cose.key_hint(self._public_key):
             return UNKNOWN_KEY
         if device != self._device:
             return WRONG_DEVICE

@@ -1,14 +1,18 @@
-"""The journal on raw flash: what node/journal.py promises with a file, in two rings, bounded for ever.
+"""The journal on raw flash: after any power cut it tells what was sampled, signed and acknowledged. Two rings.
 
-    samples ring  SAMPLE   [time_s, [[quantity, wh], ...]]
+    samples ring  SAMPLE   [time_s, [[quantity, wh], ...]]                   read, not yet in a signed block
+                  UNDATED  [boot, ticks_ms, [[quantity, wh], ...]]           read before that start knew the time
+                  DATED    [boot]                                            it learnt it: some are SAMPLEs now
     blocks ring   STATE    [next seq, link, last time or null, {reason: refused}, dropped]  first in each sector
                   BLOCK    seq (8, little-endian), time of its last reading (8), signed bytes
-                  SETTLED  [seq, reason]
+                  SETTLED  [seq, reason]                                     acknowledged (0) or refused for good
 
 Samples younger than the newest block wait to be signed. A SETTLED always lies behind its block and outlives it.
 When the blocks ring is full the oldest sector goes, whatever waits in it: those blocks are `dropped` and counted, the
 gap shows in `seq`, and no energy is lost, because the next block's registers are cumulative.
-A block that was durable and went bad leaves its seq unused for ever, so that no seq is ever signed twice.
+A block that was durable and went bad leaves its seq unused for ever, so that no seq is ever signed twice; a journal
+that was wiped goes on where node/horizon.py says. Undated readings of a start that never learnt the time are counted
+in `undatable`: ticks mean nothing afterwards, so only the register goes on.
 """
 
 from array import array
@@ -23,8 +27,11 @@ _STATE = const(1)
 _SAMPLE = const(2)
 _BLOCK = const(3)
 _SETTLED = const(4)
+_UNDATED = const(5)
+_DATED = const(6)
 _SEQ = const(8)
 _NUMBERS = const(16)
+_TRIM = const(32)  # a month's backlog is 12 kB of addresses: do not copy it for each acknowledgement
 _BLOCK_SIZE_MIN = const(160)  # of a block's record: one register, one reading, signature and COSE around it
 
 SAMPLE_SECTORS = 8
@@ -33,9 +40,14 @@ ERASES_MAX = 100_000  # what data sheets of serial NOR flash promise for a secto
 
 
 class FlashJournal:
-    """The same attributes and methods as node.journal.Journal; `dropped` counts blocks that made room for others."""
+    """What the flash tells, kept as: samples not yet signed, next seq and link, and where each unsettled block lies.
 
-    def __init__(self, flash, sample_sectors=SAMPLE_SECTORS):
+    `samples` are (time_s, ((quantity, wh), ...)); `last_time_s` is the newest sample's ever taken, or None.
+    `survived` is whether there was a journal at start; `dropped` counts blocks that made room for others, `lost`
+    records that were durable and went bad, `unreadable` blocks that went bad since.
+    """
+
+    def __init__(self, flash, sample_sectors=SAMPLE_SECTORS, horizon=None):
         self.samples = []
         self.next_seq = 0
         self.link = FIRST_LINK
@@ -43,6 +55,9 @@ class FlashJournal:
         self.refused = {}
         self.dropped = 0
         self.lost = 0
+        self.unreadable = 0
+        self._horizon = horizon
+        self._undated = {}  # readings by start
         self._signed_s = -1  # time of the last reading in a block
         # Where the blocks from seq `_first` on lie: four bytes of memory for each, 0 for a settled one.
         self._first = 0
@@ -51,6 +66,13 @@ class FlashJournal:
         self._pending = Ring(flash, 0, sample_sectors)
         self.survived = self._log.replay(self._apply, self._lost)
         self.survived |= self._pending.replay(self._apply, lambda _size: None)
+        if horizon is not None:
+            self.next_seq = horizon.start(self.next_seq)
+
+    @property
+    def undatable(self):
+        """Readings of earlier starts that will never be dated."""
+        return sum(self._undated.values())
 
     @property
     def damaged(self):
@@ -60,15 +82,22 @@ class FlashJournal:
     def add_sample(self, sample):
         """Take a sample; durable on return."""
         time_s, registers = sample
-        body = cbor.encode([time_s, registers])
-        if not self._pending.has_room(len(body)):
-            self._pending.begin_sector()
-        self._pending.append(_SAMPLE, body)
+        self._append_pending(_SAMPLE, cbor.encode([time_s, registers]))
         self._took_sample(time_s, registers)
+
+    def add_undated(self, boot, ticks, registers):
+        """Keep what was read at `ticks` of start number `boot`, before the time was known; durable on return."""
+        self._append_pending(_UNDATED, cbor.encode([boot, ticks, registers]))
+
+    def note_dated(self, boot):
+        """Start number `boot` has learnt the time, and its undated readings are samples where that is true."""
+        self._append_pending(_DATED, cbor.encode([boot]))
 
     def add_block(self, signed):
         """Take the signed block of all samples, under `next_seq`; durable on return."""
         assert len(signed) <= SIGNED_SIZE_MAX
+        if self._horizon is not None:
+            self._horizon.pass_by(self.next_seq)
         time_s = self.samples[-1][0]
         numbers = self.next_seq.to_bytes(_SEQ, "little") + time_s.to_bytes(8, "little")
         address = self._append(_BLOCK, numbers + signed)
@@ -98,6 +127,33 @@ class FlashJournal:
         assert kind == _BLOCK
         assert int.from_bytes(body[:_SEQ], "little") == seq
         return body[_NUMBERS:]
+
+    def give_up(self, seq):
+        """Block `seq` cannot be read: do not try again in this start. The gap shows in seq."""
+        if self.is_unsettled(seq):
+            self._addresses[seq - self._first] = 0
+            self.unreadable += 1
+            self._trim()
+
+    def state(self):
+        """What a person is told, flat."""
+        return {
+            "next_seq": self.next_seq,
+            "backlog": self.backlog(),
+            "samples_pending": len(self.samples),
+            "journal_damaged": self.damaged,
+            "journal_dropped": self.dropped,
+            "journal_lost": self.lost,
+            "journal_unreadable": self.unreadable,
+            "journal_undatable": self.undatable,
+            "journal_wiped": self._horizon is not None and self._horizon.wiped,
+            "refused": {str(reason): count for reason, count in self.refused.items()},
+        }
+
+    def _append_pending(self, kind, body):
+        if not self._pending.has_room(len(body)):
+            self._pending.begin_sector()
+        self._pending.append(kind, body)
 
     def _append(self, kind, body):
         if not self._log.has_room(len(body)):
@@ -129,6 +185,10 @@ class FlashJournal:
             self._took_sample(value[0], value[1])
         elif kind == _SETTLED:
             self._took_settled(value[0], value[1])
+        elif kind == _UNDATED:
+            self._undated[value[0]] = self._undated.get(value[0], 0) + 1
+        elif kind == _DATED:
+            self._undated.pop(value[0], None)
 
     def _lost(self, size):
         """A durable record went bad: if it could be a block, its seq is used up."""
@@ -164,8 +224,9 @@ class FlashJournal:
         settled = 0
         while settled < len(self._addresses) and self._addresses[settled] == 0:
             settled += 1
-        self._addresses = self._addresses[settled:]
-        self._first += settled
+        if settled == len(self._addresses) or settled >= _TRIM:
+            self._addresses = self._addresses[settled:]
+            self._first += settled
 
 
 def days_offline(sectors, block_size, block_s):

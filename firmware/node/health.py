@@ -1,7 +1,7 @@
 """Counts starts and why they happened, and says when to stop trying: after five that failed.
 
     boot ── well() within the boot ──▶ failed = 0
-      └──── another boot ────────────▶ failed + 1;  failed = 5: safe mode: network and updates only
+      └──── another boot ────────────▶ failed + 1;  failed = 5: safe mode: relay, network, updates and reports only
 
 In safe mode the relay stays. Flash keeps the counts in a node.cell.Cell; a worn one costs counts, not safety.
 """
@@ -12,13 +12,16 @@ from node.port import const
 FAILED_MAX = const(5)
 CAUSES = ("power", "watchdog", "brownout", "reset", "other")
 
+_VERSION = const(2)
+_CRASH_MAX = const(60)
+
 
 class Health:
     """One per boot. `cause` is the board's word for why it starts, one of CAUSES."""
 
     def __init__(self, cell, cause):
         self._cell = cell
-        self.boots, self.failed, self.by_cause = _load(cell.value)
+        self.boots, self.failed, self.by_cause, self.crashes, self.last_crash = _load(cell.value)
         self.boots += 1
         self.failed += 1  # until it proves otherwise
         self.by_cause[CAUSES.index(cause if cause in CAUSES else "other")] += 1
@@ -31,31 +34,46 @@ class Health:
         return self.failed > FAILED_MAX
 
     def well(self):
-        """The device does what it is for: it read its meter and reached its gateway. Written once in a boot."""
+        """The device does what it is for, or has lived long enough. Written once in a boot."""
         if self.failed:
             self.failed = 0
             self._save()
+
+    def crashed(self, error):
+        """Our own mistake ends this start: keep what it was for whoever reads the next start's report."""
+        self.crashes += 1
+        self.last_crash = ("%s: %s" % (type(error).__name__, error)).encode()[:_CRASH_MAX]
+        self._save()
 
     def state(self):
         """What the status says."""
         state = {"boots": self.boots, "boots_failed": self.failed, "safe_mode": self.is_safe_mode}
         for cause, count in zip(CAUSES, self.by_cause):  # noqa: B905
             state["boots_by_" + cause] = count
+        state["crashes"] = self.crashes
+        state["last_crash"] = _text(self.last_crash)
+        state["boots_unwritten"] = self.unwritten
         return state
 
     def _save(self):
+        record = [_VERSION, self.boots, self.failed, self.by_cause, self.crashes, self.last_crash]
         try:
-            self._cell.write(cbor.encode([1, self.boots, self.failed, self.by_cause]))
+            self._cell.write(cbor.encode(record))
         except OSError:
             self.unwritten += 1
 
 
 def _load(value):
-    """(boots, failed, counts by cause); zeros for what no cell holds."""
+    """(boots, failed, counts by cause, crashes, the last one's words); zeros for what no cell holds."""
     try:
-        version, boots, failed, by_cause = cbor.decode(value)
-        if version == 1 and len(by_cause) == len(CAUSES):
-            return boots, failed, list(by_cause)
+        version, boots, failed, by_cause, crashes, last_crash = cbor.decode(value)
+        if version == _VERSION and len(by_cause) == len(CAUSES):
+            return boots, failed, list(by_cause), crashes, last_crash
     except (TypeError, ValueError):
         pass
-    return 0, 0, [0] * len(CAUSES)
+    return 0, 0, [0] * len(CAUSES), 0, b""
+
+
+def _text(data):
+    """Words that were cut anywhere."""
+    return "".join([chr(byte) if 32 <= byte < 127 else "?" for byte in data])

@@ -9,7 +9,7 @@ What is kept, repeated or lost (docs/operating/firmware.md has the table), each 
  4. A write does not finish in time: part of a packet may be out, so the connection ends.
  5. A message too large for the buffer is read away, confirmed and counted: it would be sent again for ever.
  6. The broker breaks the protocol, or drops the connection: it ends, counted with the others (dropped).
- 7. We go without a word: the broker publishes our last will, "offline", retained; "online" follows when we are back.
+ 7. We go without a word: the broker publishes our last will, OFFLINE, retained; ONLINE follows when we are back.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ _BODY_MAX = const(2048)
 _UNCONFIRMED_MAX = const(16)
 _ID_MAX = const(0xFFFF)
 
-ONLINE = b"online"
-OFFLINE = b"offline"
+ONLINE = b'{"online": true}'
+OFFLINE = b'{"online": false}'
 
 # Why a connection ended or was not made.
 UNREACHABLE = "unreachable"
@@ -116,6 +116,17 @@ class Link:
         self._unconfirmed.add(packet_id)
         try:
             await self._write(mqtt.publish(packet_id, topic, payload, retain))
+        except (OSError, asyncio.TimeoutError):
+            self._set_up(False)
+            return False
+        return True
+
+    async def tell(self, topic, payload):
+        """Hand a retained message to the broker with QoS 0; False if it cannot be taken now. It may be lost."""
+        if not self.is_up:
+            return False
+        try:
+            await self._write(mqtt.publish(None, topic, payload, True))
         except (OSError, asyncio.TimeoutError):
             self._set_up(False)
             return False

@@ -1,48 +1,67 @@
-"""What the device tells a person who looks: one small file, written again when something changed."""
+"""What the device tells whoever looks: a status for people beside it, and a shorter one for its gateway.
 
-from node.port import const, sleep_ms
+status.json (on a chip: the serial console)   everything, when something changed
+cw/<device>/state                             retained, JSON: {"online": true} and what is not zero; once a minute,
+                                              and on every connection. {"online": false} is the last will.
+"""
 
-_EVERY_MS = const(1000)
+import json
+
+from node.port import const, sleep_ms, ticks_diff, ticks_ms
+
+TOLD_SIZE_MAX = const(2048)
+_LOOK_MS = const(1000)
+_TELL_MS = const(60000)
 
 
-async def report(path, write, journal, sampler, link, delivery, services=None):
-    """Write the state to `path` by `write(path, dict)` about once a second, if it is another one, for ever."""
-    last = None
-    while True:
-        state = describe(journal, sampler, link, delivery)
-        if services is not None:
-            state.update(services.describe())
-        if state != last:
+class Reporter:
+    """`describe()` gives the state as a flat dict; `write(state)` shows it beside the device; OSError: not now."""
+
+    def __init__(self, describe, write, link, topic, every_ms=_LOOK_MS):
+        self._describe = describe
+        self._write = write
+        self._link = link
+        self._topic = topic
+        self._every_ms = every_ms
+        self._written = None
+        self._told = None
+        self._told_at = 0
+        self._connection = 0
+
+    async def run(self):
+        """Report for ever."""
+        while True:
+            await self.step()
+            await sleep_ms(self._every_ms)
+
+    async def step(self):
+        """Report what changed."""
+        state = self._describe()
+        if state != self._written:
             try:
-                write(path, state)
-                last = state
+                self._write(state)
+                self._written = state
             except OSError:
-                pass  # a full disk must not stop the sampling; the next change tries again
-        await sleep_ms(_EVERY_MS)
+                pass  # a full disk must not stop anything; the next change tries again
+        is_new = self._connection != self._link.connects
+        if self._link.is_up and (is_new or (state != self._told and self._is_due())):
+            connection = self._link.connects
+            if await self._link.tell(self._topic, told(state)):
+                self._told, self._told_at, self._connection = state, ticks_ms(), connection
+
+    def _is_due(self):
+        return ticks_diff(ticks_ms(), self._told_at) >= _TELL_MS
 
 
-def describe(journal, sampler, link, delivery):
-    """The state as a flat dict: counts since boot, except `next_seq` and `refused`, which the journal keeps."""
-    return {
-        "link_up": link.is_up,
-        "connects": link.connects,
-        "link_failures": link.failures,
-        "link_reasons": link.reasons,
-        "oversized": link.oversized,
-        "samples_taken": sampler.taken,
-        "samples_missed": sampler.missed,
-        "samples_failed": sampler.failed,
-        "samples_undated": sampler.undated,
-        "samples_pending": len(journal.samples),
-        "next_seq": journal.next_seq,
-        "backlog": journal.backlog(),
-        "journal_damaged": journal.damaged,
-        "sent": delivery.sent,
-        "resent": delivery.resent,
-        "acknowledged": delivery.acknowledged,
-        "refused": {str(reason): count for reason, count in journal.refused.items()},
-        "acks_malformed": delivery.acks_malformed,
-        "acks_unexpected": delivery.acks_unexpected,
-        "acks_wrong_hash": delivery.acks_wrong_hash,
-        "acks_unwritten": delivery.acks_unwritten,
-    }
+def told(state):
+    """The state as others are told it: JSON of what is not zero; what is too much is left out."""
+    parts = ['{"online": true']
+    size = len(parts[0]) + 1
+    for name, value in sorted(state.items()):
+        if value:
+            part = json.dumps(name) + ": " + json.dumps(value)
+            size += 2 + len(part.encode())
+            if size > TOLD_SIZE_MAX:
+                break
+            parts.append(part)
+    return (", ".join(parts) + "}").encode()

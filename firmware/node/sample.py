@@ -4,7 +4,7 @@ What can go wrong, and what is then true:
  1. The reading straddles a boundary: it belongs to no slot and is read again.
  2. The meter fails: it is read again while the slot lasts; a slot that passes is missed and ends the block.
  3. The clock steps back: slots that were sampled are not sampled again, so times only ever grow.
- 4. The time is unknown: readings are kept with their ticks; when the time is learnt, some get theirs.
+ 4. The time is unknown: readings are journaled with their ticks; when the time is learnt, some get theirs.
  5. The journal cannot be written: the sample is not taken, the slot is tried again.
  6. The slot began more than `late_s_max` ago: its register is not known any more; it is missed and ends the block.
 """
@@ -59,6 +59,16 @@ class Sampler:
                 return min(_RETRY_MS, self._clock.wall_ms_until(slot_s + self._step_s))
             last_s = self._recorder.last_time_s
         return self._clock.wall_ms_until(last_s + self._step_s)
+
+    def state(self):
+        """What a person is told, flat: counts since this start."""
+        return {
+            "samples_taken": self.taken,
+            "samples_missed": self.missed,
+            "samples_failed": self.failed,
+            "samples_undated": self.undated,
+            "samples_undated_dropped": self._unsynchronised.dropped,
+        }
 
     def _take(self, slot_s):
         """Read and record; whether a sample was taken."""
@@ -118,11 +128,19 @@ class Sampler:
                 self.taken += 1
             except (OSError, ValueError):
                 self.failed += 1
+        if self.undated:
+            try:
+                self._recorder.note_dated()
+            except OSError:
+                self.failed += 1
 
     def read_undated(self, now_ticks):
         """Read the meter while the time is unknown."""
         try:
-            self._unsynchronised.add(now_ticks, self._meter.read())
+            registers = self._meter.read()
+            if self._recorder.add_undated(now_ticks, registers):
+                self._on_block()
+            self._unsynchronised.add(now_ticks, registers)
             self.undated += 1
         except (OSError, ValueError):
             self.failed += 1

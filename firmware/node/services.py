@@ -5,7 +5,8 @@
     homeassistant  {"prefix", "every_s"}                      both optional
     claim          hex                                        made by the set-up if an account was told
 
-A part whose configuration is wrong is left out and named in `broken`: metering goes on without it.
+A part whose configuration is wrong is left out and named in `broken`: metering goes on without it. A relay supplies
+its load also where `control` is missing or wrong: then only the button moves it.
 """
 
 from node.port import const, sleep_ms
@@ -25,8 +26,10 @@ class Services:
         self.control = self.update = self.homeassistant = self.claim = None
         self.topics = []
         topic = "cw/" + config["device"] + "/cmd"
-        self._make("control")
-        if self.control:
+        if board.has_relay(config):
+            self._make("control")
+            if self.control is None:
+                self.control = self._uncommanded()
             self.topics.append(topic)
         self._make("update")
         self._make("claim")
@@ -44,8 +47,11 @@ class Services:
         self.control.obey(payload)
         return True
 
-    def runs(self, is_delivering):
-        """Coroutines to run for ever; `is_delivering()`: whether the gateway has taken what we have."""
+    def runs(self, is_delivering, restart):
+        """Coroutines to run for ever; `is_delivering()`: whether the gateway has taken what we have.
+
+        `restart()` ends this image so that another one runs.
+        """
         runs = []
         if self.control:
             runs.append(self._tick())
@@ -54,9 +60,9 @@ class Services:
 
             settings = self._config["update"]
             minutes = settings.get("minutes", 30)
-            runs.append(update.prove(self.update, lambda: self._is_well(is_delivering), minutes, self._board.restart))
+            runs.append(update.prove(self.update, lambda: self._is_well(is_delivering), minutes, restart))
             if "url" in settings:
-                runs.append(fetch.updates(settings, self.update, self._board))
+                runs.append(fetch.updates(settings, self.update, self._board.random, restart))
         if self.homeassistant:
             runs.append(self.homeassistant.run())
         if self.claim:
@@ -70,12 +76,14 @@ class Services:
         state = {"broken": self.broken} if self.broken else {}
         if self.control:
             state["relay_on"] = self.control.is_on
+            state["relay_unwritten"] = self.control.unwritten
             state["commands_obeyed"] = self.control.obeyed
             state["commands_refused"] = {str(reason): count for reason, count in self.control.refused.items()}
         if self.update:
             state["version"] = self.update.number
             state["on_trial"] = self.update.is_trial
             state["updates_refused"] = {str(reason): count for reason, count in self.update.refused.items()}
+            state["updates_unfetched"] = self.update.unfetched
             state["rollbacks"] = self.update.rollbacks
         return state
 
@@ -104,6 +112,17 @@ class Services:
         cell = Cell(self._board.blocks(self._config, "control"))
         device = bytes.fromhex(self._config["device"])
         return Control(cell, device, public_key, genesis, self._board.switch(self._config))
+
+    def _uncommanded(self):
+        """A relay that nobody may command: on, or where it stood if flash remembers."""
+        from node.cell import Cell, Forgetful
+        from node.command import Control
+
+        switch = self._board.switch(self._config)
+        try:
+            return Control(Cell(self._board.blocks(self._config, "control")), b"", None, b"", switch)
+        except (OSError, ValueError, TypeError):
+            return Control(Forgetful(), b"", None, b"", switch)
 
     def _make_update(self, settings):
         from node.cell import Cell

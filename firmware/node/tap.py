@@ -2,12 +2,19 @@
 
 
 class Tap:
-    """Stands in the place of the meter it asks; `reads` counts answers, `registers` is the last one or None."""
+    """Stands in the place of the meter it asks; `reads` counts answers, `registers` is the last one or None.
 
-    def __init__(self, meter):
-        self._meter = meter
+    A device whose meter cannot be made has a tap too: nothing is connected, nobody reads it.
+    """
+
+    def __init__(self, meter=None):
         self.registers = None
         self.reads = 0
+        self.connect(meter)
+
+    def connect(self, meter):
+        """Ask this meter from now on."""
+        self._meter = meter
         if hasattr(meter, "poll"):
             self.poll = meter.poll
         if hasattr(meter, "state"):

@@ -1,9 +1,9 @@
 """The clock of a device that learns the time: from a time server (unsigned) or from its gateway (signed).
 
 It runs on ticks, so it never steps by itself. What is believed, and what is then true:
- 1. Before anything was known: a time that is not before `floor_s`, the newest sample ever journaled. An unsigned one
-    must not be more than `ahead_s_max` after it either, on a device whose gateway signs: a lie that was journaled
-    would keep the true time out until it has caught up.
+ 1. Before anything was known: a time that is not before `floor_s`, the newest sample ever journaled (on a device that
+    has none EARLIEST_S: no firmware is older). An unsigned one must not be more than `ahead_s_max` after it either,
+    on a device whose gateway signs: a lie that was journaled would keep the true time out until it has caught up.
  2. Afterwards an unsigned time that differs by more than STEP_S_MAX is refused and counted: a server that lies by a
     day changes nothing. One that differs less is taken.
  3. A signed time is believed over an unsigned one, by any difference, but never before `floor_s`.
@@ -13,6 +13,7 @@ It runs on ticks, so it never steps by itself. What is believed, and what is the
 from node import cbor, cose, ed25519, port
 from node.port import const
 
+EARLIEST_S = const(1704067200)  # 2024
 STEP_S_MAX = const(120)
 ROUND_TRIP_MS_MAX = const(5000)
 NONCE_SIZE = const(16)

@@ -1,7 +1,7 @@
-"""Readings of a time that is not known yet, kept with the ticks of their boot.
+"""Readings of a time that is not known yet, with the ticks of their boot: what becomes of them when it is known.
 
-They are kept in memory, not in flash: ticks mean nothing after a restart, so a written reading could never be dated,
-and would wear the flash for nothing. What a power cut takes here is detail; the register goes on.
+Each is in the journal too, with the number of its start (node/flashlog.py), so that after a power cut the device can
+say how many will never be dated: ticks mean nothing then, what is lost is detail, and the register goes on.
 """
 
 from node.port import const, ticks_diff
@@ -15,6 +15,9 @@ class Undated:
     def __init__(self):
         self._readings = []
         self.dropped = 0
+
+    def __len__(self):
+        return len(self._readings)
 
     def add(self, ticks, registers):
         """Keep what was read at `ticks`."""

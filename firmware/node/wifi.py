@@ -29,6 +29,10 @@ class Wifi:
         self.failures = 0
         self.losses = 0
 
+    def state(self):
+        """What a person is told, flat: counts since this start."""
+        return {"wifi_joins": self.joins, "wifi_failures": self.failures, "wifi_losses": self.losses}
+
     async def run(self):
         """Stay joined, for ever."""
         backoff_ms = self._first_ms

@@ -174,11 +174,12 @@ def test_identity_when_asked_twice(tmp_path, port):
 
 
 def test_identity_when_the_key_file_is_not_one(tmp_path, port):
-    """The device says so and stops; it does not become another device."""
+    """The device says so; it does not become another device."""
     path = _configure(tmp_path, port)
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "key").write_text("a shopping list\n")
-    done = subprocess.run([BIN / "micropython", MAIN, path], capture_output=True, check=False, text=True)
+    command = [BIN / "micropython", MAIN, path, "--identity"]
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
     assert done.returncode == 2
     assert "not a key file" in done.stdout
 

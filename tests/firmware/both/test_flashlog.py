@@ -1,11 +1,13 @@
 """The journal on raw flash when the power goes: after every byte programmed and during every erase."""
 
+from node.cell import Cell
 from node.fileflash import FileFlash
 from node.flashlog import FlashJournal, days_offline, years
+from node.horizon import Horizon
 
-from blocks import PowerCutError
+from blocks import Blocks, PowerCutError
 from flash import Flash
-from neutral import folder, seeded
+from neutral import folder, raises, seeded
 
 
 def _state(journal):
@@ -107,11 +109,56 @@ def test_flashlog_when_full():
     assert list(journal.unsettled()) == list(range(journal.dropped, 60))
 
 
+def test_flashlog_when_it_was_wiped():
+    """A journal that begins anew, or from long ago, goes on where no seq was used; an intact one is left alone."""
+    random = seeded(7)
+    flash, cells = Flash(10, 512, random), Blocks()
+    journal = FlashJournal(flash, 4, Horizon(Cell(cells)))
+    for number in range(300):
+        journal.add_sample((900 * number, ((1, number),)))
+        journal.add_block(b"%03d" % number + bytes(97))
+    journal = FlashJournal(flash, 4, Horizon(Cell(cells)))
+    assert (journal.next_seq, journal.state()["journal_wiped"]) == (300, False)
+    journal = FlashJournal(Flash(10, 512, random), 4, Horizon(Cell(cells)))
+    assert (journal.next_seq, journal.state()["journal_wiped"]) == (512, True)
+    journal.add_sample((10**9, ((1, 5),)))
+    journal.add_block(b"b" * 100)
+    assert not journal.state()["journal_wiped"]
+    assert list(journal.unsettled()) == [512]
+
+
+def test_flashlog_when_the_horizon_cannot_be_moved():
+    """Nothing is signed under a seq that may have been used."""
+    random = seeded(8)
+    cells = Blocks()
+    journal = FlashJournal(Flash(10, 512, random), 4, Horizon(Cell(cells)))
+    journal.add_sample((900, ((1, 5),)))
+    cells.broken = True
+    assert raises(OSError, journal.add_block, b"b" * 100)
+    assert (journal.next_seq, journal.backlog()) == (0, 0)
+
+
+def test_flashlog_when_a_block_goes_bad_while_it_waits():
+    """It is given up and counted; the others are still there."""
+    random = seeded(9)
+    flash = Flash(12, 512, random)
+    journal = FlashJournal(flash, 4)
+    for number in range(2):
+        journal.add_sample((900 * number, ((1, 5),)))
+        journal.add_block(_bytes(random, 200))
+    place, at = next((p, s.find(_HEAD)) for p, s in enumerate(flash.data) if s.find(_HEAD) >= 0)
+    flash.data[place][at + 40] ^= 1
+    assert raises(OSError, journal.read_block, 1)
+    journal.give_up(1)
+    assert (journal.unreadable, list(journal.unsettled())) == (1, [0])
+
+
 def test_flashlog_when_offline_for_thirty_days():
-    """224 sectors hold 30 days of 245-byte blocks, one in 15 minutes; a 4 MB flash lasts for centuries of that."""
-    assert days_offline(224, 245, 900) >= 30
-    day = 96 * (245 + 24 + 16)
-    assert years(224, day) > 100
+    """A 4 MB flash's 184 sectors hold 30 days of blocks of 196 bytes, one in 15 minutes, for centuries."""
+    assert days_offline(184, 196, 900) >= 30
+    assert days_offline(184, 245, 900) >= 26
+    day = 96 * (196 + 25 + 16)
+    assert years(184, day) > 100
     assert years(8, 96 * 15 * 34) > 100  # a sample of two registers each minute
 
 

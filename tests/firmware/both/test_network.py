@@ -5,7 +5,8 @@ from hashlib import sha256
 
 from node import cbor, mqtt
 from node.deliver import WINDOW, Delivery
-from node.journal import Journal
+from node.fileflash import FileFlash
+from node.flashlog import FlashJournal
 from node.link import Link
 
 from broker import PINGREQ, SUBSCRIBE, Broker
@@ -19,8 +20,9 @@ class Device:
         self.wake = asyncio.Event()
         self.changed = asyncio.Event()
         self.messages = []
-        self.journal = Journal(folder() + "/journal")
+        self.journal = FlashJournal(FileFlash(folder() + "/journal", 24))
         for number in range(blocks):
+            self.journal.add_sample((900 * number, ((1, number),)))
             self.journal.add_block(b"signed block %d" % number)
         self.link = Link(
             settings,
@@ -107,7 +109,7 @@ def test_link_when_the_broker_is_well():
         assert await device.link.publish("cw/d/block", b"hello")
         await broker.until(broker.published)
         assert broker.published() == [("cw/d/block", b"hello")]
-        assert b"\x00\x0acw/d/state\x00\x07offline" in broker.got[0][1]
+        assert b'\x00\x0acw/d/state\x00\x11{"online": false}' in broker.got[0][1]
         await broker.send(_message(b"nonsense"))
         await broker.until(lambda: broker.count(mqtt.PUBACK))
         assert device.messages == [("cw/d/ack", b"nonsense")]
@@ -187,12 +189,12 @@ def test_link_when_nothing_happens():
 
 
 def test_link_when_it_comes_and_goes():
-    """Whoever looks reads "online", retained, after each connection; the will says "offline" for us."""
+    """Whoever looks reads that we are online, retained, after each connection; the will says the contrary for us."""
 
     async def told(broker, device):
         for times in (1, 2):
             await broker.until(lambda times=times: len(broker.told) == times)
-            assert broker.told[-1] == ("cw/d/state", b"online", True)
+            assert broker.told[-1] == ("cw/d/state", b'{"online": true}', True)
             await broker.drop()
         assert device.link.reasons["dropped"] >= 1
 

@@ -1,9 +1,10 @@
 """From the meter to signed blocks: the sampler and the recorder over a clock that a test sets."""
 
 from node import block, cbor, cose
-from node.clock import CivilClock, UnknownTime, from_config
+from node.clock import CivilClock, UnknownTime
 from node.ed25519 import SigningKey, verify
-from node.journal import Journal
+from node.fileflash import FileFlash
+from node.flashlog import FlashJournal
 from node.recorder import Recorder
 from node.sample import Sampler
 
@@ -21,7 +22,7 @@ class Bench:
         self.clock = HandClock(T)
         self.meter = ListMeter([(1, 0)])
         self.signings = 0
-        self.journal = Journal(self.path)
+        self.journal = FlashJournal(FileFlash(self.path, 24))
         recorder = Recorder(self.journal, KEY, 900, readings)
         recorder.resume()
         self.sampler = Sampler(self.meter, self.clock, recorder, 900, self.signed)
@@ -185,19 +186,12 @@ def test_clock_at_a_factor():
     assert clock.wall_ms_until(T + 900) == 0
 
 
-def test_clock_when_the_device_was_not_told_the_time():
-    """Without a clock the device is unsynchronised; with one it is not."""
-    assert isinstance(from_config(None), UnknownTime)
-    assert not from_config(None).synchronised
-    assert from_config({"wall_anchor_s": 0.0, "civil_anchor_s": 0, "factor": 1}).synchronised
-
-
 def test_sampler_when_the_time_is_unknown():
-    """The meter is read, nothing is journaled, nothing is signed."""
+    """The meter is read, the reading is journaled without a time, nothing is signed."""
     from neutral import run
 
     bench = Bench()
-    sampler = Sampler(bench.meter, UnknownTime(), None, 900, bench.signed)
+    sampler = Sampler(bench.meter, UnknownTime(), Recorder(bench.journal, KEY, 900, 4, 7), 900, bench.signed)
 
     async def look():
         import asyncio
@@ -209,6 +203,7 @@ def test_sampler_when_the_time_is_unknown():
 
     run(look())
     assert (bench.meter.reads, bench.signings, bench.journal.samples) == (1, 0, [])
+    assert FlashJournal(FileFlash(bench.path, 24)).undatable == 1
 
 
 def test_identity_when_made_and_loaded():
@@ -247,3 +242,43 @@ def test_sampler_when_the_time_is_learnt():
     bench.sampler.take_undated(1_900_000)
     assert bench.journal.samples == [(T, ((1, 0),)), (T + 900, ((1, 900),)), (T + 1800, ((1, 1800),))]
     assert bench.sampler.taken == 3
+
+
+def test_sampler_when_the_power_goes_before_the_time_is_learnt():
+    """What waited is signed as it is; undated readings of a dead start are counted, and the register goes on."""
+    bench = Bench()
+    bench.at(T, 100)
+    bench = Bench(bench.path)
+    for second in (0, 10, 20):
+        bench.meter.registers = [(1, 150 + second)]
+        bench.sampler.read_undated(1000 * second)
+    assert bench.blocks() == [(T, 1, [[1, 100, []]])]
+    bench = Bench(bench.path)  # the power was cut: the ticks of before mean nothing
+    assert bench.journal.undatable == 3
+    bench.at(T + 3600, 200)
+    bench.sampler.take_undated(5_000)
+    assert bench.journal.samples == [(T + 3600, ((1, 200),))]
+    assert bench.sampler.undated == 0
+
+
+def test_sampler_when_the_time_is_learnt_in_the_same_start():
+    """Then nothing is undatable, also for the next start."""
+    bench = Bench()
+    bench.meter.registers = [(1, 150)]
+    bench.sampler.read_undated(5_000)
+    bench.clock.set_s = T + 10
+    bench.sampler.take_undated(15_000)
+    assert bench.journal.samples == [(T, ((1, 150),))]
+    assert Bench(bench.path).journal.undatable == 0
+
+
+def test_sampler_when_an_undated_reading_cannot_be_kept():
+    """Nonsense and failing flash are counted, and nothing is dated later that was not journaled."""
+    bench = Bench()
+    bench.meter.registers = [(2, 1), (1, 1)]
+    bench.sampler.read_undated(0)
+    bench.meter.registers = [(1, 1)]
+    flash = bench.journal._pending._flash
+    flash.writeblocks = lambda *_: (_ for _ in ()).throw(OSError(5))
+    bench.sampler.read_undated(0)
+    assert (bench.sampler.failed, bench.sampler.undated) == (2, 0)
