@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from commonwatt.errors import FormatError, StorageError
 from commonwatt.identity import SigningKey
-from ledger.book import entry, rules
+from ledger.book import entry, mint_bulk, rules
 from ledger.book.body import MintRun
 from ledger.book.entry import Entry, SignedEntry
 from ledger.book.mint import Mint
+from ledger.book.mint_arrays import MintArrays
 from ledger.book.refusals import REFUSAL_BY_REASON, Refusal
 from ledger.book.state import State
 from ledger.log import merkle
@@ -22,6 +23,7 @@ from ledger.log.checkpoint import Checkpoint
 from ledger.log.publish import Publisher
 from ledger.log.tiles import TileTree
 from ledger.store import pieces
+from ledger.store.pieces import Piece
 from ledger.store.schema import Row
 from ledger.store.sql import Store
 
@@ -31,10 +33,14 @@ COMMIT_ENTRIES_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Durable, at this place in the log. `is_repeat`: it had been there before this call."""
+    """Durable, at this place in the log. `is_repeat`: it had been there before this call.
+
+    `warned`: accounts that it left past their soft limit.
+    """
 
     place: int
     is_repeat: bool = False
+    warned: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +102,8 @@ class Sequencer:
     def submit(self, entries: Sequence[bytes]) -> list[Placed | Refused]:
         """Place signed entries, in order; one answer each. Refused ones leave the others untouched.
 
-        Mint leaves and their run have their own door, `mint`. Raises StorageError; then what was not yet
-        committed is nowhere.
+        Mint leaves and their run have doors of their own, `mint` and `mint_arrays`. Raises StorageError; then what
+        was not yet committed is nowhere.
         """
         answers: list[Placed | Refused] = []
         for start in range(0, len(entries), COMMIT_ENTRIES_MAX):
@@ -144,6 +150,24 @@ class Sequencer:
             self._commit()
             return answer
 
+    def mint_arrays(
+        self, run_id: bytes, leaves: MintArrays, *, policy_sha256: bytes, time_s: int, key: SigningKey
+    ) -> Placed | Refused:
+        """`mint` for leaves in columns: the same answers and the same bytes in the log, many times faster."""
+        with self._all_or_nothing():
+            placed = self._mint_at_once(run_id, leaves, policy_sha256, time_s, key)
+        if placed is not None:
+            return placed
+        return self.mint(
+            run_id,
+            [leaves.leaf(row) for row in range(len(leaves))],
+            policy_sha256=policy_sha256,
+            window_start_s=leaves.window_start_s,
+            window_end_s=leaves.window_end_s,
+            time_s=time_s,
+            key=key,
+        )
+
     def publish(self) -> Checkpoint:
         """Write the tiles and the signed checkpoint of everything committed. Cheap when nothing is new."""
         with self._all_or_nothing():
@@ -181,7 +205,7 @@ class Sequencer:
         row = Row(place, parsed.entry.id, data, merkle.leaf_hash(data))
         self._pending.rows.append(row)
         self._pending.by_id[parsed.entry.id] = row
-        return Placed(place)
+        return Placed(place, warned=self.state.warned)
 
     def _stage(self, leaves: Sequence[Mint], data: Sequence[bytes], hashes: Sequence[bytes]) -> Refused | None:
         first = self.state.size
@@ -196,6 +220,37 @@ class Sequencer:
         signed = run.sign(key, self.state.genesis_sha256)
         answer = self._place(signed)
         return self._withdraw(answer) if isinstance(answer, Refused) else answer
+
+    def _mint_at_once(
+        self, run_id: bytes, leaves: MintArrays, policy_sha256: bytes, time_s: int, key: SigningKey
+    ) -> Placed | None:
+        """Place a run in columns; None, and nothing changed, if that is not as usual."""
+        credit = mint_bulk.credits_of(self.state, leaves)
+        if credit is None:
+            return None
+        encoded = leaves.encode()
+        hashes = encoded.leaf_hashes()
+        run = MintRun(
+            first=self.size,
+            count=len(leaves),
+            root=merkle.root(hashes),
+            energy_wh=credit.energy_wh,
+            total_mc=credit.total_mc,
+            policy_sha256=policy_sha256,
+            window_start_s=leaves.window_start_s,
+            window_end_s=leaves.window_end_s,
+        )
+        data = Entry(run_id, time_s, run).sign(key, self.state.genesis_sha256)
+        signed = entry.parse(data)
+        assert isinstance(signed, SignedEntry)
+        if not mint_bulk.apply_run(self.state, credit, signed, run):
+            return None
+        place = self.size + len(leaves)
+        encoded.append(data)
+        hashes.append(merkle.leaf_hash(data))
+        cut = list(pieces.cut_framed(self.size, encoded.framed, encoded.starts, hashes))
+        self._write(cut, [(run_id, place)], hashes)
+        return Placed(place)
 
     def _withdraw(self, refused: Refused) -> Refused:
         rules.withdraw_stage(self.state)
@@ -212,16 +267,22 @@ class Sequencer:
         return Placed(place, is_repeat=True)
 
     def _commit(self) -> None:
-        """Store what is pending with the balances after it; only then does the tree know it."""
+        """Store what is pending."""
         pending, self._pending = self._pending, _Pending([], {})
-        if not pending.rows:
-            return
+        if pending.rows:
+            cut = list(pieces.cut(pending.rows))
+            self._write(cut, pieces.ids_of(pending.rows), [row.leaf_hash for row in pending.rows])
+
+    def _write(self, cut: Sequence[Piece], ids: Sequence[tuple[bytes, int]], leaf_hashes: Sequence[bytes]) -> None:
+        """Store entries with the balances after them; only then does the tree know them."""
         accounts = self.state.book.accounts
         touched = {a: (accounts[a].debits_mc, accounts[a].credits_mc) for a in self.state.book.touched}
-        self._store.append(list(pieces.cut(pending.rows)), pieces.ids_of(pending.rows), touched)
+        self._store.append(cut, ids, touched)
         self.state.book.forget_touched()
-        for row in pending.rows:
-            self._tree.append(row.data, row.leaf_hash)
+        first = cut[0].first
+        for piece in cut:
+            start = piece.first - first
+            self._tree.extend(piece.entries, leaf_hashes[start : start + piece.entry_count])
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:

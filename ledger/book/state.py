@@ -7,6 +7,7 @@ from typing import Any
 from commonwatt import cbor
 from ledger.book.accounts import Book, Posting
 from ledger.book.admissions import Admissions
+from ledger.book.claim_keys import ClaimKeys
 from ledger.book.constitution import Constitution
 from ledger.book.measures import Cause, Hold
 from ledger.book.payments import PaymentRequest
@@ -87,7 +88,7 @@ class State:
     admissions: Admissions = field(default_factory=Admissions)
     policies: dict[bytes, int] = field(default_factory=dict)
     policy_texts: dict[bytes, str] = field(default_factory=dict)
-    minted_until_s: dict[tuple[bytes, int], int] = field(default_factory=dict)
+    minted_until_s: ClaimKeys = field(default_factory=ClaimKeys)
     ids: set[bytes] = field(default_factory=set)
     requests: dict[bytes, OpenRequest] = field(default_factory=dict)
     requests_by_payee: dict[bytes, int] = field(default_factory=dict)

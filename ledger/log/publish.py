@@ -1,17 +1,17 @@
 """Writes the published log: plain files below one directory that any web server can serve.
 
-Each file is written beside, synced and renamed, tiles before the checkpoint that needs them, so a reader never
-sees half a file or a checkpoint without its tiles. Partial tiles of published sizes stay until the full tile is
+Files are written beside, synced and renamed (disk.py), tiles before the checkpoint that needs them, so a reader
+never sees half a file or a checkpoint without its tiles. Partial tiles of published sizes stay until the full tile is
 there (C2SP asks for no more); nothing else is ever removed: the minimum index of this log is 0.
 """
 
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from commonwatt.errors import FormatError, StorageError
+from ledger.log import disk
 from ledger.log.checkpoint import Checkpoint, open_checkpoint
+from ledger.log.disk import Disk
 from ledger.log.note import Signer
 from ledger.log.tiles import CHECKPOINT, WIDTH, TileName, TileTree
 
@@ -22,16 +22,17 @@ class Publisher:
     `signer` holds the log key: who has it can sign another history, which witnesses and readers would notice.
     """
 
-    def __init__(self, root: Path, signer: Signer) -> None:
+    def __init__(self, root: Path, signer: Signer, *, disk: Disk | None = None) -> None:
         self._root = root
+        self._disk = disk or Disk()
         self._scratch = root.with_name(root.name + ".new")
         self._signer = signer
         self.published: Checkpoint | None = None
         self._full: list[TileName] = []  # full tiles whose partials have served their time
         try:
-            shutil.rmtree(self._scratch, ignore_errors=True)
-            self._scratch.mkdir(parents=True)
-            self._root.mkdir(parents=True, exist_ok=True)
+            self._disk.remove(self._scratch)
+            self._disk.make(self._scratch)
+            self._disk.make(self._root)
         except OSError as error:
             raise _failed(root, error) from error
 
@@ -39,7 +40,7 @@ class Publisher:
         """The checkpoint on disk, None before the first; StorageError if it is not one of ours."""
         path = self._root / CHECKPOINT
         try:
-            checkpoint, _ = open_checkpoint(path.read_bytes(), self._signer.verifier)
+            checkpoint, _ = open_checkpoint(self._disk.read(path), self._signer.verifier)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -54,50 +55,30 @@ class Publisher:
 
     def write_tiles(self, files: Mapping[TileName, bytes]) -> None:
         """Put tiles in place; those that are there with the same bytes are left alone."""
-        for name, data in files.items():
-            self._write(name.path, data)
+        self._write({name.path: data for name, data in files.items()})
         self._full += [name for name in files if name.width == WIDTH]
 
     def publish(self, tree: TileTree) -> Checkpoint:
         """Bring the directory to the size of `tree`: full tiles, partial tiles, then the signed checkpoint."""
         if self.published is not None and self.published.size == tree.size:
             return self.published
-        self.write_tiles(tree.take_finished())
-        self.write_tiles(tree.partials())
+        self.write_tiles(tree.take_finished() | tree.partials())
         checkpoint = Checkpoint(self._signer.name, tree.size, tree.root())
-        self._write(CHECKPOINT, checkpoint.sign(self._signer))
+        self._write({CHECKPOINT: checkpoint.sign(self._signer)})
         self.published = checkpoint
         self._prune()
         return checkpoint
 
     def _prune(self) -> None:
         for name in self._full:
-            shutil.rmtree(self._root / (name.path + ".p"), ignore_errors=True)
+            self._disk.remove(self._root / (name.path + ".p"))
         self._full.clear()
 
-    def _write(self, path: str, data: bytes) -> None:
-        target = self._root / path
-        beside = self._scratch / "file"
+    def _write(self, files: Mapping[str, bytes]) -> None:
         try:
-            if target.exists() and target.read_bytes() == data:
-                return
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with beside.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(target)
-            _sync_directory(target.parent)
+            disk.put(self._disk, self._root, self._scratch, files)
         except OSError as error:
-            raise _failed(target, error) from error
-
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+            raise _failed(self._root, error) from error
 
 
 def _failed(path: Path, error: OSError) -> StorageError:

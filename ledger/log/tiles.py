@@ -96,33 +96,42 @@ class TileTree:
     """A growing tree as tiles: keeps only the unfinished tile of each level and what nobody has taken yet.
 
     `finished`: full tiles since the last `take`. `hashes[L]`: the hashes of level L's unfinished tile.
+    `bundle`: the unfinished bundle, in parts.
     """
 
     size: int = 0
     hashes: list[list[bytes]] = field(default_factory=lambda: [[]])
-    entries: list[bytes] = field(default_factory=list)
+    bundle: list[bytes] = field(default_factory=list)
     finished: dict[TileName, bytes] = field(default_factory=dict)
 
     def append(self, entry: bytes, leaf_hash: bytes) -> None:
         """Add an entry and its leaf hash."""
         assert len(entry) <= SIZE_MAX
-        self.entries.append(entry)
-        self.size += 1
-        if len(self.entries) == WIDTH:
-            self.finished[TileName(ENTRIES, self.size // WIDTH - 1)] = encode_bundle(self.entries)
-            self.entries = []
-        self._add(0, leaf_hash)
+        self.extend(encode_bundle([entry]), [leaf_hash])
 
-    def _add(self, level: int, item: bytes) -> None:
-        if level == len(self.hashes):
-            self.hashes.append([])
-        row = self.hashes[level]
-        row.append(item)
+    def extend(self, part: bytes, leaf_hashes: Sequence[bytes]) -> None:
+        """Add entries, framed as in a bundle, and their leaf hashes; all of them under one tile of level 0."""
+        self.size += len(leaf_hashes)
+        self.bundle.append(part)
+        row = self.hashes[0]
+        row += leaf_hashes
+        assert len(row) <= WIDTH
         if len(row) == WIDTH:
-            index = self.size // WIDTH ** (level + 1) - 1
-            self.finished[TileName(level, index)] = b"".join(row)
-            self.hashes[level] = []
-            self._add(level + 1, merkle.perfect_root(row))
+            self.finished[TileName(ENTRIES, self.size // WIDTH - 1)] = b"".join(self.bundle)
+            self.bundle = []
+            self._finish(0)
+
+    def _finish(self, level: int) -> None:
+        """Put the full tile of a level away, and its root into the level above."""
+        row = self.hashes[level]
+        self.finished[TileName(level, self.size // WIDTH ** (level + 1) - 1)] = b"".join(row)
+        self.hashes[level] = []
+        if level + 1 == len(self.hashes):
+            self.hashes.append([])
+        above = self.hashes[level + 1]
+        above.append(merkle.perfect_root(row))
+        if len(above) == WIDTH:
+            self._finish(level + 1)
 
     def root(self) -> bytes:
         """The RFC 6962 root: the perfect subtrees of every unfinished tile, the highest level first."""
@@ -136,8 +145,8 @@ class TileTree:
     def partials(self) -> dict[TileName, bytes]:
         """The unfinished tiles and bundle of the present size."""
         files: dict[TileName, bytes] = {}
-        if self.entries:
-            files[TileName(ENTRIES, self.size // WIDTH, len(self.entries))] = encode_bundle(self.entries)
+        if self.bundle:
+            files[TileName(ENTRIES, self.size // WIDTH, self.size % WIDTH)] = b"".join(self.bundle)
         for level, row in enumerate(self.hashes):
             if row:
                 files[TileName(level, self.size // WIDTH ** (level + 1), len(row))] = b"".join(row)

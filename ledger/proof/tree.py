@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import lru_cache
 
-from ledger.log import merkle
+from ledger.log import merkle, tiles
 from ledger.log.merkle import Range
 from ledger.log.tiles import WIDTH, TileName, TileTree
 
@@ -57,7 +57,7 @@ class PublishedTree:
         assert size <= self.size
         assert len(entries) == size % WIDTH
         rows = [self._unfinished(level, size) for level in range(_levels(size))]
-        return TileTree(size, rows, entries)
+        return TileTree(size, rows, [tiles.encode_bundle(entries)] if entries else [])
 
     def _unfinished(self, level: int, size: int) -> list[bytes]:
         count = size >> (_WIDTH_BITS * level)

@@ -34,17 +34,26 @@ class Piece(NamedTuple):
 
 def cut(rows: Sequence[Row]) -> Iterator[Piece]:
     """Consecutive entries as pieces."""
-    at = 0
-    while at < len(rows):
-        first = rows[at].place
-        part = rows[at : at + WIDTH - first % WIDTH]
-        yield Piece(
-            first,
-            len(part),
-            tiles.encode_bundle([row.data for row in part]),
-            b"".join([row.leaf_hash for row in part]),
-        )
-        at += len(part)
+    for start, end in _edges(rows[0].place, len(rows)):
+        part = rows[start:end]
+        entries = tiles.encode_bundle([row.data for row in part])
+        yield Piece(part[0].place, len(part), entries, b"".join([row.leaf_hash for row in part]))
+
+
+def cut_framed(first: int, framed: bytes, starts: Sequence[int], leaf_hashes: Sequence[bytes]) -> Iterator[Piece]:
+    """Entries from `first` on as pieces; they are framed already, and frame i begins at `starts[i]`."""
+    for start, end in _edges(first, len(leaf_hashes)):
+        entries = framed[starts[start] : starts[end]]
+        yield Piece(first + start, end - start, entries, b"".join(leaf_hashes[start:end]))
+
+
+def _edges(first: int, count: int) -> Iterator[tuple[int, int]]:
+    """Where `count` entries from `first` on are cut: at the edges of tiles."""
+    start = 0
+    while start < count:
+        end = min(count, start + WIDTH - (first + start) % WIDTH)
+        yield start, end
+        start = end
 
 
 def ids_of(rows: Iterable[Row]) -> list[tuple[bytes, int]]:

@@ -1,0 +1,269 @@
+"""Mint leaves by the hundred thousand: columns in, and the very bytes that `mint.Mint.encode` writes one by one.
+
+A leaf becomes a row of a byte matrix, framed as in a bundle. Integers have a slot as wide as the widest of their
+column; a mask strikes out the bytes that a shorter one leaves unused, and what remains, row after row, is the log:
+
+    00 LL  8c 01 05  50 nonce  50 account  source  start  end  energy  amount  association  lines  58 20 root
+
+`parse` goes the other way: it reads the columns where they must stand, encodes them again and compares, so that a
+spelling which `mint.parse` refuses is refused here too.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from commonwatt import cbor
+from commonwatt.identity import ID_SIZE
+from commonwatt.units import INT64_MAX
+from ledger.book.fields import HASH_SIZE
+from ledger.book.kinds import Kind
+from ledger.book.mint import VERSION, Mint
+
+Integers = NDArray[np.int64]
+Octets = NDArray[np.uint8]
+
+_FRAME = 2
+_HEAD = bytes([0x8C, VERSION, Kind.MINT])
+_OCTETS_16 = 0x50
+_OCTETS_32 = b"\x58\x20"
+_WIDTHS = (1, 2, 4, 8)
+"""Bytes that may follow the head byte of an unsigned integer, whose low bits are then 24, 25, 26 and 27."""
+_LIMITS = np.array([23, 2**8 - 1, 2**16 - 1, 2**32 - 1], dtype=np.int64)
+_WIDTH_BY_CLASS = np.array([0, *_WIDTHS], dtype=np.int64)
+_WIDTH_BY_HEAD = np.full(256, -1, dtype=np.int64)
+_WIDTH_BY_HEAD[:28] = [0] * 24 + list(_WIDTHS)
+
+
+@dataclass(frozen=True, slots=True)
+class MintArrays:
+    """Leaves of one window, one row each.
+
+    `nonces` (n, 16) and `lines_roots` (n, 32) are bytes, `account_ids` (n, 16) too; the other columns are int64.
+    """
+
+    nonces: Octets
+    account_ids: Octets
+    sources: Integers
+    energy_wh: Integers
+    amount_mc: Integers
+    association_mc: Integers
+    lines: Integers
+    lines_roots: Octets
+    window_start_s: int
+    window_end_s: int
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    @property
+    def is_well_formed(self) -> bool:
+        """Whether every row is a leaf that `mint.parse` would read, and every column has its type and length."""
+        columns = (self.sources, self.energy_wh, self.amount_mc, self.association_mc, self.lines)
+        octets = ((self.nonces, ID_SIZE), (self.account_ids, ID_SIZE), (self.lines_roots, HASH_SIZE))
+        return (
+            all(column.dtype == np.int64 and column.shape == (len(self),) for column in columns)
+            and all(rows.dtype == np.uint8 and rows.shape == (len(self), size) for rows, size in octets)
+            and len(self) > 0
+            and all(int(column.min()) >= 0 for column in columns)
+            and 1 <= int(self.sources.min()) <= int(self.sources.max()) <= 2
+            and type(self.window_start_s) is type(self.window_end_s) is int
+            and 0 <= self.window_start_s < self.window_end_s <= INT64_MAX
+        )
+
+    def account_names(self) -> list[bytes]:
+        """The account of each row."""
+        names: list[bytes] = np.ascontiguousarray(self.account_ids).view(f"V{ID_SIZE}").ravel().tolist()
+        return names
+
+    def leaf(self, row: int) -> Mint:
+        """One row as the record that the plain path reads."""
+        return Mint(
+            self.nonces[row].tobytes(),
+            self.account_ids[row].tobytes(),
+            int(self.sources[row]),
+            self.window_start_s,
+            self.window_end_s,
+            int(self.energy_wh[row]),
+            int(self.amount_mc[row]),
+            int(self.association_mc[row]),
+            int(self.lines[row]),
+            self.lines_roots[row].tobytes(),
+        )
+
+    def encode(self) -> "Framed":
+        """Every leaf as logged; the arrays must be well formed."""
+        count = len(self)
+        window = cbor.encode(self.window_start_s) + cbor.encode(self.window_end_s)
+        slots = [_slot(column) for column in (self.energy_wh, self.amount_mc, self.association_mc, self.lines)]
+        parts = [
+            _repeated(bytes(_FRAME) + _HEAD + bytes([_OCTETS_16]), count),
+            self.nonces,
+            _repeated(bytes([_OCTETS_16]), count),
+            self.account_ids,
+            self.sources.astype(np.uint8)[:, None],
+            _repeated(window, count),
+            *(octets for octets, _used in slots),
+            _repeated(_OCTETS_32, count),
+            self.lines_roots,
+        ]
+        rows = np.concatenate(parts, axis=1)
+        used = np.ones(rows.shape, dtype=np.bool_)
+        at = sum(part.shape[1] for part in parts[:6])
+        for octets, is_used in slots:
+            used[:, at : at + octets.shape[1]] = is_used
+            at += octets.shape[1]
+        sizes = used.sum(axis=1)
+        rows[:, 1] = sizes - _FRAME
+        framed = rows[used].tobytes()
+        used[:, 1] = False  # a leaf is hashed after a zero byte: the frame without its second byte
+        return Framed(framed, _starts(sizes), rows[used].tobytes())
+
+
+@dataclass(slots=True)
+class Framed:
+    """Entries one after another as in a bundle. `starts[i]`: where the frame of leaf i begins; one more at the end.
+
+    `hashed`: the leaves, each after the zero byte that RFC 6962 hashes before it.
+    """
+
+    framed: bytes
+    starts: list[int]
+    hashed: bytes
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def leaf(self, row: int) -> bytes:
+        """One leaf as logged."""
+        return self.framed[self.starts[row] + _FRAME : self.starts[row + 1]]
+
+    def append(self, entry: bytes) -> None:
+        """Add the entry that follows the leaves."""
+        self.framed += len(entry).to_bytes(_FRAME, "big") + entry
+        self.starts.append(len(self.framed))
+
+    def leaf_hashes(self) -> list[bytes]:
+        """The hash of every leaf in the tree."""
+        sha256, data = hashlib.sha256, self.hashed
+        begins = (np.array(self.starts) - np.arange(len(self.starts))).tolist()  # each frame is one byte shorter
+        return [sha256(data[start:end]).digest() for start, end in pairwise(begins)]
+
+
+def draw_nonces(count: int) -> Octets:
+    """Fresh nonces for as many leaves."""
+    return np.frombuffer(secrets.token_bytes(ID_SIZE * count), dtype=np.uint8).reshape(count, ID_SIZE)
+
+
+def octets(items: Iterable[bytes], size: int) -> Octets:
+    """Rows of `size` bytes from byte strings of that size."""
+    return np.frombuffer(b"".join(items), dtype=np.uint8).reshape(-1, size)
+
+
+def from_leaves(leaves: Sequence[Mint]) -> MintArrays:
+    """The columns of well-formed leaves of one window."""
+
+    def column(name: str) -> Integers:
+        return np.array([getattr(leaf, name) for leaf in leaves], dtype=np.int64)
+
+    return MintArrays(
+        nonces=octets((leaf.nonce for leaf in leaves), ID_SIZE),
+        account_ids=octets((leaf.account for leaf in leaves), ID_SIZE),
+        sources=column("source"),
+        energy_wh=column("energy_wh"),
+        amount_mc=column("amount_mc"),
+        association_mc=column("association_mc"),
+        lines=column("lines"),
+        lines_roots=octets((leaf.lines_root for leaf in leaves), HASH_SIZE),
+        window_start_s=leaves[0].window_start_s,
+        window_end_s=leaves[0].window_end_s,
+    )
+
+
+def parse(entries: Sequence[bytes]) -> MintArrays | None:
+    """The columns of leaves of one window as logged; None where any of them is not what `encode` writes."""
+    sizes = np.fromiter(map(len, entries), dtype=np.int64, count=len(entries))
+    data = b"".join(entries)
+    # Reading past the last leaf's end must not fail; what is read there is refused by the comparison.
+    buffer = np.frombuffer(data + bytes(256), dtype=np.uint8)
+    if len(entries) == 0 or int(sizes.min()) < len(_HEAD) + 2 * (1 + ID_SIZE) + 2 * 1 + len(_OCTETS_32) + HASH_SIZE:
+        return None
+    begins = np.cumsum(sizes) - sizes
+    at = begins + len(_HEAD) + 1
+    nonces = _gather(buffer, at, ID_SIZE)
+    accounts = _gather(buffer, at + ID_SIZE + 1, ID_SIZE)
+    sources = buffer[at + 2 * ID_SIZE + 1].astype(np.int64)
+    at = at + 2 * ID_SIZE + 2
+    columns: list[Integers] = []
+    for _ in range(6):
+        widths = _WIDTH_BY_HEAD[buffer[np.minimum(at, len(data))]]
+        if int(widths.min()) < 0:
+            return None
+        columns.append(_read(buffer, np.minimum(at, len(data)), widths))
+        at = at + 1 + widths
+    roots = _gather(buffer, np.minimum(at + len(_OCTETS_32), len(data)), HASH_SIZE)
+    start_s, end_s = int(columns[0][0]), int(columns[1][0])
+    energy_wh, amount_mc, association_mc, lines = columns[2:]
+    arrays = MintArrays(nonces, accounts, sources, energy_wh, amount_mc, association_mc, lines, roots, start_s, end_s)
+    is_one_window = bool((columns[0] == start_s).all() and (columns[1] == end_s).all())
+    if not is_one_window or not arrays.is_well_formed:
+        return None
+    encoded = arrays.encode()
+    frames = np.diff(np.array(encoded.starts)) - _FRAME
+    is_same = bool((frames == sizes).all()) and encoded.hashed == _after_zero(buffer, sizes, begins)
+    return arrays if is_same else None
+
+
+def _slot(values: Integers) -> tuple[Octets, NDArray[np.bool_]]:
+    """Each value's head byte and big-endian bytes in a slot for the widest, and which of them are used."""
+    sizes = np.searchsorted(_LIMITS, values)
+    widest = int(_WIDTH_BY_CLASS[int(sizes.max())])
+    widths = _WIDTH_BY_CLASS[sizes]
+    slot = np.empty((len(values), 1 + widest), dtype=np.uint8)
+    slot[:, 0] = np.where(sizes == 0, values, 23 + sizes)
+    slot[:, 1:] = values.astype(">i8").view(np.uint8).reshape(-1, 8)[:, 8 - widest :]
+    used = np.empty(slot.shape, dtype=np.bool_)
+    used[:, 0] = True
+    used[:, 1:] = np.arange(widest) >= widest - widths[:, None]
+    return slot, used
+
+
+def _read(buffer: Octets, at: Integers, widths: Integers) -> Integers:
+    """The integers whose head bytes stand at `at`; beyond 63 bits they come out negative, which nobody accepts."""
+    octets_8 = _gather(buffer, at + 1, 8).view(">u8").reshape(-1).astype(np.uint64)
+    wide = octets_8 >> (64 - 8 * np.maximum(widths, 1)).astype(np.uint64)
+    return np.where(widths == 0, buffer[at], wide).astype(np.int64)
+
+
+def _gather(buffer: Octets, at: Integers, size: int) -> Octets:
+    """`size` bytes from each place."""
+    rows: Octets = np.lib.stride_tricks.sliding_window_view(buffer, size)[at]
+    return rows
+
+
+def _after_zero(buffer: Octets, sizes: Integers, begins: Integers) -> bytes:
+    """The entries one after another, each after a zero byte."""
+    total = int(sizes.sum())
+    spread = np.zeros(total + len(sizes), dtype=np.uint8)
+    is_data = np.ones(total + len(sizes), dtype=np.bool_)
+    is_data[begins + np.arange(len(sizes))] = False
+    spread[is_data] = buffer[:total]
+    return spread.tobytes()
+
+
+def _repeated(data: bytes, count: int) -> Octets:
+    """The same bytes in every row."""
+    row = np.frombuffer(data, dtype=np.uint8)
+    rows: Octets = np.broadcast_to(row, (count, len(data)))
+    return rows
+
+
+def _starts(sizes: NDArray[Any]) -> list[int]:
+    starts: list[int] = np.concatenate([[0], np.cumsum(sizes)]).tolist()
+    return starts
