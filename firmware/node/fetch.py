@@ -1,63 +1,61 @@
 """Fetches updates from any web server: BOARD.update is the signed manifest, BOARD-NUMBER.bin its image.
 
 Plain HTTP on purpose: the manifest is signed and names the image's hash, so the server is trusted with nothing.
-How it ends: unreachable, refused, too slow or another size → counted by Update or in the log, and tried next time.
+How it ends: unreachable, too slow, a head that is none → counted in `unfetched`; a manifest or an image that is not
+wanted → counted by Update with its reason. Either way it is tried again next time.
 """
 
 import asyncio
 
+from node import http
 from node.port import const, sleep_ms, wait_for_ms
 from node.update import MANIFEST_SIZE_MAX
 
 _STEP_MS = const(20000)
 _CHUNK = const(1024)
-_HEADERS_MAX = const(40)
+_HEAD_MAX = const(2048)
+_FAILURES = (OSError, EOFError, ValueError, MemoryError, asyncio.TimeoutError)
 
 
-async def updates(settings, update, board):
+async def updates(settings, update, random, restart):
     """Look every `every_s` (a day by default, with jitter: a town does not come at once); restart on success."""
     every_ms = settings.get("every_s", 86400) * 1000
     while True:
-        await sleep_ms(int(every_ms * (0.5 + board.random())))
+        await sleep_ms(int(every_ms * (0.5 + random())))
         try:
             if await look(settings["url"], update):
-                board.restart()
-        except (OSError, EOFError, ValueError, asyncio.TimeoutError):
-            pass  # next time; what was downloaded is not asked to start
+                restart()
+        except _FAILURES:
+            update.unfetched += 1  # what was downloaded is not asked to start
 
 
 async def look(url, update):
-    """Whether a newer image was installed and waits for a restart. OSError, EOFError, ValueError: the server."""
+    """Whether a newer image was installed and waits for a restart. _FAILURES: the server, or the way to it."""
     manifest = bytearray()
-    await get(url + "/" + update.board + ".update", lambda data: manifest.extend(data), MANIFEST_SIZE_MAX + 1)
+    await get(url + "/" + update.board + ".update", manifest.extend, MANIFEST_SIZE_MAX + 1)
     if update.begin(bytes(manifest)):
         return False
     number, size, _digest = update.wanted
-    refusals = []
-    await get("%s/%s-%d.bin" % (url, update.board, number), lambda data: refusals.append(update.feed(data)), size + 1)
-    return not any(refusals) and update.finish() == 0
+    await get("%s/%s-%d.bin" % (url, update.board, number), update.feed, size + 1)
+    return update.wanted is not None and update.finish() == 0
 
 
 async def get(url, on_data, size_max):
-    """Give the body of `http://host[:port]/path` to `on_data` in pieces, at most `size_max` bytes of it."""
+    """Give the body of `http://host[:port]/path`, at most `size_max` bytes of it, to `on_data` until that objects."""
     host, port, path = _parts(url)
     reader, writer = await wait_for_ms(asyncio.open_connection(host, port), _STEP_MS)
     try:
         writer.write(("GET %s HTTP/1.0\r\nHost: %s\r\n\r\n" % (path, host)).encode())
         await wait_for_ms(writer.drain(), _STEP_MS)
-        status = await wait_for_ms(reader.readline(), _STEP_MS)
-        if status.split(b" ")[1:2] != [b"200"]:
+        head, data = await wait_for_ms(http.head(reader, _HEAD_MAX), _STEP_MS)
+        if head.split(b" ", 2)[1:2] != [b"200"]:
             raise ValueError("the server does not have it")
-        for _ in range(_HEADERS_MAX):
-            if await wait_for_ms(reader.readline(), _STEP_MS) in (b"\r\n", b"\n", b""):
-                break
-        left = size_max
-        while left:
-            data = await wait_for_ms(reader.read(min(_CHUNK, left)), _STEP_MS)
-            if not data:
+        while data and size_max:
+            data = data[:size_max]
+            if on_data(data):
                 return
-            on_data(data)
-            left -= len(data)
+            size_max -= len(data)
+            data = await wait_for_ms(reader.read(_CHUNK), _STEP_MS)
     finally:
         writer.close()
         try:

@@ -6,11 +6,11 @@ more, or takes longer than five seconds.
 
 import asyncio
 
+from node import http
 from node.port import const, wait_for_ms
 
 _HEAD_MAX = const(1024)
 _BODY_MAX = const(1024)
-_CHUNK = const(256)
 _REQUEST_MS = const(5000)
 _OPEN_MAX = const(4)
 
@@ -65,7 +65,7 @@ class Portal:
             pass
 
     async def _answer(self, reader):
-        head, body = await _head(reader)
+        head, body = await http.head(reader, _HEAD_MAX)
         length = 0
         lines = head.split(b"\n")
         for header in lines[1:]:
@@ -106,22 +106,6 @@ def form(body):
         except ValueError:  # a broken escape, or not UTF-8
             raise ValueError("This is not text.") from None
     return fields
-
-
-async def _head(reader):
-    """(head, what came with it of the body); ValueError: longer than a request of a phone's browser."""
-    data = b""
-    while True:
-        for ending in (b"\r\n\r\n", b"\n\n"):
-            end = data.find(ending)
-            if end >= 0:
-                return data[:end], data[end + len(ending) :]
-        if len(data) >= _HEAD_MAX:
-            raise ValueError("too large")
-        more = await reader.read(_CHUNK)
-        if not more:
-            raise EOFError
-        data += more
 
 
 def _shown(text):

@@ -59,6 +59,7 @@ class Update:
         self._got = 0
         self.number = number
         self.refused = {}
+        self.unfetched = 0  # how often the server, or the way to it, failed
         self._floor, self._candidate, self._tries, self._is_pending, self.rollbacks = self._restore()
         self._take_stock()
 
