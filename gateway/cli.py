@@ -10,13 +10,13 @@ import typer
 from commonwatt.clock import CivilClock, MonotonicClock
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
-from commonwatt.identity import load_or_make_key
+from commonwatt.identity import load_or_make_key, new_id
 from commonwatt.service import set_up_logging
 from commonwatt.settings import load
 from gateway import app as wiring
 from gateway.devices.broker import Place, Roster
 from gateway.devices.broker_files import write_broker
-from gateway.meters import checking
+from gateway.meters import checking, proposal, searching
 from gateway.meters.meter import fleet
 from gateway.settings import read_settings
 
@@ -61,6 +61,50 @@ def check(settings_file: Path = SETTINGS) -> None:
         typer.echo(report.text())
     if not all(report.answered for report in reports):
         raise typer.Exit(1)
+
+
+@app.command(help=_("Look for meters on a bus and add them to the settings; nothing that stands there is touched."))
+def scan(
+    settings_file: Path = SETTINGS,
+    tcp: str = typer.Option("", metavar="HOST[:PORT]", help=_("A meter or converter that speaks Modbus TCP.")),
+    rtu_over_tcp: str = typer.Option("", metavar="HOST:PORT", help=_("A converter that carries RTU frames.")),
+    serial: str = typer.Option("", metavar="PATH", help=_("An RS-485 adapter, best as /dev/serial/by-id/….")),
+    mbus: str = typer.Option("", metavar="PATH", help=_("A level converter for M-Bus.")),
+    mbus_over_tcp: str = typer.Option("", metavar="HOST:PORT", help=_("An M-Bus converter in the network.")),
+    tic: str = typer.Option("", metavar="PATH", help=_("A dongle on a Linky.")),
+    baud: str = typer.Option("", help=_("Speeds to try, as 9600,19200; default: the usual ones.")),
+    parity: str = typer.Option("", help=_("Parities to try, as none,even; default: both.")),
+    units: str = typer.Option("", help=_("Addresses to ask, as 1-247 or 1,3,126; default: all there are.")),
+    timeout_s: float = typer.Option(0.3, min=0.01, help=_("How long to wait for each address.")),
+    dry_run: bool = typer.Option(False, help=_("Print what would be added and write nothing.")),
+) -> None:
+    """Exit code 1 if nothing answered."""
+    places = {
+        "modbus-tcp": tcp, "modbus-rtu-over-tcp": rtu_over_tcp, "modbus-rtu": serial,
+        "mbus-serial": mbus, "mbus-over-tcp": mbus_over_tcp, "tic": tic,
+    }  # fmt: skip
+    candidates = searching.candidates(places, bauds=baud, parities=parity, timeout_s=timeout_s)
+    known = proposal.read_known(settings_file)
+    bus, found = asyncio.run(
+        searching.search(candidates, searching.parse_units(units, candidates[0]), searching.library(known), tell)
+    )
+    text = proposal.addition(known, bus, found, new_id)
+    if not found:
+        raise UserError(
+            _("nothing answered"), where=bus.place, to_do=_("look at wires, power, address, speed, parity")
+        )
+    if not text:
+        typer.echo(_("everything that answered stands in {file} already").format(file=settings_file))
+        return
+    if not dry_run:
+        proposal.append(settings_file, text)
+        typer.echo(_("added to {file}; look at it, then run `commonwatt gateway check`:").format(file=settings_file))
+    typer.echo(text)
+
+
+def tell(sentence: str) -> None:
+    """How far a scan is; standard output stays free for what it proposes."""
+    typer.echo(sentence, err=True)
 
 
 @app.command(help=_("Write a broker's configuration with an account and topic rights for everyone in a roster."))

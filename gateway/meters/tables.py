@@ -121,6 +121,28 @@ class ShownRegister(Register):
     unit: ShownUnit
 
 
+IdentityWords = Annotated[str, Field(pattern=r"^([0-9a-fA-F]{4})+$"), AfterValidator(_hex)]
+
+
+class Identity(Settings):
+    """Registers by which a type is known: one of `words` stands there, as it comes over the wire."""
+
+    function: Literal[3, 4]
+    address: Annotated[int, Field(ge=0, le=0xFFFF)]
+    words: Annotated[tuple[IdentityWords, ...], Field(min_length=1)]
+
+    @property
+    def request(self) -> "Request":
+        """What is read to know it."""
+        return Request(self.address, len(self.words[0]) // 4)
+
+    @model_validator(mode="after")
+    def _alike(self) -> Self:
+        if len({len(words) for words in self.words}) > 1:
+            raise ValueError("the words of one identity are equally many")
+        return self
+
+
 class MeterTable(Settings):
     """One type of meter. The first keys say what it is; `energy` is what is signed, `shown` what people compare."""
 
@@ -136,6 +158,7 @@ class MeterTable(Settings):
     power_max_kw: Annotated[int, Field(gt=0)] | None = None
     accuracy: Annotated[str, AfterValidator(_accuracy)]
     is_mid: bool = False
+    identity: tuple[Identity, ...] = ()
     energy: Annotated[tuple[EnergyRegister, ...], Field(min_length=1, max_length=8)]
     shown: tuple[ShownRegister, ...] = ()
 
@@ -200,6 +223,12 @@ def find(type_name: str, directories: tuple[Path, ...] = ()) -> MeterTable:
             return table
     known = sorted({path.stem for directory in (*directories, PACKAGED, CLONED) for path in directory.glob("*.toml")})
     raise UserError(f"no table for the meter type {type_name!r}", to_do=f"known types: {', '.join(known)}")
+
+
+def all_tables(directories: tuple[Path, ...] = ()) -> list[MeterTable]:
+    """Every type there is, by name; the file of the first directory counts, as in `find`."""
+    names = {path.stem for directory in (*directories, PACKAGED, CLONED) for path in directory.glob("*.toml")}
+    return [find(name, directories) for name in sorted(names)]
 
 
 def requests(registers: tuple[Register, ...], registers_max: int) -> list[Request]:

@@ -102,12 +102,12 @@ def test_umg96rm_when_totals_are_read() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("address = 0x004A", "address = 0x0049", "line 27: energy.1.address: .*overlaps"),
-        ('unit = "kWh"', 'unit = "kwh"', "line 22: energy.0.unit"),
-        ('order = "big"', 'order = "little"', "line 23: energy.0.example: .*wrong order"),
-        ('order = "big"', 'order = "dcba"', "line 21: energy.0.order"),
-        ('quantity = "1-0:1.8.0"', 'quantity = "1-0:2.8.0"', "line 26: energy.1.quantity: quantities ascend"),
-        ('words = "f32"', "", "line 17: energy.0.words: Field required"),
+        ("address = 0x004A", "address = 0x0049", "line 33: energy.1.address: .*overlaps"),
+        ('unit = "kWh"', 'unit = "kwh"', "line 28: energy.0.unit"),
+        ('order = "big"', 'order = "little"', "line 29: energy.0.example: .*wrong order"),
+        ('order = "big"', 'order = "dcba"', "line 27: energy.0.order"),
+        ('quantity = "1-0:1.8.0"', 'quantity = "1-0:2.8.0"', "line 32: energy.1.quantity: quantities ascend"),
+        ('words = "f32"', "", "line 23: energy.0.words: Field required"),
         ('accuracy = "EN 50470-3 class B"', 'accuracy = "good"', "line 13: accuracy: .*unknown class"),
         ('accuracy = "EN 50470-3 class B"', 'accuracy = "EN 1434 class 2"', "line 13: accuracy: EN 1434 is for heat"),
         ("phases = 3", "", "rated by"),
@@ -121,6 +121,22 @@ def test_table_when_it_has_a_mistake(tmp_path: Path, old: str, new: str, complai
     (tmp_path / "eastron-sdm630.toml").write_text(text.replace(old, new, 1))
     with pytest.raises(UserError, match=complaint):
         meters.find("eastron-sdm630", (tmp_path,))
+
+
+@pytest.mark.parametrize(
+    ("identity", "complaint"),
+    [
+        ('function = 3\naddress = 1\nwords = ["12"]', "line 19: identity.0.words.0"),
+        ('function = 3\naddress = 1\nwords = ["1234", "12345678"]', "line 16: identity.0: .*equally many"),
+        ("function = 5\naddress = 1\nwords = []", "line 17: identity.0.function"),
+    ],
+)
+def test_table_when_its_identity_has_a_mistake(tmp_path: Path, identity: str, complaint: str) -> None:
+    """So is a mistake in the registers that name a type."""
+    text = (CLONED / "eastron-sdm230.toml").read_text().replace("# Energy:", f"[[identity]]\n{identity}\n# Energy:")
+    (tmp_path / "eastron-sdm230.toml").write_text(text)
+    with pytest.raises(UserError, match=complaint):
+        meters.find("eastron-sdm230", (tmp_path,))
 
 
 def float_register() -> meters.EnergyRegister:
