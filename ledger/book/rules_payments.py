@@ -37,11 +37,8 @@ def check_wallet(state: State, signed: SignedEntry, account: bytes) -> Refusal |
     return Refusal.KEY_ROTATED if is_of_old_key else Refusal.BAD_SIGNATURE
 
 
-def check_payment(state: State, payer: bytes, payee: bytes, amount_mc: int) -> Refusal | None:
-    """Whether one holder's account may pay another's, the money itself apart. Both holders are known."""
-    refusal = check_standing(state, payer, payee)
-    if refusal is not None:
-        return refusal
+def check_amount(state: State, payer: bytes, payee: bytes, amount_mc: int) -> Refusal | None:
+    """Whether this much can be meant to go from one account to another at all."""
     if not state.founded.genesis.has_unit(unit_of(payer)) or not state.founded.genesis.has_unit(unit_of(payee)):
         return Refusal.UNKNOWN_UNIT
     if unit_of(payer) is not unit_of(payee):
@@ -67,7 +64,8 @@ def transfer(state: State, signed: SignedEntry, body: Transfer) -> Refusal | Non
     refusal = (
         _check_known(state, body.payer, body.payee)
         or check_wallet(state, signed, body.payer)
-        or check_payment(state, body.payer, body.payee, body.amount_mc)
+        or check_standing(state, body.payer, body.payee)
+        or check_amount(state, body.payer, body.payee, body.amount_mc)
     )
     return refusal or _pay(state, signed.entry.id, body.payer, body.payee, body.amount_mc)
 
@@ -77,9 +75,8 @@ def request(state: State, signed: SignedEntry, body: PaymentRequest) -> Refusal 
     refusal = (
         _check_known(state, body.payer, body.payee)
         or check_wallet(state, signed, body.payee)
-        # Who is suspended may be paid, but asks nobody.
-        or check_standing(state, body.payee, body.payer)
-        or check_payment(state, body.payer, body.payee, body.amount_mc)
+        or check_standing(state, body.payee, body.payer)  # who is suspended may be paid, but asks nobody
+        or check_amount(state, body.payer, body.payee, body.amount_mc)
     )
     if refusal is not None:
         return refusal
