@@ -2,7 +2,7 @@
 
     homeassistant/sensor/<device>/<name>/config   retained: what the sensor is
     cw/<device>/energy                            retained: {"import": Wh, "export": Wh, "heat": Wh}
-    cw/<device>/state                             retained: {"online": true ...} or false, here the availability
+    cw/<device>/state                             retained: {"state": "online" or "offline", ...}, the availability
 
 Off unless the configuration has `homeassistant`. Source: home-assistant.io/integrations/sensor.mqtt, .../mqtt.
 
@@ -99,7 +99,7 @@ class HomeAssistant:
                 "state_topic": "cw/%s/energy" % self._device,
                 "value_template": "{{ value_json.%s }}" % name,
                 "availability_topic": "cw/%s/state" % self._device,
-                "availability_template": "{{ 'online' if value_json.online else 'offline' }}",
+                "availability_template": "{{ value_json.state }}",
                 "device": {"identifiers": [identity], "name": "Commonwatt " + self._device[:8]},
             }
         ).encode()

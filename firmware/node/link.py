@@ -26,8 +26,8 @@ _BODY_MAX = const(2048)
 _UNCONFIRMED_MAX = const(16)
 _ID_MAX = const(0xFFFF)
 
-ONLINE = b'{"online": true}'
-OFFLINE = b'{"online": false}'
+ONLINE = b'{"state": "online"}'
+OFFLINE = b'{"state": "offline"}'
 
 # Why a connection ended or was not made.
 UNREACHABLE = "unreachable"

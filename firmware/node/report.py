@@ -1,15 +1,16 @@
 """What the device tells whoever looks: a status for people beside it, and a shorter one for its gateway.
 
 status.json (on a chip: the serial console)   everything, when something changed
-cw/<device>/state                             retained, JSON: {"online": true} and what is not zero; once a minute,
-                                              and on every connection. {"online": false} is the last will.
+cw/<device>/state                             retained, JSON: {"state": "online"} and what is not zero, once a
+                                              minute and on every connection; "offline" is the last will.
 """
 
 import json
 
 from node.port import const, sleep_ms, ticks_diff, ticks_ms
 
-TOLD_SIZE_MAX = const(2048)
+TOLD_SIZE_MAX = const(1024)  # a gateway reads no more
+_FIRST = ("command", "faults", "safe_mode", "backlog")
 _LOOK_MS = const(1000)
 _TELL_MS = const(60000)
 
@@ -54,10 +55,10 @@ class Reporter:
 
 
 def told(state):
-    """The state as others are told it: JSON of what is not zero; what is too much is left out."""
-    parts = ['{"online": true']
+    """The state as others are told it: JSON of what is not zero; of too much, what comes last is left out."""
+    parts = ['{"state": "online"']
     size = len(parts[0]) + 1
-    for name, value in sorted(state.items()):
+    for name, value in sorted(state.items(), key=_rank):
         if value:
             part = json.dumps(name) + ": " + json.dumps(value)
             size += 2 + len(part.encode())
@@ -65,3 +66,9 @@ def told(state):
                 break
             parts.append(part)
     return (", ".join(parts) + "}").encode()
+
+
+def _rank(item):
+    """What decides something comes first, what a meter tells last."""
+    name = item[0]
+    return (name not in _FIRST, name == "meter", name)

@@ -77,6 +77,7 @@ class Services:
         if self.control:
             state["relay_on"] = self.control.is_on
             state["relay_unwritten"] = self.control.unwritten
+            state["command"] = self.control.counter  # of the last one obeyed: its commander need not send it again
             state["commands_obeyed"] = self.control.obeyed
             state["commands_refused"] = {str(reason): count for reason, count in self.control.refused.items()}
         if self.update:

@@ -144,7 +144,7 @@ def test_home_assistant_when_it_comes_later(tmp_path, port):
         late.until(lambda seen: any(topic == f"cw/{DEVICE}/energy" and retain for topic, _payload, retain in seen))
         config = json.loads(next(payload for topic, payload, _ in late.seen if topic == f"{prefix}/import/config"))
         assert config["state_class"] == "total_increasing"
-        late.until(lambda seen: (f"cw/{DEVICE}/state", b'{"online": false}') in [message[:2] for message in seen])
+        late.until(lambda seen: (f"cw/{DEVICE}/state", b'{"state": "offline"}') in [message[:2] for message in seen])
         _settings(tmp_path, port, rows="900,70,5\n", homeassistant={"every_s": 1})
         device = _start(path)
         late.until(lambda seen: [payload for topic, payload, _ in seen if b"1070" in payload])
@@ -178,7 +178,7 @@ def test_control_when_commanded_killed_and_forged(tmp_path, port):
         relay.unlink()
         before = len(person.seen)
         device = _start(path)
-        person.until(lambda seen: b'{"online": true}' in [payload for _topic, payload, _retain in seen[before:]])
+        person.until(lambda seen: b'{"state": "online"}' in [payload for _topic, payload, _retain in seen[before:]])
         assert relay.read_text() == "off\n"
         person.say(f"cw/{DEVICE}/cmd", _command(1, [1, False]))
         person.say(f"cw/{DEVICE}/cmd", _command(2, [1, True])[:-1] + b"\x00")

@@ -109,7 +109,7 @@ def test_link_when_the_broker_is_well():
         assert await device.link.publish("cw/d/block", b"hello")
         await broker.until(broker.published)
         assert broker.published() == [("cw/d/block", b"hello")]
-        assert b'\x00\x0acw/d/state\x00\x11{"online": false}' in broker.got[0][1]
+        assert b'\x00\x0acw/d/state\x00\x14{"state": "offline"}' in broker.got[0][1]
         await broker.send(_message(b"nonsense"))
         await broker.until(lambda: broker.count(mqtt.PUBACK))
         assert device.messages == [("cw/d/ack", b"nonsense")]
@@ -194,7 +194,7 @@ def test_link_when_it_comes_and_goes():
     async def told(broker, device):
         for times in (1, 2):
             await broker.until(lambda times=times: len(broker.told) == times)
-            assert broker.told[-1] == ("cw/d/state", b'{"online": true}', True)
+            assert broker.told[-1] == ("cw/d/state", b'{"state": "online"}', True)
             await broker.drop()
         assert device.link.reasons["dropped"] >= 1
 
