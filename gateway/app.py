@@ -23,6 +23,7 @@ from gateway.meters.chains import ChainStore
 from gateway.meters.meter import Meter, fleet
 from gateway.meters.polling import Poller, PollRules
 from gateway.meters.sampler import Sampler
+from gateway.observe.http import Watch
 from gateway.observe.systemd import Supervisor
 from gateway.service import Gateway
 from gateway.settings import GatewaySettings
@@ -83,7 +84,13 @@ def opened(
             may_sign=may_sign,
         )
         depot = stack.enter_context(_depot(settings)) if settings.updates else None
-        reporter = Reporter(settings=settings, gateway=gateway, depot=depot, civil=civil, protocol=protocol)
+        watchers = []
+        if settings.observe:
+            watch = Watch(host=settings.observe.host, port=settings.observe.port, protocol=protocol)
+            watchers.append(stack.enter_context(watch).see)
+        reporter = Reporter(
+            settings=settings, gateway=gateway, depot=depot, watchers=watchers, civil=civil, protocol=protocol
+        )
         for part in (local, upstream, poller):
             stack.enter_context(part)
         yield gateway, reporter

@@ -60,6 +60,8 @@ class Gateway:
         self.inbox, self.spool, self.uplink, self.poller = inbox, spool, uplink, poller
         self.age, self.desks, self.local, self.upstream = age, desks, local, upstream
         self.accepted = self.duplicates = self.turned_away = self.meter_blocks = 0
+        self.seen: dict[bytes, int] = {}
+        """When the last verified block of each device came (civil time)."""
         self._database = database
         self.samplers = samplers
         self._civil = civil
@@ -102,6 +104,8 @@ class Gateway:
             self.turned_away += len(messages)
             return []
         verdicts = self.inbox.judge_all(messages, self.uplink.devices)
+        now_s = int(self._civil.now_s())
+        self.seen.update((verdict.device, now_s) for verdict in verdicts if verdict.refusal is None)
         accepted = [verdict.spooled() for verdict in verdicts if verdict.refusal is None]
         stored = self._store(accepted)
         self.accepted += stored

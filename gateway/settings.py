@@ -171,6 +171,15 @@ class UpdateSettings(Settings):
     """How often to look for a newer one (protocol time): devices look once a day."""
 
 
+class ObserveSettings(Settings):
+    """Where the health page, /health and /metrics are served."""
+
+    host: str = "127.0.0.1"
+    """Who reaches it: this machine alone, or every machine of its networks if empty. It has no password."""
+    port: Annotated[int, Field(ge=0, lt=65536)] = 8071
+    """The port there."""
+
+
 class MeterSettings(Settings):
     """One meter, with a key of its own on this gateway."""
 
@@ -230,6 +239,8 @@ class GatewaySettings(Settings):
 
     updates: UpdateSettings | None = None
     """Updates for devices; none are served if absent."""
+    observe: ObserveSettings | None = None
+    """The health page for people and metrics for Prometheus; not served if absent."""
 
     sign_unsynchronised: bool = False
     """Sign although the kernel calls its clock unsynchronised: a wrong date under a signature stays for good."""

@@ -1,6 +1,8 @@
 """What people see of a running gateway: status.json about once a second, and a short retained state upstream."""
 
 import json
+import shutil
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from commonwatt import status, topics
@@ -29,7 +31,7 @@ def state_topic(settings: GatewaySettings) -> str:
 
 
 class Reporter:
-    """Writes and publishes the state of a gateway when it is time."""
+    """Writes and publishes the state of a gateway when it is time; `watchers` are shown every state written."""
 
     def __init__(
         self,
@@ -37,11 +39,13 @@ class Reporter:
         settings: GatewaySettings,
         gateway: Gateway,
         depot: Depot | None,
+        watchers: Sequence[Callable[[dict[str, Any]], None]] = (),
         civil: Civil,
         protocol: Protocolar,
     ) -> None:
         self._settings = settings
         self._depot = depot
+        self._watchers = watchers
         self._gateway = gateway
         self._civil = civil
         self._protocol = protocol
@@ -53,7 +57,10 @@ class Reporter:
         now_s = self._protocol.monotonic_s()
         if now_s - self._written_at_s >= STATUS_S:
             self._written_at_s = now_s
-            self._write(self.full())
+            state = self.full()
+            self._write(state)
+            for see in self._watchers:
+                see(state)
         upstream = self._gateway.upstream
         came_back = upstream.is_up and upstream.connects != self._connects_seen
         if came_back or now_s - self._published_at_s >= STATE_S:
@@ -112,6 +119,7 @@ class Reporter:
             "claims": self._claims(),
             "updates": self._depot.described() if self._depot else None,
             "devices": gateway.desks.states.described(),
+            "seen": {device.hex(): heard_s for device, heard_s in gateway.seen.items()},
             "meters": self._meters(),
         }
 
@@ -158,9 +166,17 @@ class Reporter:
             "blocks": spool.count,
             "waiting": spool.waiting_count,
             "bytes": spool.size_bytes(),
+            "bytes_max": self._settings.spool_mib_max * 1024 * 1024,
+            "disk_free_bytes": self._disk_free_bytes(),
             "oldest_age_s": None if oldest_s is None else max(0, int(self._civil.now_s()) - oldest_s),
             "refused_upstream": spool.refused_by_reason(),
         }
+
+    def _disk_free_bytes(self) -> int | None:
+        try:
+            return shutil.disk_usage(self._settings.spool_file.parent).free
+        except OSError:
+            return None
 
     def _meters(self) -> dict[str, Any]:
         return {meter.name: self._meter(meter) for meter in self._gateway.poller.fleet}
@@ -170,6 +186,7 @@ class Reporter:
         because = state.silent_because or sampler.doubted_because
         how = "silent" if state.silent_because else "doubtful" if because else "ok" if state.last_s else "starting"
         return {
+            "device": meter.device.hex(),
             "state": how,
             "silent_because": state.silent_because,
             "doubted_because": sampler.doubted_because,
@@ -177,6 +194,7 @@ class Reporter:
             "last_s": state.last_s,
             "taken": state.taken,
             "missed": state.missed,
+            "backoff_s": state.backoff_s,
             "failures": dict(state.failures),
             "doubts": dict(sampler.doubts),
         }

@@ -11,51 +11,15 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from commonwatt.errors import FormatError, UserError
 from commonwatt.i18n import _
+from gateway.bounded_http import POLL_S, TIMEOUT_S, BoundedServer
 from gateway.devices.shelf import CHUNK, MANIFEST_SIZE_MAX, Shelf
 
 log = logging.getLogger(__name__)
-
-TIMEOUT_S = 20.0
-"""For every step of a request, here and upstream."""
-POLL_S = 0.1
-"""How soon the server notices that it should end."""
-ANSWERING_MAX = 16
-"""Devices that are answered at once; one more finds the door shut and comes again: no flood takes all threads."""
-
-
-class _Server(ThreadingHTTPServer):
-    """Takes no more connections at once than `ANSWERING_MAX`."""
-
-    daemon_threads = True
-
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        self.turned_away = 0
-        self._doors = threading.BoundedSemaphore(ANSWERING_MAX)
-        super().__init__(address, handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """A thread for this connection, if there is one left."""
-        if self._doors.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.turned_away += 1
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer it, then let the next one in."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._doors.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A device that hangs up is its own business."""
-        log.debug("the request of %s ended early", client_address, exc_info=True)
 
 
 class Depot:
@@ -67,7 +31,7 @@ class Depot:
         self._shelf, self._url, self._every_s = shelf, url.rstrip("/"), every_s
         self._ended = threading.Event()
         self._address = host, port
-        self._server: _Server | None = None
+        self._server: BoundedServer | None = None
         self._looking = threading.Thread(target=self._look_for_ever, name="updates-fetch", daemon=True)
 
     @property
@@ -78,7 +42,7 @@ class Depot:
 
     def __enter__(self) -> "Depot":
         try:
-            self._server = _Server(self._address, self._handler())
+            self._server = BoundedServer(self._address, self._handler())
         except OSError as error:
             raise UserError(
                 _("cannot serve updates: {error}").format(error=error.strerror),

@@ -10,11 +10,19 @@ from pathlib import Path
 from commonwatt.settings import Settings
 from gateway import settings
 from gateway.meters.meter import fleet
-from gateway.settings import Account, BusSettings, GatewaySettings, MeterSettings, UpdateSettings, read_settings
+from gateway.settings import (
+    Account,
+    BusSettings,
+    GatewaySettings,
+    MeterSettings,
+    ObserveSettings,
+    UpdateSettings,
+    read_settings,
+)
 from tests.gateway.test_settings import GOOD
 
 PAGE = Path(__file__).parents[2] / "docs" / "operating" / "settings.md"
-MODELS = (GatewaySettings, Account, UpdateSettings, BusSettings, MeterSettings)
+MODELS = (GatewaySettings, Account, UpdateSettings, ObserveSettings, BusSettings, MeterSettings)
 
 
 def test_page_when_a_setting_is_added_or_changed() -> None:

@@ -16,8 +16,9 @@ import pytest
 from commonwatt import cbor, cose
 from commonwatt.errors import FormatError, UserError
 from commonwatt.identity import SigningKey
+from gateway.bounded_http import ANSWERING_MAX
 from gateway.devices.shelf import IMAGE_SIZE_MAX, MANIFEST_SIZE_MAX, Publisher, Shelf
-from gateway.devices.shelf_http import ANSWERING_MAX, Depot
+from gateway.devices.shelf_http import Depot
 from tests.gateway.support import BIN, Town, free_port, wait_for
 
 KEY, OTHER, GENESIS = SigningKey.from_seed(bytes([7]) * 32), SigningKey.from_seed(bytes([8]) * 32), bytes(32)

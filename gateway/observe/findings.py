@@ -1,0 +1,248 @@
+"""What is well, what is not, and what to do about it: a decision for each part of a gateway, from its state alone.
+
+Green needs nobody. Orange works for now, and somebody should look this week. Red loses detail, or will soon: somebody
+should act today. Energy is not lost in any of them, because registers are cumulative.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from commonwatt.i18n import _
+from gateway.meters.silence import meaning_of
+
+State = Mapping[str, Any]
+
+STUCK_S = 30.0
+"""The loop tells its state every second; so much later it hangs (the machine's own clock)."""
+WAITS_S, WAITS_LONG_S = 3_600, 86_400
+"""For how long upstream may owe a receipt: a bad line for an hour is no news, for a day it is."""
+DEVICE_QUIET_S, DEVICE_GONE_S = 2 * 3_600, 86_400
+"""Since a device's last block: devices send one at least every quarter of an hour."""
+SPOOL_ORANGE, SPOOL_RED = 0.5, 0.9
+"""Share of the spool's limit, at which devices will have to keep their blocks."""
+DISK_ORANGE_BYTES, DISK_RED_BYTES = 1 << 30, 200 << 20
+METER_GONE_S = 3 * 3_600
+"""Since a meter's last reading, while it is silent."""
+
+
+class Level(IntEnum):
+    """How bad it is."""
+
+    GREEN = 0
+    ORANGE = 1
+    RED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the page: what it is about, what is the case, and what to do, "" if nothing."""
+
+    level: Level
+    about: str
+    says: str
+    to_do: str = ""
+
+
+def findings(state: State, *, age_s: float) -> list[Finding]:
+    """One or more for every part, the worst first. `age_s`: how old the state is, on the machine's own clock."""
+    if not state:
+        return [Finding(Level.ORANGE, _("Gateway"), _("It is starting."), _("Wait a minute and look again."))]
+    found = [_loop(state, age_s)]
+    if found[0].level == Level.GREEN:
+        found += [
+            _clock(state),
+            *_brokers(state),
+            _receipts(state),
+            _refused_upstream(state),
+            _spool(state),
+            _disk(state),
+        ]
+        found += [*_meters(state), *_devices(state), *_blocks(state)]
+    return sorted(found, key=lambda finding: -finding.level)
+
+
+def worst(found: list[Finding]) -> Level:
+    """The level of the whole gateway."""
+    return max((finding.level for finding in found), default=Level.GREEN)
+
+
+def _loop(state: State, age_s: float) -> Finding:
+    about = _("Gateway")
+    if state["state"] != "up":
+        return Finding(Level.RED, about, _("It was stopped."), _("Start it: systemctl start commonwatt-gateway"))
+    if age_s > STUCK_S:
+        says = _("It has hung for {age}. What follows would be old, so it is not shown.").format(age=spell(age_s))
+        to_do = _(
+            "It is restarted after two minutes. If it hangs again, the memory card is probably worn: replace it."
+        )
+        return Finding(Level.RED, about, says, to_do)
+    return Finding(Level.GREEN, about, _("It runs."))
+
+
+def _clock(state: State) -> Finding:
+    about = _("Clock")
+    if state["clock"] != "trusted":
+        says = _("Nobody has set the clock since the start, so nothing is signed and no meter is read.")
+        to_do = _(
+            "Check the way to the Internet (box, cable); then in a terminal: timedatectl, systemctl restart chrony"
+        )
+        return Finding(Level.RED, about, says, to_do)
+    return Finding(Level.GREEN, about, _("It is right."))
+
+
+def _brokers(state: State) -> Iterator[Finding]:
+    up = state["broker"]
+    about = _("Devices' broker")
+    if up["local"]:
+        yield Finding(Level.GREEN, about, _("Reached."))
+    else:
+        says = _("Not reached: plugs and meter readers cannot deliver. They keep their readings for weeks.")
+        to_do = _(
+            "Is the broker running? systemctl status mosquitto. Are address and password in gateway.toml right?"
+        )
+        yield Finding(Level.RED, about, says, to_do)
+    about = _("The commune's broker")
+    if up["upstream"]:
+        yield Finding(Level.GREEN, about, _("Reached."))
+    else:
+        says = _("Not reached: everything is kept here and sent later.")
+        to_do = _(
+            "Check the way to the Internet (box, cable). If others have it too, the commune's server is down: wait."
+        )
+        yield Finding(Level.ORANGE, about, says, to_do)
+
+
+def _receipts(state: State) -> Finding:
+    about = _("Receipts")
+    age_s = state["spool"]["oldest_age_s"] or 0
+    if age_s < WAITS_S:
+        return Finding(Level.GREEN, about, _("What was sent is confirmed."))
+    says = _("The oldest of {count} blocks has waited for its receipt for {age}. All of them are kept.").format(
+        count=state["spool"]["blocks"], age=spell(age_s)
+    )
+    to_do = _("If the commune's broker is reached, tell the association: its server does not answer.")
+    return Finding(Level.RED if age_s >= WAITS_LONG_S else Level.ORANGE, about, says, to_do)
+
+
+def _refused_upstream(state: State) -> Finding:
+    about = _("Refused by the commune")
+    refused = state["spool"]["refused_upstream"]
+    if not refused:
+        return Finding(Level.GREEN, about, _("Nothing."))
+    says = _("{count} blocks were refused and are kept aside: {reasons}").format(
+        count=sum(refused.values()), reasons=_reasons(refused)
+    )
+    return Finding(Level.ORANGE, about, says, _("Tell the association: it can see which device it is, and why."))
+
+
+def _spool(state: State) -> Finding:
+    about = _("Spool")
+    spool = state["spool"]
+    limit = spool.get("bytes_max")
+    share = spool["bytes"] / limit if limit else 0.0
+    says = _("{share} % of its limit is used.").format(share=round(100 * share))
+    if share < SPOOL_ORANGE:
+        return Finding(Level.GREEN, about, says)
+    to_do = _("It empties by itself once the commune's server gives receipts again: see above.")
+    return Finding(Level.RED if share >= SPOOL_RED else Level.ORANGE, about, says, to_do)
+
+
+def _disk(state: State) -> Finding:
+    about = _("Disk")
+    free = state["spool"].get("disk_free_bytes")
+    if free is None:
+        return Finding(
+            Level.ORANGE, about, _("Its room is not known."), _("Are the rights of the spool's folder right?")
+        )
+    says = _("{free} MB are free.").format(free=free >> 20)
+    if free >= DISK_ORANGE_BYTES:
+        return Finding(Level.GREEN, about, says)
+    to_do = _("Make room: journalctl --vacuum-size=100M, apt clean; or put in a larger card.")
+    return Finding(Level.RED if free < DISK_RED_BYTES else Level.ORANGE, about, says, to_do)
+
+
+def _meters(state: State) -> Iterator[Finding]:
+    for name, meter in state["meters"].items():
+        about = _("Meter {name}").format(name=name)
+        last_s = meter["last_s"]
+        ago = spell(state["civil_s"] - last_s) if last_s is not None else None
+        because = meter.get("silent_because") or meter.get("doubted_because")
+        if because is None and ago is None:
+            yield Finding(Level.GREEN, about, _("It is read at the next quarter of an hour."))
+        elif because is None:
+            yield Finding(Level.GREEN, about, _("Read {ago} ago.").format(ago=ago))
+        else:
+            is_gone = last_s is None or state["civil_s"] - last_s >= METER_GONE_S
+            when = _("last read {ago} ago").format(ago=ago) if ago else _("never read since the start")
+            says = _("No reading ({when}): {meaning}").format(when=when, meaning=meaning_of(because))
+            to_do = _("To try it: commonwatt gateway check gateway.toml. In the board only an electrician works.")
+            yield Finding(Level.RED if is_gone else Level.ORANGE, about, says, to_do)
+
+
+def _devices(state: State) -> Iterator[Finding]:
+    said = state.get("devices", {}).get("by_device", {})
+    seen = state.get("seen", {})
+    for device in sorted({*seen, *said} - {meter.get("device") for meter in state["meters"].values()}):
+        about = _("Device {id}").format(id=device[:8])
+        if device not in seen:
+            yield _device_unseen(about, said[device])
+            continue
+        age_s = state["civil_s"] - seen[device]
+        says = _("Its last block came {ago} ago.").format(ago=spell(age_s))
+        if age_s < DEVICE_QUIET_S:
+            yield Finding(Level.GREEN, about, says)
+        else:
+            to_do = _(
+                "Is it plugged in? Is its Wi-Fi there? Unplug it for ten seconds. It keeps its readings meanwhile."
+            )
+            yield Finding(Level.RED if age_s >= DEVICE_GONE_S else Level.ORANGE, about, says, to_do)
+    known = state["registry"]["devices"]
+    if state["registry"]["log_size"] is None:
+        to_do = _("It comes with the first connection to the commune. If that is reached: tell the association.")
+        yield Finding(Level.ORANGE, _("Registry"), _("None yet: no device is known, so no block is taken."), to_do)
+    else:
+        yield Finding(Level.GREEN, _("Registry"), _("{count} devices and meters are known.").format(count=known))
+
+
+def _device_unseen(about: str, said: State) -> Finding:
+    if said["online"]:
+        return Finding(Level.GREEN, about, _("It is online; no block has come since the gateway's start."))
+    to_do = _("Is it plugged in? Is its Wi-Fi there? Unplug it for ten seconds. It keeps its readings meanwhile.")
+    return Finding(Level.ORANGE, about, _("It is offline."), to_do)
+
+
+def _blocks(state: State) -> Iterator[Finding]:
+    blocks = state["blocks"]
+    waiting = state.get("claims", {}).get("unadmitted", [])
+    if blocks["unknown_aside"] or waiting:
+        says = _("A device that the commune does not know yet is here.")
+        yield Finding(Level.ORANGE, _("New devices"), says, _("Ask the association to admit it."))
+    if blocks["refused"]:
+        says = _("{count} blocks of devices were refused: {reasons}").format(
+            count=sum(blocks["refused"].values()), reasons=_reasons(blocks["refused"])
+        )
+        to_do = _("Tell the association: a device is broken, was revoked, or somebody pretends to be one.")
+        yield Finding(Level.ORANGE, _("Refused blocks"), says, to_do)
+    if blocks["turned_away"]:
+        says = _(
+            "{count} blocks were not taken because the spool is full; devices keep them and send them again."
+        ).format(count=blocks["turned_away"])
+        yield Finding(Level.ORANGE, _("Blocks turned away"), says, _("Look at the lines for spool and receipts."))
+
+
+def _reasons(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
+
+
+def spell(age_s: float) -> str:
+    """A duration as people say it: "5 min", "3 h", "2 d"."""
+    age_s = max(0, int(age_s))
+    if age_s < 60:
+        return _("{count} s").format(count=age_s)
+    if age_s < 3600:
+        return _("{count} min").format(count=age_s // 60)
+    if age_s < 2 * 86_400:
+        return _("{count} h").format(count=age_s // 3600)
+    return _("{count} days").format(count=age_s // 86_400)

@@ -1,0 +1,110 @@
+"""What the health page finds: a state in, the lines out."""
+
+import pytest
+
+from gateway.observe.findings import Finding, Level, findings, spell, worst
+from tests.gateway.states import DEVICE, NOW_S, WELL, state
+
+GREEN, ORANGE, RED = Level.GREEN, Level.ORANGE, Level.RED
+DAY_S = 86_400
+
+
+def bad(found: list[Finding]) -> list[tuple[Level, str]]:
+    """What is not green."""
+    return [(finding.level, finding.about) for finding in found if finding.level != GREEN]
+
+
+def test_findings_when_all_is_well() -> None:
+    """Every part has its green line, and nobody is told to do anything."""
+    found = findings(WELL, age_s=1)
+    assert worst(found) == GREEN
+    assert not any(finding.to_do for finding in found)
+    assert [finding.about for finding in found] == [
+        "Gateway",
+        "Clock",
+        "Devices' broker",
+        "The commune's broker",
+        "Receipts",
+        "Refused by the commune",
+        "Spool",
+        "Disk",
+        "Meter roof",
+        "Device abababab",
+        "Registry",
+    ]
+
+
+OFFLINE = {DEVICE: {"online": False, "heard_s": NOW_S, "said": {}}}
+SILENT = {"state": "silent", "silent_because": "no-answer"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"state": "down"}, (RED, "Gateway")),
+        ({"clock": "unsynchronised: nothing is signed"}, (RED, "Clock")),
+        ({"broker__local": False}, (RED, "Devices' broker")),
+        ({"broker__upstream": False}, (ORANGE, "The commune's broker")),
+        ({"spool__oldest_age_s": 3_600}, (ORANGE, "Receipts")),
+        ({"spool__oldest_age_s": DAY_S}, (RED, "Receipts")),
+        ({"spool__refused_upstream": {"conflict": 2}}, (ORANGE, "Refused by the commune")),
+        ({"spool__bytes": 1 << 29}, (ORANGE, "Spool")),
+        ({"spool__bytes": 1 << 30}, (RED, "Spool")),
+        ({"spool__disk_free_bytes": (1 << 30) - 1}, (ORANGE, "Disk")),
+        ({"spool__disk_free_bytes": 100 << 20}, (RED, "Disk")),
+        ({"spool__disk_free_bytes": None}, (ORANGE, "Disk")),
+        ({"meters__roof__silent_because": "no-answer"}, (ORANGE, "Meter roof")),
+        ({"meters__roof__doubted_because": "jump"}, (ORANGE, "Meter roof")),
+        ({"meters__roof__silent_because": "no-answer", "meters__roof__last_s": None}, (RED, "Meter roof")),
+        ({"meters__roof__silent_because": "no-answer", "meters__roof__last_s": NOW_S - DAY_S}, (RED, "Meter roof")),
+        ({"seen": {DEVICE: NOW_S - 7_200}}, (ORANGE, "Device abababab")),
+        ({"seen": {DEVICE: NOW_S - DAY_S}}, (RED, "Device abababab")),
+        ({"seen": {}, "devices__by_device": OFFLINE}, (ORANGE, "Device abababab")),
+        ({"registry__log_size": None}, (ORANGE, "Registry")),
+        ({"blocks__unknown_aside": 1}, (ORANGE, "New devices")),
+        ({"claims__unadmitted": [{}]}, (ORANGE, "New devices")),
+        ({"blocks__refused": {"bad-signature": 3}}, (ORANGE, "Refused blocks")),
+        ({"blocks__turned_away": 5}, (ORANGE, "Blocks turned away")),
+    ],
+)
+def test_findings_when_one_thing_is_wrong(changes: dict[str, object], expected: tuple[Level, str]) -> None:
+    """It alone is named, comes first, sets the level of the whole, and says what to do."""
+    found = findings(state(**changes), age_s=1)
+    assert bad(found) == [expected]
+    assert worst(found) == expected[0]
+    assert (found[0].level, found[0].about) == expected
+    assert found[0].to_do
+
+
+def test_findings_when_the_loop_hangs() -> None:
+    """An old state is worth nothing: only the hanging is told."""
+    found = findings(WELL, age_s=45)
+    assert bad(found) == [(RED, "Gateway")]
+    assert len(found) == 1
+    assert "45 s" in found[0].says
+
+
+def test_findings_when_there_is_no_state_yet() -> None:
+    """Starting is not well yet, and no alarm either."""
+    assert bad(findings({}, age_s=1)) == [(ORANGE, "Gateway")]
+
+
+def test_findings_when_a_meter_is_silent() -> None:
+    """The line says when it was last read and why it is silent, in words."""
+    first = findings(state(meters__roof__silent_because="no-answer"), age_s=1)[0]
+    assert "last read 5 min ago" in first.says
+    assert "address, baud, parity" in first.says
+
+
+def test_findings_when_a_meter_was_not_read_yet() -> None:
+    """A gateway that has just started is not reproached with it."""
+    assert bad(findings(state(meters__roof__last_s=None, meters__roof__state="starting"), age_s=1)) == []
+
+
+@pytest.mark.parametrize(
+    ("age_s", "spelled"),
+    [(-5, "0 s"), (59, "59 s"), (60, "1 min"), (3_599, "59 min"), (172_799, "47 h"), (172_800, "2 days")],
+)
+def test_duration_when_spelled(age_s: float, spelled: str) -> None:
+    """In the largest unit that still says something."""
+    assert spell(age_s) == spelled
