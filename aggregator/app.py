@@ -77,6 +77,7 @@ class Options:
     status_file: Path
     influx: Path | None = None
     database_url: str | None = None
+    processes: int = 0
 
 
 class Aggregator:
@@ -118,10 +119,15 @@ class Aggregator:
         return messages
 
     def _answer(self, messages: Sequence[Message]) -> None:
-        """A receipt that is not sent is asked for again by the batch coming again."""
-        if messages:
-            for receipt in self._intake.take(messages):
-                self._link.publish(receipt.topic, receipt.payload)
+        """A receipt that is not sent is asked for again by the batch coming again.
+
+        When as much came as one commit takes, more is waiting: then these are verified while those before them are
+        committed. Otherwise everything is answered at once.
+        """
+        self._intake.begin(messages)
+        is_busy = len(messages) == BATCHES_PER_COMMIT
+        for receipt in self._intake.finish(leave=len(messages) if is_busy else 0):
+            self._link.publish(receipt.topic, receipt.payload)
 
 
 def run(options: Options, stop: Stop) -> None:
@@ -137,7 +143,9 @@ def run(options: Options, stop: Stop) -> None:
         database = stack.enter_context(Database(options.database_url or sql.url_of(options.directory)))
         directory = Directory.of(ledger.state)
         link = stack.enter_context(_link(account, commune))
-        aggregator = _assemble(commune, key, ledger, database, directory, link, options.clock)
+        intake = _intake(commune, key, database, directory, options)
+        stack.callback(intake.close)
+        aggregator = _assemble(commune, key, ledger, database, intake, link, options.clock)
         status_file = StatusFile(options.status_file, database=database, ledger=ledger, clock=options.clock)
         sink = sink_settings and InfluxSink(sink_settings, commune=commune.name, directory=options.directory)
         points = sink and TelemetryFeed(stack.enter_context(sink), database=database, clock=MonotonicClock())
@@ -162,24 +170,28 @@ def _link(account: BrokerAccount, commune: Commune) -> MqttLink:
     )
 
 
-def _assemble(
-    commune: Commune,
-    key: SigningKey,
-    ledger: Sequencer,
-    database: Database,
-    directory: Directory,
-    link: MqttLink,
-    clock: CivilClock,
-) -> Aggregator:
-    policy = policy_in_force(ledger)
-    intake = Intake(
+def _intake(commune: Commune, key: SigningKey, database: Database, directory: Directory, options: Options) -> Intake:
+    return Intake(
         evidence=Evidence(database),
         directory=directory,
         key=key,
         commune=commune.name,
         genesis=commune.genesis,
-        clock=clock,
+        clock=options.clock,
+        processes=options.processes,
     )
+
+
+def _assemble(
+    commune: Commune,
+    key: SigningKey,
+    ledger: Sequencer,
+    database: Database,
+    intake: Intake,
+    link: MqttLink,
+    clock: CivilClock,
+) -> Aggregator:
+    policy = policy_in_force(ledger)
     return Aggregator(
         link=link,
         intake=intake,

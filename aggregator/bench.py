@@ -11,13 +11,14 @@ import sqlalchemy as sa
 
 from aggregator import schema, testing
 from aggregator.app import BATCHES_PER_COMMIT
+from aggregator.checking import Keys
 from aggregator.evidence import Evidence
 from aggregator.intake import Intake
 from aggregator.registry import Directory
 from aggregator.sql import Database
 from aggregator.testing import COMMUNE, GENESIS, TIME_S, GatewayStandIn, ident, key
 from commonwatt.block import FIRST_LINK, Block, Channel
-from commonwatt.identity import SigningKey, key_hint, new_id
+from commonwatt.identity import SigningKey, new_id
 from commonwatt.mqtt import Message
 from commonwatt.quantities import EXPORT, IMPORT
 from commonwatt.registry import DeviceRecord, Snapshot, Status
@@ -29,12 +30,14 @@ Figure = tuple[float, str]
 BLOCKS = 20_000
 BLOCKS_PER_BATCH = 200
 READINGS = 4
+PROCESSES = 2
 
 
-def measure_blocks(count: int = BLOCKS) -> Figure:
-    """From batch bytes in memory to durable evidence, chain state and signed receipts; one process.
+def measure_blocks(count: int = BLOCKS, processes: int = PROCESSES) -> Figure:
+    """From batch bytes in memory to durable evidence, chain state and signed receipts.
 
-    One block each of `count` devices with keys of their own: four readings of two registers.
+    One block each of `count` devices with keys of their own: four readings of two registers. `processes` verify
+    beside the one that commits; 0: everything in this one.
     """
     directory, batches = _inputs(count)
     with tempfile.TemporaryDirectory() as folder, Database(f"sqlite:///{Path(folder) / 'bench.db'}") as database:
@@ -45,14 +48,16 @@ def measure_blocks(count: int = BLOCKS) -> Figure:
             commune=COMMUNE,
             genesis=GENESIS,
             clock=ManualClock(TIME_S + INTERVAL_S * READINGS),
+            processes=processes,
         )
+        receipts = intake.take([])  # the processes are there when the clock starts
         started = time.perf_counter()
-        receipts = [
-            receipt
-            for start in range(0, len(batches), BATCHES_PER_COMMIT)
-            for receipt in intake.take(batches[start : start + BATCHES_PER_COMMIT])
-        ]
+        for start in range(0, len(batches), BATCHES_PER_COMMIT):
+            intake.begin(batches[start : start + BATCHES_PER_COMMIT])
+            receipts += intake.finish(leave=BATCHES_PER_COMMIT)
+        receipts += intake.finish()
         elapsed_s = time.perf_counter() - started
+        intake.close()
         with database.transaction() as connection:
             kept = connection.scalar(sa.select(sa.func.count()).select_from(schema.evidence))
         assert kept == count
@@ -66,7 +71,7 @@ def _inputs(count: int) -> tuple[Directory, list[Message]]:
     records = [DeviceRecord(device, signer.public_key, Status.ACTIVE, 9000) for device, signer in keys.items()]
     directory = Directory(
         snapshot=Snapshot.of(0, records),
-        device_by_hint={key_hint(record.public_key): record.device for record in records},
+        keys=Keys.of(records),
         meters={},
         gateways={ident(testing.GATEWAY): key(testing.GATEWAY).public_key},
     )

@@ -7,7 +7,7 @@ others missing; what can never be is two histories, and whoever signed them is f
 from dataclasses import dataclass
 from enum import Enum
 
-from commonwatt.block import FIRST_LINK, LINK_SIZE, Block
+from commonwatt.block import FIRST_LINK, LINK_SIZE
 
 
 class Verdict(Enum):
@@ -27,19 +27,19 @@ class Link:
 
 
 def judge(
-    block: Block, sha256: bytes, *, same: Link | None, before: Link | None, after: Link | None
+    seq: int, prev: bytes, sha256: bytes, *, same: Link | None, before: bytes | None, after: Link | None
 ) -> tuple[Verdict, int]:
     """The verdict on a block, and for a conflict the seq of the block that it contradicts.
 
-    `same`, `before`, `after`: what we hold under its seq and its neighbours'. The first block of a chain that does
-    not begin with zeros contradicts itself.
+    `same`, `after`: what we hold under its seq and the next; `before`: the link of the one before it. The first
+    block of a chain that does not begin with zeros contradicts itself.
     """
     if same is not None:
-        return (Verdict.DUPLICATE if same.sha256 == sha256 else Verdict.CONFLICT), block.seq
-    if block.seq == 0 and block.prev != FIRST_LINK:
-        return Verdict.CONFLICT, block.seq
-    if before is not None and block.prev != before.sha256[:LINK_SIZE]:
-        return Verdict.CONFLICT, block.seq - 1
+        return (Verdict.DUPLICATE if same.sha256 == sha256 else Verdict.CONFLICT), seq
+    if seq == 0 and prev != FIRST_LINK:
+        return Verdict.CONFLICT, seq
+    if before is not None and prev != before:
+        return Verdict.CONFLICT, seq - 1
     if after is not None and after.prev != sha256[:LINK_SIZE]:
-        return Verdict.CONFLICT, block.seq + 1
-    return Verdict.NEW, block.seq
+        return Verdict.CONFLICT, seq + 1
+    return Verdict.NEW, seq

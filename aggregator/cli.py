@@ -108,6 +108,9 @@ def run_command(
     ),
     influx: Path | None = typer.Option(None, help=_("TOML file with url, org, bucket and token of an InfluxDB.")),
     database: str = typer.Option("", help=_("The engine's URL; default: SQLite in the commune's directory.")),
+    processes: int = typer.Option(
+        0, min=0, max=64, help=_("Processes that verify signatures beside this one; a town needs none.")
+    ),
     verbose: bool = typer.Option(False, help=_("Say more.")),
 ) -> None:
     """Ends by itself only when the disk or a database fails (exit code 3)."""
@@ -122,6 +125,7 @@ def run_command(
         status_file=status or directory / "status.json",
         influx=influx,
         database_url=database or None,
+        processes=processes,
     )
     run(options, Stop().on_signals())
 

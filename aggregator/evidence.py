@@ -2,20 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from aggregator import chain, registers, schema
+from aggregator import chain, schema
 from aggregator.chain import Link, Verdict
-from aggregator.sql import Database, count
+from aggregator.checking import Checked
+from aggregator.heads import Head, Heads
+from aggregator.sql import Database, count, insert_rows
 from commonwatt import block as blocks
 from commonwatt import cose
-from commonwatt.registry import Verified
-from commonwatt.transport import sha256
-from commonwatt.units import INTERVAL_S
+from commonwatt.block import LINK_SIZE
 
 KEYS_PER_QUERY = 2000
 """Places asked for in one query; SQLite takes 32,766 parameters, two for each."""
@@ -27,13 +26,23 @@ Place = tuple[bytes, int]
 """Device and seq."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A verified block, who brought it, and the civil second of its receipt."""
+class Arrival(NamedTuple):
+    """A checked block as received, who brought it, and the civil second of its receipt."""
 
-    verified: Verified
+    checked: Checked
+    signed: bytes
     gateway: bytes
     received_s: int
+
+    @property
+    def place(self) -> Place:
+        """Which block of which device."""
+        return self.checked.device, self.checked.seq
+
+    @property
+    def link(self) -> Link:
+        """What its neighbours are held against."""
+        return Link(self.checked.sha256, self.checked.prev)
 
 
 class Evidence:
@@ -41,6 +50,8 @@ class Evidence:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        with database.transaction() as connection:
+            self._heads = Heads(_heads(connection))
 
     def keep(self, arrivals: Sequence[Arrival], counted: Counter[str]) -> list[Verdict]:
         """Judge blocks in order and make the new ones durable, with the counters; one verdict each.
@@ -48,70 +59,79 @@ class Evidence:
         Returns only when the transaction is committed; raises StorageError, and then nothing was kept.
         """
         with self._database.transaction() as connection:
-            page = _Page(arrivals, _links(connection, _places(arrivals)))
+            page = _Page(self._heads.of(list({arrival.checked.device for arrival in arrivals})))
+            page.look_up(connection, arrivals)
             verdicts = [page.judge(arrival) for arrival in arrivals]
             page.write(connection)
             total = counted + Counter(f"blocks.{verdict.value}" for verdict in verdicts)
-            total["readings.accepted"] += _readings_in(arrivals, verdicts)
+            total["readings.accepted"] += sum(arrival.checked.reading_count for arrival in page.new)
             count(connection, total)
+        self._heads.advance(page.moved)
         return verdicts
 
 
-def _readings_in(arrivals: Sequence[Arrival], verdicts: Sequence[Verdict]) -> int:
-    """Readings in the blocks that were accepted: one register vector each."""
-    blocks = [a.verified.block for a, verdict in zip(arrivals, verdicts, strict=True) if verdict is Verdict.NEW]
-    return sum(len(block.channels[0].increments_wh) + 1 for block in blocks)
-
-
 class _Page:
-    """What one transaction writes."""
+    """What one transaction writes. `new`: accepted blocks in order; `moved`: the chains' new heads."""
 
-    def __init__(self, arrivals: Sequence[Arrival], links: dict[Place, Link]) -> None:
-        self._links = links
-        self._new: list[tuple[Arrival, bytes]] = []
+    def __init__(self, heads: dict[bytes, Head]) -> None:
+        self._heads = heads
+        self._links: dict[Place, Link] = {}
+        self._before = {(device, head.seq): head.link for device, head in heads.items()}
+        self.new: list[Arrival] = []
+        self.moved: dict[bytes, Head] = {}
         self._conflicts: dict[tuple[bytes, bytes], tuple[Arrival, int]] = {}
+
+    def look_up(self, connection: sa.Connection, arrivals: Sequence[Arrival]) -> None:
+        """Read what we hold around every block that does not simply come next; the next one needs its head alone."""
+        around: dict[Place, None] = {}
+        for arrival in arrivals:
+            device, seq = arrival.place
+            if seq <= self._heads[device].seq:
+                around.update(dict.fromkeys([(device, seq - 1), (device, seq), (device, seq + 1)]))
+        self._links = _links(connection, list(around))
+        self._before.update({place: link.sha256[:LINK_SIZE] for place, link in self._links.items()})
 
     def judge(self, arrival: Arrival) -> Verdict:
         """The verdict on one block, given everything before it."""
-        device, block = arrival.verified.device, arrival.verified.block
-        digest = sha256(arrival.verified.signed)
+        device, seq = arrival.place
+        checked = arrival.checked
         verdict, contradicted = chain.judge(
-            block,
-            digest,
-            same=self._links.get((device, block.seq)),
-            before=self._links.get((device, block.seq - 1)),
-            after=self._links.get((device, block.seq + 1)),
+            *(seq, checked.prev, checked.sha256),
+            same=self._links.get((device, seq)),
+            before=self._before.get((device, seq - 1)),
+            after=self._links.get((device, seq + 1)),
         )
         if verdict is Verdict.NEW:
-            self._links[device, block.seq] = Link(digest, block.prev)
-            self._new.append((arrival, digest))
+            self._links[device, seq] = arrival.link
+            self._before[device, seq] = checked.sha256[:LINK_SIZE]
+            self.new.append(arrival)
+            if seq > self._heads[device].seq:
+                self._heads[device] = self.moved[device] = Head(seq, checked.sha256[:LINK_SIZE])
         elif verdict is Verdict.CONFLICT:
-            self._conflicts.setdefault((device, digest), (arrival, contradicted))
+            self._conflicts.setdefault((device, checked.sha256), (arrival, contradicted))
         return verdict
 
     def write(self, connection: sa.Connection) -> None:
         """Put everything judged into the transaction."""
-        if self._new:
-            rows = [_evidence_row(arrival, digest) for arrival, digest in self._new]
-            insert = sa.insert(schema.evidence).returning(schema.evidence.c.id, sort_by_parameter_order=True)
-            ids = list(connection.execute(insert, rows).scalars())
-            connection.execute(_ADVANCE_CHAIN, _chain_rows([arrival for arrival, _ in self._new]))
-            readings = [
-                row for (arrival, _), id_ in zip(self._new, ids, strict=True) for row in _readings(arrival, id_)
-            ]
-            if readings:
-                connection.execute(sa.insert(schema.reading), readings)
+        if self.new:
+            first_id = (connection.scalar(sa.select(sa.func.max(schema.evidence.c.id))) or 0) + 1
+            insert_rows(
+                connection, _INSERT_EVIDENCE, [_evidence_row(first_id + at, a) for at, a in enumerate(self.new)]
+            )
+            insert_rows(connection, _ADVANCE_CHAIN, _chain_rows(self.new))
+            readings = [row for at, arrival in enumerate(self.new) for row in _reading_rows(arrival, first_id + at)]
+            insert_rows(connection, _INSERT_READING, readings)
         for (_, digest), (arrival, contradicted) in self._conflicts.items():
             _keep_conflict(connection, arrival, digest, contradicted)
 
 
-def _places(arrivals: Sequence[Arrival]) -> list[Place]:
-    """Every place whose block bears on these: their own and their neighbours'."""
-    around: dict[Place, None] = {}
-    for arrival in arrivals:
-        device, seq = arrival.verified.device, arrival.verified.block.seq
-        around.update(dict.fromkeys([(device, seq - 1), (device, seq), (device, seq + 1)]))
-    return list(around)
+def _heads(connection: sa.Connection) -> Iterator[tuple[bytes, int, bytes]]:
+    """Every device's highest block, from the tables."""
+    evidence, chains = schema.evidence.c, schema.chain.c
+    is_highest = sa.and_(evidence.device == chains.device, evidence.seq == chains.highest_seq)
+    query = sa.select(evidence.device, evidence.seq, evidence.sha256).join(schema.chain, is_highest)
+    for device, seq, digest in connection.execute(query):
+        yield device, seq, digest[:LINK_SIZE]
 
 
 def _links(connection: sa.Connection, places: Sequence[Place]) -> dict[Place, Link]:
@@ -129,33 +149,37 @@ def _prev(signed: bytes) -> bytes:
     return blocks.parse(cose.parse1(signed, size_max=blocks.SIGNED_SIZE_MAX).payload).prev
 
 
-def _evidence_row(arrival: Arrival, digest: bytes) -> dict[str, Any]:
-    verified = arrival.verified
-    return {
-        "device": verified.device,
-        "seq": verified.block.seq,
-        "sha256": digest,
-        "gateway": arrival.gateway,
-        "received_s": arrival.received_s,
-        "start_s": verified.block.start_s,
-        "end_s": verified.block.end_s,
-        "signed": verified.signed,
-    }
+_INSERT_EVIDENCE = sa.insert(schema.evidence)
+_INSERT_READING = sa.insert(schema.reading)
 
 
-def _chain_rows(arrivals: Sequence[Arrival]) -> list[dict[str, Any]]:
+def _evidence_row(evidence_id: int, arrival: Arrival) -> tuple[object, ...]:
+    checked = arrival.checked
+    return (
+        *(evidence_id, checked.device, checked.seq, checked.sha256, arrival.gateway, arrival.received_s),
+        *(checked.start_s, checked.end_s, arrival.signed),
+    )
+
+
+def _reading_rows(arrival: Arrival, evidence_id: int) -> Iterator[tuple[object, ...]]:
+    checked = arrival.checked
+    for time_s, registers in checked.readings:
+        yield time_s, checked.device, checked.seq, registers, arrival.received_s, evidence_id
+
+
+def _chain_rows(arrivals: Sequence[Arrival]) -> list[tuple[object, ...]]:
     """One row per device: the most of each number, and how many blocks there are."""
-    rows: dict[bytes, dict[str, Any]] = {}
+    rows: dict[bytes, tuple[int, int, int, int]] = {}
     for arrival in arrivals:
-        device, block = arrival.verified.device, arrival.verified.block
-        row = rows.setdefault(
-            device, {"device": device, "highest_seq": -1, "blocks": 0, "latest_s": 0, "received_s": 0}
+        checked = arrival.checked
+        seq, blocks_, latest_s, received_s = rows.get(checked.device, (-1, 0, 0, 0))
+        rows[checked.device] = (
+            max(seq, checked.seq),
+            blocks_ + 1,
+            max(latest_s, checked.end_s),
+            max(received_s, arrival.received_s),
         )
-        row["highest_seq"] = max(row["highest_seq"], block.seq)
-        row["blocks"] += 1
-        row["latest_s"] = max(row["latest_s"], block.end_s)
-        row["received_s"] = max(row["received_s"], arrival.received_s)
-    return list(rows.values())
+    return [(device, *row) for device, row in rows.items()]
 
 
 def _advancing() -> sa.Insert:
@@ -174,39 +198,23 @@ def _advancing() -> sa.Insert:
 _ADVANCE_CHAIN = _advancing()
 
 
-def _readings(arrival: Arrival, evidence_id: int) -> Iterator[dict[str, Any]]:
-    """The block's readings that settlement looks at."""
-    block = arrival.verified.block
-    quantities = [channel.quantity for channel in block.channels]
-    for time_s, registers_wh in block.readings():
-        if time_s % INTERVAL_S == 0:
-            yield {
-                "time_s": time_s,
-                "device": arrival.verified.device,
-                "seq": block.seq,
-                "registers": registers.encode(dict(zip(quantities, registers_wh, strict=True))),
-                "received_s": arrival.received_s,
-                "evidence_id": evidence_id,
-            }
-
-
 def _keep_conflict(connection: sa.Connection, arrival: Arrival, digest: bytes, contradicted: int) -> None:
     """Keep proof of a second history, unless there is enough of it already."""
-    verified, table = arrival.verified, schema.conflict
-    kept = connection.scalar(sa.select(sa.func.count()).where(table.c.device == verified.device))
+    checked, table = arrival.checked, schema.conflict
+    kept = connection.scalar(sa.select(sa.func.count()).where(table.c.device == checked.device))
     if kept is not None and kept >= CONFLICTS_KEPT_MAX:
         return
     evidence_id = connection.scalar(
         sa.select(schema.evidence.c.id).where(
-            schema.evidence.c.device == verified.device, schema.evidence.c.seq == contradicted
+            schema.evidence.c.device == checked.device, schema.evidence.c.seq == contradicted
         )
     )
     row = {
-        "device": verified.device,
-        "seq": verified.block.seq,
+        "device": checked.device,
+        "seq": checked.seq,
         "sha256": digest,
         "received_s": arrival.received_s,
-        "signed": verified.signed,
+        "signed": arrival.signed,
         "evidence_id": evidence_id,
     }
     connection.execute(sqlite_insert(table).on_conflict_do_nothing(), row)

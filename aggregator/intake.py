@@ -15,14 +15,13 @@ from dataclasses import dataclass, field
 from aggregator.chain import Verdict
 from aggregator.evidence import Arrival, Evidence
 from aggregator.registry import Directory
+from aggregator.workers import Answers, Checkers
 from commonwatt import cose, topics
-from commonwatt.block import SIGNED_SIZE_MAX
 from commonwatt.clock import Civil
 from commonwatt.errors import FormatError
 from commonwatt.identity import SigningKey
 from commonwatt.mqtt import Message
 from commonwatt.refusal import Refusal
-from commonwatt.registry import Verified, verify
 from commonwatt.transport import BATCH, BATCH_SIZE_MAX, RECEIPT, Batch, Receipt, sha256
 
 log = logging.getLogger(__name__)
@@ -41,15 +40,6 @@ class ReceivedBatch:
     received_s: int
 
 
-@dataclass(slots=True)
-class CheckedBatch:
-    """A batch on its way through the stages. `verified`: by index; `refused`: why, by index."""
-
-    received: ReceivedBatch
-    verified: dict[int, Verified] = field(default_factory=dict)
-    refused: dict[int, Refusal] = field(default_factory=dict)
-
-
 def parse(message: Message, directory: Directory, genesis: bytes, received_s: int) -> ReceivedBatch | str:
     """Stage "parse": the batch, or why it is dropped: "unknown-gateway", "bad-signature", or a FormatError's."""
     gateway = topics.sender(message.topic)
@@ -66,79 +56,111 @@ def parse(message: Message, directory: Directory, genesis: bytes, received_s: in
     return ReceivedBatch(gateway, sha256(message.payload), batch, received_s)
 
 
-def check(received: ReceivedBatch, directory: Directory) -> CheckedBatch:
-    """Stage "verify": every block's form, device, standing and signature."""
-    checked = CheckedBatch(received)
-    for index, signed in enumerate(received.batch.blocks):
-        answer = verify(signed, _claimed_device(signed, directory), directory.snapshot.devices)
-        if isinstance(answer, Refusal):
-            checked.refused[index] = answer
-        else:
-            checked.verified[index] = answer
-    return checked
+@dataclass(slots=True)
+class BatchUnderWay:
+    """A batch whose blocks are being checked. `refused`: why, by index, once they were."""
+
+    received: ReceivedBatch
+    answers: Answers
+    refused: dict[int, Refusal] = field(default_factory=dict)
 
 
-def keep(batches: Sequence[CheckedBatch], evidence: Evidence, counted: Counter[str]) -> None:
+def keep(batches: Sequence[BatchUnderWay], evidence: Evidence, counted: Counter[str]) -> None:
     """Stage "evidence": all blocks of several batches in one commit; conflicts join the refusals."""
-    places = [(batch, index) for batch in batches for index in batch.verified]
-    arrivals = [
-        Arrival(batch.verified[index], batch.received.gateway, batch.received.received_s) for batch, index in places
-    ]
-    refusals = Counter(f"refused.{reason.label}" for batch in batches for reason in batch.refused.values())
-    for (batch, index), verdict in zip(places, evidence.keep(arrivals, counted + refusals), strict=True):
+    places: list[tuple[BatchUnderWay, int]] = []
+    arrivals: list[Arrival] = []
+    for batch in batches:
+        received = batch.received
+        for index, (signed, answer) in enumerate(zip(received.batch.blocks, batch.answers.result(), strict=True)):
+            if isinstance(answer, Refusal):
+                batch.refused[index] = answer
+                counted[f"refused.{answer.label}"] += 1
+                log.warning("block %d of batch %d is refused: %s", index, received.batch.seq, answer.label)
+            else:
+                places.append((batch, index))
+                arrivals.append(Arrival(answer, signed, received.gateway, received.received_s))
+    for (batch, index), verdict in zip(places, evidence.keep(arrivals, counted), strict=True):
         if verdict is Verdict.CONFLICT:
             batch.refused[index] = Refusal.CONFLICT
 
 
-def receipt(batch: CheckedBatch, key: SigningKey, genesis: bytes) -> bytes:
+def receipt(batch: BatchUnderWay, key: SigningKey, genesis: bytes) -> bytes:
     """Stage "receipt": the signed word that every block not named in it is durable."""
     refused = dict(sorted(batch.refused.items()))
     answer = Receipt(batch.received.batch.seq, batch.received.sha256, refused)
     return cose.sign1(answer.encode(), key, cose.external_aad(RECEIPT, genesis))
 
 
-def _claimed_device(signed: bytes, directory: Directory) -> bytes:
-    """Whose block this says it is, by its key's hint; b"" (nobody) for a stranger's or for no message."""
-    try:
-        kid = cose.parse1(signed, size_max=SIGNED_SIZE_MAX).kid
-    except FormatError:
-        return b""
-    return directory.device_by_hint.get(kid, b"")
-
-
 class Intake:
-    """The stages in a row, for the directory of the day."""
+    """The stages in a row, for the directory of the day. `checkers`: of that directory's keys."""
 
     def __init__(
-        self, *, evidence: Evidence, directory: Directory, key: SigningKey, commune: str, genesis: bytes, clock: Civil
+        self,
+        *,
+        evidence: Evidence,
+        directory: Directory,
+        key: SigningKey,
+        commune: str,
+        genesis: bytes,
+        clock: Civil,
+        processes: int = 0,
     ) -> None:
-        self.directory = directory
         self._evidence = evidence
         self._key = key
         self._commune = commune
         self._genesis = genesis
         self._clock = clock
+        self._processes = processes
+        self._under_way: list[BatchUnderWay] = []
+        self._counted: Counter[str] = Counter()
+        self._directory = directory
+        self._checkers = Checkers(directory.keys, processes)
+
+    def close(self) -> None:
+        """End the processes that check."""
+        self._checkers.close()
+
+    @property
+    def directory(self) -> Directory:
+        """Whom we believe."""
+        return self._directory
+
+    @directory.setter
+    def directory(self, directory: Directory) -> None:
+        """Believe others from the next batch on."""
+        self._checkers.close()
+        self._directory = directory
+        self._checkers = Checkers(directory.keys, self._processes)
+
+    def begin(self, messages: Sequence[Message]) -> None:
+        """Stages "parse" and "verify" of what was received together; other processes may be at it for a while."""
+        self._counted["batches.received"] += len(messages)
+        for message in messages:
+            received = parse(message, self._directory, self._genesis, int(self._clock.now_s()))
+            if isinstance(received, str):
+                log.warning("a batch on %s is dropped: %s", message.topic, received)
+                self._counted[f"batches.dropped.{received}"] += 1
+                continue
+            self._counted["blocks.received"] += len(received.batch.blocks)
+            self._under_way.append(BatchUnderWay(received, self._checkers.submit(received.batch.blocks)))
+
+    def finish(self, *, leave: int = 0) -> list[Message]:
+        """Commit what was begun, but for the last `leave` batches; the receipts to publish.
+
+        Raises StorageError: then nothing was kept.
+        """
+        done = self._under_way[: len(self._under_way) - leave]
+        if done or (self._counted and not leave):
+            counted, self._counted = self._counted, Counter()
+            keep(done, self._evidence, counted)
+            del self._under_way[: len(done)]
+        return [self._answer(batch) for batch in done]
 
     def take(self, messages: Sequence[Message]) -> list[Message]:
         """Process what was received together; the receipts to publish. Raises StorageError: then nothing was kept."""
-        counted: Counter[str] = Counter({"batches.received": len(messages)})
-        batches = [batch for message in messages if (batch := self._admit(message, counted)) is not None]
-        counted["blocks.received"] = sum(len(batch.received.batch.blocks) for batch in batches)
-        keep(batches, self._evidence, counted)
-        return [self._answer(batch) for batch in batches]
+        self.begin(messages)
+        return self.finish()
 
-    def _admit(self, message: Message, counted: Counter[str]) -> CheckedBatch | None:
-        received_s = int(self._clock.now_s())
-        received = parse(message, self.directory, self._genesis, received_s)
-        if isinstance(received, str):
-            log.warning("a batch on %s is dropped: %s", message.topic, received)
-            counted[f"batches.dropped.{received}"] += 1
-            return None
-        checked = check(received, self.directory)
-        for index, reason in checked.refused.items():
-            log.warning("block %d of batch %d is refused: %s", index, received.batch.seq, reason.label)
-        return checked
-
-    def _answer(self, batch: CheckedBatch) -> Message:
+    def _answer(self, batch: BatchUnderWay) -> Message:
         topic = topics.of_gateway(self._commune, batch.received.gateway, topics.RECEIPT)
         return Message(topic, receipt(batch, self._key, self._genesis))

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from aggregator.checking import Keys
 from aggregator.interval import Meter
 from commonwatt import cose, topics
-from commonwatt.identity import SigningKey, key_hint
+from commonwatt.identity import SigningKey
 from commonwatt.registry import Snapshot, Status
 from commonwatt.transport import REGISTRY
 from ledger.book.state import State
@@ -16,11 +17,11 @@ from ledger.book.state import State
 class Directory:
     """The commune's devices and gateways as one state of the ledger has them.
 
-    `device_by_hint`: hints of COSE messages are unique among all keys of a ledger. `gateways`: keys of active ones.
+    `keys`: of those who sign blocks. `gateways`: keys of active ones.
     """
 
     snapshot: Snapshot
-    device_by_hint: Mapping[bytes, bytes]
+    keys: Keys
     meters: Mapping[bytes, Meter]
     gateways: Mapping[bytes, bytes]
 
@@ -30,7 +31,7 @@ class Directory:
         snapshot = state.admissions.snapshot(state.size)
         return cls(
             snapshot,
-            {key_hint(record.public_key): device for device, record in snapshot.devices.items()},
+            Keys.of(snapshot.devices.values()),
             {
                 row.device: Meter(row.device, row.role, row.site, row.account, row.rated_power_w)
                 for row in state.admissions.devices()

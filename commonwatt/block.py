@@ -13,7 +13,8 @@ from typing import Any
 
 import cbor2
 
-from commonwatt import cbor, cose
+from commonwatt import block_shape, cbor, cose
+from commonwatt.block_shape import Shape
 from commonwatt.errors import FormatError
 from commonwatt.identity import SigningKey
 from commonwatt.quantities import QUANTITIES
@@ -87,6 +88,19 @@ def link(signed: bytes) -> bytes:
 
 def parse(payload: bytes) -> Block:
     """Read a payload strictly; FormatError "malformed" or "not-canonical" says what the specification forbids."""
+    shape = block_shape.read(payload) if len(payload) <= SIGNED_SIZE_MAX else None
+    return parse_generally(payload) if shape is None else _check(shape)
+
+
+def parse_generally(payload: bytes) -> Block:
+    """The same without the short way for the usual shape; it knows what is wrong with the others."""
+    block = _check(_read(payload))
+    if block.encode() != payload:
+        raise FormatError("not-canonical", "increments are not in the narrowest type that fits")
+    return block
+
+
+def _read(payload: bytes) -> Shape:
     value = cbor.decode(payload, size_max=SIGNED_SIZE_MAX)
     try:
         version, seq, prev, start_s, step_s, flags, channels = value
@@ -95,27 +109,37 @@ def parse(payload: bytes) -> Block:
     _require(type(version) is int and version == VERSION, f"version {version!r}, this reader knows {VERSION}")
     _require(_is_uint(seq), "seq is not an unsigned integer")
     _require(type(prev) is bytes and len(prev) == LINK_SIZE, "prev is not 16 bytes")
-    _require(_is_uint(step_s) and step_s > 0 and INTERVAL_S % step_s == 0, "step_s does not divide 900")
-    _require(_is_uint(start_s) and start_s % step_s == 0, "start_s is not a multiple of step_s")
-    _require(_is_uint(flags) and flags <= _FLAGS_ALL, "unknown flags")
+    _require(_is_uint(step_s), "step_s is not an unsigned integer")
+    _require(_is_uint(start_s), "start_s is not an unsigned integer")
+    _require(_is_uint(flags), "flags are not an unsigned integer")
     _require(type(channels) is list and 1 <= len(channels) <= CHANNELS_MAX, "not 1 to 8 channels")
-    parsed = tuple(_parse_channel(channel) for channel in channels)
-    numbers = [channel.quantity for channel in parsed]
-    _require(numbers == sorted(set(numbers)), "quantities are not strictly ascending")
-    _require(len({len(channel.increments_wh) for channel in parsed}) == 1, "channels differ in length")
-    block = Block(seq, prev, start_s, step_s, flags, parsed)
-    _require(block.end_s <= INT64_MAX, "time beyond 64 bits")
-    return block
+    return Shape(seq, prev, start_s, step_s, flags, [_read_channel(channel) for channel in channels])
 
 
-def _parse_channel(value: Any) -> Channel:
+def _read_channel(value: Any) -> tuple[int, int, tuple[int, ...]]:
     _require(type(value) is list and len(value) == 3, "a channel is an array of three")
     quantity, base_wh, increments = value
-    _require(_is_uint(quantity) and quantity in QUANTITIES, f"unknown quantity {quantity!r}")
+    _require(_is_uint(quantity), "a quantity is an unsigned integer")
     _require(_is_uint(base_wh), "base_wh is not an unsigned 63-bit integer")
-    increments_wh = _parse_typed_array(increments)
-    _require(base_wh + sum(increments_wh) <= INT64_MAX, "register beyond 63 bits")
-    return Channel(quantity, base_wh, increments_wh)
+    return quantity, base_wh, _parse_typed_array(increments)
+
+
+def _check(shape: Shape) -> Block:
+    """What the fields must be to each other."""
+    seq, prev, start_s, step_s, flags, channels = shape
+    _require(step_s > 0 and INTERVAL_S % step_s == 0, "step_s does not divide 900")
+    _require(start_s % step_s == 0, "start_s is not a multiple of step_s")
+    _require(flags <= _FLAGS_ALL, "unknown flags")
+    before = 0
+    steps = len(channels[0][2])
+    for quantity, base_wh, increments_wh in channels:
+        _require(quantity in QUANTITIES, f"unknown quantity {quantity!r}")
+        _require(quantity > before, "quantities are not strictly ascending")
+        _require(base_wh + sum(increments_wh) <= INT64_MAX, "register beyond 63 bits")
+        _require(len(increments_wh) == steps, "channels differ in length")
+        before = quantity
+    _require(start_s + step_s * steps <= INT64_MAX, "time beyond 64 bits")
+    return Block(seq, prev, start_s, step_s, flags, tuple(Channel(*channel) for channel in channels))
 
 
 def _typed_array(values: tuple[int, ...]) -> cbor2.CBORTag:
@@ -130,11 +154,7 @@ def _parse_typed_array(value: Any) -> tuple[int, ...]:
     _require(type(value) is cbor2.CBORTag and value.tag in _CODE_BY_TAG, "increments are not a typed array")
     size, code = _CODE_BY_TAG[value.tag]
     _require(type(value.value) is bytes and len(value.value) % size == 0, "increments have a torn element")
-    numbers = array(code, value.value)  # little-endian like every machine we run on; asserted in the tests
-    increments = tuple(numbers)
-    if _typed_array(increments) != value:
-        raise FormatError("not-canonical", "increments are not in the narrowest type that fits")
-    return increments
+    return tuple(array(code, value.value))  # little-endian like every machine we run on; asserted in the tests
 
 
 def _is_uint(value: object) -> bool:

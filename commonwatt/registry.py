@@ -4,7 +4,7 @@ The aggregator derives it from the log's first `log_size` entries and signs it; 
 against it before it spools them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -81,21 +81,34 @@ class Verified:
     block: block.Block
 
 
-def verify(signed: bytes, device: bytes, devices: dict[bytes, DeviceRecord]) -> Verified | Refusal:
+def verify(signed: bytes, device: bytes, devices: Mapping[bytes, DeviceRecord]) -> Verified | Refusal:
     """Check one block of a known sender, in the documented order; the first failing check is the answer."""
+    return _verify(signed, lambda _hint: device, devices)
+
+
+def verify_by_hint(
+    signed: bytes, device_by_hint: Mapping[bytes, bytes], devices: Mapping[bytes, DeviceRecord]
+) -> Verified | Refusal:
+    """The same for a block whose sender is told by its key's hint alone; hints are unique in a commune."""
+    return _verify(signed, lambda hint: device_by_hint.get(hint, b""), devices)
+
+
+def _verify(
+    signed: bytes, device_of: Callable[[bytes], bytes], devices: Mapping[bytes, DeviceRecord]
+) -> Verified | Refusal:
     try:
         message = cose.parse1(signed, size_max=block.SIGNED_SIZE_MAX)
         parsed = block.parse(message.payload)
     except FormatError as error:
         return REFUSAL_BY_REASON[error.reason]
-    record = devices.get(device)
+    record = devices.get(device_of(message.kid))
     if record is None:
         return Refusal.UNKNOWN_DEVICE
     if record.status is Status.REVOKED:
         return Refusal.REVOKED_DEVICE
     if not message.is_signed_by(record.public_key, block.AAD):
         return Refusal.BAD_SIGNATURE
-    return Verified(device, signed, parsed)
+    return Verified(record.device, signed, parsed)
 
 
 REFUSAL_BY_REASON = {

@@ -26,6 +26,7 @@ from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.settings import Settings, validate
 from commonwatt.units import INTERVAL_S, MC_PER_CREDIT
+from ledger.book.charges import read_terms
 
 DAY_S = 86_400
 GRACE_S_MAX = 30 * DAY_S
@@ -61,6 +62,8 @@ class Rules(Settings):
     """Local renewable production, paid to whoever feeds it in or uses it behind the meter."""
     matched: Source
     """Consumption covered by the neighbours' production in the same interval."""
+    charge: tuple[dict[str, int | str], ...] = ()
+    """Levy, demurrage and expiry, carried out by entries of the ledger (ledger/book/charges.py)."""
 
     @field_validator("window_s")
     @classmethod
@@ -68,6 +71,12 @@ class Rules(Settings):
         if window_s % INTERVAL_S or DAY_S % window_s:
             raise ValueError(f"a window is a multiple of {INTERVAL_S} s and divides a day")
         return window_s
+
+    @field_validator("charge")
+    @classmethod
+    def _well_said(cls, charge: tuple[dict[str, int | str], ...]) -> tuple[dict[str, int | str], ...]:
+        read_terms(list(charge))
+        return charge
 
     @model_validator(mode="after")
     def _within_par(self) -> "Rules":

@@ -1,0 +1,59 @@
+"""Processes that verify signatures beside the one that commits, for communes that need more than one core.
+
+A town of 5,000 needs none: then blocks are checked where they arrive, and nothing is started.
+"""
+
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+
+from aggregator.checking import Checked, Keys, check
+from commonwatt.refusal import Refusal
+
+Answers = Future[list[Checked | Refusal]]
+
+
+class Checkers:
+    """Checks blocks in `processes` processes, or in this one if there are none. For `with` or `close`."""
+
+    def __init__(self, keys: Keys, processes: int = 0) -> None:
+        self._keys = keys
+        self._pool: ProcessPoolExecutor | None = None
+        if processes:
+            # A fresh interpreter: a forked one would inherit the broker's threads in the middle of their work.
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(processes, context, initializer=_take_keys, initargs=(keys,))
+            for ready in [self._pool.submit(_check_here, ()) for _process in range(processes)]:
+                ready.result()
+
+    def __enter__(self) -> "Checkers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes; what is under way is finished first."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def submit(self, blocks: Sequence[bytes]) -> Answers:
+        """Check blocks; the answer keeps their order."""
+        if self._pool is not None:
+            return self._pool.submit(_check_here, blocks)
+        done: Answers = Future()
+        done.set_result(check(blocks, self._keys))
+        return done
+
+
+_keys = Keys({}, {})
+
+
+def _take_keys(keys: Keys) -> None:
+    """Once in each process: keys are the larger part of what it needs, and they change rarely."""
+    global _keys
+    _keys = keys
+
+
+def _check_here(blocks: Sequence[bytes]) -> list[Checked | Refusal]:
+    return check(blocks, _keys)
