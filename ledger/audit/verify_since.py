@@ -5,17 +5,14 @@ after it is replayed. Files of the part that was audited before are not read aga
 """
 
 import hashlib
-import io
 import os
-import pickle
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import Any
 
 from commonwatt import __version__
 from commonwatt.errors import FormatError, UserError
 from commonwatt.i18n import _
+from ledger.audit import saved_state
 from ledger.audit.verify import Report
 from ledger.book import rules
 from ledger.book.refusals import Refusal
@@ -28,9 +25,7 @@ from ledger.log.tiles import CHECKPOINT, ENTRIES, WIDTH, TileName
 from ledger.log.tree_check import Problem
 from ledger.proof.tree import PublishedTree
 
-_MAGIC = b"commonwatt audit 1\n"
-_MODULES = ("ledger.book.", "commonwatt.registry")
-"""Where the records of a state are defined."""
+_MAGIC = b"commonwatt audit 2\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +38,7 @@ class Saved:
 
 def save(path: Path, saved: Saved) -> None:
     """Write the file, readable by its owner only; it is replaced at once or not at all."""
-    buffer = io.BytesIO()
-    _Writer(buffer).dump((__version__, saved.checkpoint, saved.state))
-    body = buffer.getvalue()
+    body = saved_state.encode((__version__, saved.checkpoint, saved.state))
     beside = path.with_name(path.name + ".new")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "wb") as file:
@@ -71,32 +64,11 @@ def parse(data: bytes) -> Saved:
     body = data[len(_MAGIC) + 32 :]
     if data[: len(_MAGIC)] != _MAGIC or data[len(_MAGIC) :][:32] != hashlib.sha256(body).digest():
         raise FormatError("malformed", "not a saved audit, or a torn one")
-    try:
-        found = _Reader(io.BytesIO(body)).load()
-    except Exception as error:
-        raise FormatError("malformed", f"not a saved audit: {error}") from error
+    found = saved_state.decode(body)
     match found:
         case (version, bytes() as checkpoint, State() as state) if version == __version__:
             return Saved(checkpoint, state)
     raise FormatError("version", "the audit was saved by another version")
-
-
-class _Writer(pickle.Pickler):
-    """Names an enum's member by its value: early Python 3.11 would name builtins.getattr, which no reader takes."""
-
-    def reducer_override(self, obj: Any) -> Any:
-        return (type(obj), (obj.value,)) if isinstance(obj, Enum) else NotImplemented
-
-
-class _Reader(pickle.Unpickler):
-    """Builds records of the book and nothing else: a pickle that names other code, also through ours, is refused."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module.startswith(_MODULES) and "." not in name:
-            found = super().find_class(module, name)
-            if isinstance(found, type) and found.__module__ == module and not issubclass(found, BaseException):
-                return found
-        raise pickle.UnpicklingError(f"names {module}.{name}")
 
 
 def verify_since(files: PublishedLog, log: Verifier, saved: Saved) -> Report:
