@@ -98,7 +98,7 @@ def test_archive_when_a_byte_was_changed(built, tmp_path):
 
 def test_tool_when_it_is_missing():
     """The absence is explained."""
-    with pytest.raises(UserError, match="pip install no-such-tool"):
+    with pytest.raises(UserError, match="no-such-tool is not installed"):
         tool("no-such-tool")
 
 

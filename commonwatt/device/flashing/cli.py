@@ -33,17 +33,26 @@ def flash_command(
     """Put the firmware on a device over its serial port."""
     from commonwatt.device.flashing.port import flash, read_archive
 
-    flash(port, read_archive(archive), image)
+    had_settings = flash(port, read_archive(archive), image)
     typer.echo(_("The device has its firmware and starts again."))
+    typer.echo(_("It keeps the settings it had.") if had_settings else _("Now set it up: its own network, or enrol."))
 
 
 def enrol_command(
-    port: str = _PORT, settings: Path = typer.Argument(help=_("The device.json that the device gets."))
+    port: str = _PORT,
+    settings: Path | None = typer.Argument(None, help=_("A device.json for the device; default: it keeps its own.")),
+    name: str = typer.Option("", help=_("What people call the device; stands on its label.")),
+    label: Path | None = typer.Option(None, help=_("Draw its label into this SVG file.")),
 ) -> None:
-    """Give a device its settings and print its public key for the roster."""
+    """Print what a commune is told to admit the device; its key and label are made at its first boot."""
     from commonwatt.device.flashing.port import enrol
 
-    typer.echo(enrol(port, settings))
+    identity = enrol(port, settings)
+    typer.echo(identity.as_json())
+    if label is not None:
+        from commonwatt.device_label import label_svg
+
+        label.write_text(label_svg(identity.device, identity.code, name), encoding="utf-8")
 
 
 def monitor_command(port: str = _PORT) -> None:

@@ -16,18 +16,30 @@ _TICK_S = 0.5
 
 
 class AccountFile(settings.Settings):
-    """The TOML file of a broker account: url, username, password and perhaps ca_file."""
+    """The TOML file of a broker account, as the aggregator has one; paths start at the file's own directory."""
 
     url: str
     username: str
     password: str
-    ca_file: str | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    plaintext: bool = False
 
 
 def read_account(path: Path) -> BrokerAccount:
     """Who we are at a broker; UserError names the mistake."""
     read = settings.load(AccountFile, path)
-    return BrokerAccount(url=read.url, username=read.username, password=read.password, ca_file=read.ca_file)
+    beside = {
+        name: path.parent / file
+        for name, file in (("ca_file", read.ca_file), ("cert_file", read.cert_file), ("key_file", read.key_file))
+        if file is not None
+    }
+    account = BrokerAccount(
+        url=read.url, username=read.username, password=read.password, plaintext=read.plaintext, **beside
+    )
+    account.require_encryption()
+    return account
 
 
 def publish(account: BrokerAccount, topic: str, payload: bytes) -> None:
@@ -36,7 +48,7 @@ def publish(account: BrokerAccount, topic: str, payload: bytes) -> None:
     client = paho.Client(CallbackAPIVersion.VERSION2, clean_session=True)
     client.username_pw_set(account.username, account.password)
     if account.url.startswith("mqtts:"):
-        client.tls_set(ca_certs=account.ca_file)
+        client.tls_set_context(account.tls_context())
     reasons: list[str] = []
     client.on_connect = lambda _client, _user, _flags, reason, _properties: reasons.append(str(reason))
     try:
