@@ -173,6 +173,11 @@ class Sequencer:
         with self._all_or_nothing():
             return self._publisher.publish(self._tree)
 
+    def find_entry(self, entry_id: bytes) -> bytes | None:
+        """The signed entry that has an id, as logged."""
+        found = self._store.find(entry_id)
+        return found[1] if found else None
+
     def entry(self, place: int) -> bytes:
         """The entry at a place below `size`, as logged."""
         assert 0 <= place < self.size

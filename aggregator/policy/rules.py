@@ -26,7 +26,7 @@ from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.settings import Settings, validate
 from commonwatt.units import INTERVAL_S, MC_PER_CREDIT
-from ledger.book.charges import read_terms
+from ledger.book.charges import Terms, read_terms
 
 DAY_S = 86_400
 GRACE_S_MAX = 30 * DAY_S
@@ -64,6 +64,11 @@ class Rules(Settings):
     """Consumption covered by the neighbours' production in the same interval."""
     charge: tuple[dict[str, int | str], ...] = ()
     """Levy, demurrage and expiry, carried out by entries of the ledger (ledger/book/charges.py)."""
+
+    @property
+    def charges(self) -> tuple[Terms, ...]:
+        """`charge` as the ledger reads it."""
+        return read_terms(list(self.charge))
 
     @field_validator("window_s")
     @classmethod

@@ -38,7 +38,8 @@ class Account:
 UNBOUNDED = frozenset(account_in(holder, unit) for holder in (ISSUANCE, OUTSIDE) for unit in Unit)
 """Accounts without a limit: what they lack is what everybody else has."""
 
-_EMPTY = Account()
+NOTHING = Account()
+"""An account that never moved; not to be changed."""
 
 
 class Book:
@@ -67,7 +68,7 @@ class Book:
 
     def free_mc(self, account: bytes) -> int:
         """What an account holds and has not promised; an account that never moved holds nothing."""
-        return self.accounts.get(account, _EMPTY).balance_mc - self.pending_mc.get(account, 0)
+        return self.accounts.get(account, NOTHING).balance_mc - self.pending_mc.get(account, 0)
 
     def limits_of(self, account: bytes) -> Limits:
         """How far an account may go below zero."""
@@ -85,7 +86,7 @@ class Book:
                 if left_mc < 0 and left_mc < -self.limits_of(account).hard_mc:
                     return Refusal.INSUFFICIENT_FUNDS
         for account, amount_mc in postings:
-            row = self.accounts.get(account, _EMPTY)
+            row = self.accounts.get(account, NOTHING)
             if max(row.credits_mc + amount_mc, row.debits_mc - amount_mc) > INT64_MAX:
                 return Refusal.OVERFLOW
         return None
@@ -108,7 +109,7 @@ class Book:
         if self.free_mc(account) - amount_mc < -self.limits_of(account).hard_mc:
             return Refusal.INSUFFICIENT_FUNDS
         promised_mc = self.pending_mc.get(account, 0) + amount_mc
-        debits_mc = self.accounts.get(account, _EMPTY).debits_mc
+        debits_mc = self.accounts.get(account, NOTHING).debits_mc
         return Refusal.OVERFLOW if debits_mc + promised_mc > INT64_MAX else None
 
     def promise(self, account: bytes, amount_mc: int) -> None:

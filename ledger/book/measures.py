@@ -1,4 +1,4 @@
-"""What roles do beyond minting: limits, charges, reversals, holds, carry-forwards: the bodies. docs/spec/entry.cddl."""
+"""What roles do beyond minting, the bodies: limits, charges, reversals, holds. Bytes: docs/spec/entry.cddl."""
 
 from dataclasses import dataclass
 from enum import IntEnum

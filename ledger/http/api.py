@@ -10,9 +10,11 @@ from pydantic import BaseModel, Field
 from commonwatt import __version__
 from commonwatt.clock import Civil
 from commonwatt.errors import FormatError
-from ledger.book import entry, show
+from ledger.book import entry, fields, show
+from ledger.book.accounts import NOTHING
 from ledger.book.entry import SIZE_MAX
 from ledger.book.state import State
+from ledger.book.units import holder_of, unit_of
 from ledger.http import problems as http_problems
 from ledger.http.desk import Desk
 from ledger.http.index import PartyIndex
@@ -48,6 +50,7 @@ class Placed(BaseModel):
 
     place: int
     is_repeat: bool = Field(description="whether it had been there before this request")
+    warned: list[str] = Field(description="accounts that it left past their soft limit, hex")
     size: int
 
 
@@ -55,7 +58,14 @@ class Account(BaseModel):
     """What an account holds. Amounts are whole milli-credits."""
 
     account: str
+    unit: str = Field(
+        description="energy, euro, mutual or hours; an account in another unit is the id and its number"
+    )
     balance_mc: int
+    free_mc: int = Field(description="the balance without what is promised")
+    incoming_mc: int = Field(description="earned, and held back until it was looked at")
+    soft_limit_mc: int = Field(description="how far below zero before the answer warns")
+    hard_limit_mc: int = Field(description="how far below zero at most")
     debits_mc: int = Field(description="everything that ever went out")
     credits_mc: int = Field(description="everything that ever came in")
     status: str
@@ -170,7 +180,8 @@ def _entry_routes(app: FastAPI, api: Api) -> None:
             raise http_problems.of_refusal(answer.refusal, answer.place)
         if answer.is_repeat:
             response.status_code = 200
-        return Placed(place=answer.place, is_repeat=answer.is_repeat, size=size)
+        warned = [account.hex() for account in answer.warned]
+        return Placed(place=answer.place, is_repeat=answer.is_repeat, warned=warned, size=size)
 
     @app.get("/v1/entries", summary="The entries that the asker may read")
     async def entries(
@@ -252,9 +263,9 @@ def _about(ledger: Sequencer) -> About:
 def _readable(account: str, rights: Rights) -> bytes:
     """The id that a path names; who may not read it is told the same whether or not it exists."""
     try:
-        ident = bytes.fromhex(account)
-    except ValueError as error:
-        raise Problem(400, "parameters", "an account is 32 hex digits") from error
+        ident = fields.account(bytes.fromhex(account), "an account")
+    except (ValueError, FormatError) as error:
+        raise Problem(400, "parameters", "an account is 32 hex digits, or 34 in a unit beside energy") from error
     if rights == NOBODY:
         raise Problem(401, "not-signed", "sign the request with the account's wallet or an auditing role's key")
     if not rights.may_read(ident):
@@ -263,14 +274,20 @@ def _readable(account: str, rights: Rights) -> bytes:
 
 
 def _account(state: State, ident: bytes) -> Account:
-    row = state.book.accounts.get(ident)
-    if row is None:
+    book, holder = state.book, holder_of(ident)
+    found = state.admissions.account(holder)
+    if ident not in book.accounts and (found is None or not state.founded.genesis.has_unit(unit_of(ident))):
         raise Problem(404, "unknown-account", "there is no such account")
-    found = state.admissions.account(ident)
+    row, limits = book.accounts.get(ident, NOTHING), book.limits_of(ident)
     status = found[1].name.lower() if found else "active"
     return Account(
         account=ident.hex(),
+        unit=unit_of(ident).name.lower(),
         balance_mc=row.balance_mc,
+        free_mc=book.free_mc(ident),
+        incoming_mc=book.incoming_mc.get(ident, 0),
+        soft_limit_mc=limits.soft_mc,
+        hard_limit_mc=limits.hard_mc,
         debits_mc=row.debits_mc,
         credits_mc=row.credits_mc,
         status=status,
@@ -291,7 +308,7 @@ def _read_one(ledger: Sequencer, rights: Rights, place: int) -> Entry:
     if not 0 <= place < ledger.size:
         raise Problem(404, "missing", f"the ledger has {ledger.size} entries")
     data = ledger.entry(place)
-    if not rights.may_read_entry(entry.parse(data), ledger.state):
+    if not rights.may_read_entry(entry.parse(data), ledger.state, ledger.find_entry):
         raise Problem(403, "not-yours", "this entry is its parties' and the auditors'")
     return _entry(place, data)
 
@@ -302,6 +319,6 @@ def _page(ledger: Sequencer, rights: Rights, after: int, limit: int) -> tuple[li
     for place in range(after + 1, min(after + 1 + limit, ledger.size)):
         last = place
         data = ledger.entry(place)
-        if rights.may_read_entry(entry.parse(data), ledger.state):
+        if rights.may_read_entry(entry.parse(data), ledger.state, ledger.find_entry):
             rows.append(_entry(place, data))
     return rows, last, ledger.size

@@ -1,10 +1,11 @@
-"""Which entries concern which account: a derived table beside the ledger, caught up with the log, rebuilt at will."""
+"""Which entries concern which holder: a derived table beside the ledger, caught up with the log, rebuilt at will."""
 
 import sqlite3
 from pathlib import Path
 
 from ledger.book import entry
-from ledger.http.rights import parties
+from ledger.book.parties import parties
+from ledger.book.units import holder_of
 from ledger.sequencer import Sequencer
 
 _SCHEMA = """
@@ -34,9 +35,9 @@ class PartyIndex:
         self._connection.close()
 
     def places(self, account: bytes, *, after: int, limit: int) -> list[int]:
-        """Places above `after` of entries that name the account, ascending, at most `limit`."""
+        """Places above `after` of entries that concern the account's holder, ascending, at most `limit`."""
         self._catch_up()
-        return [row[0] for row in self._connection.execute(_PAGE, (account, after, limit))]
+        return [row[0] for row in self._connection.execute(_PAGE, (holder_of(account), after, limit))]
 
     def _catch_up(self) -> None:
         if self._size == self._ledger.size:
@@ -44,7 +45,7 @@ class PartyIndex:
         self._connection.execute("BEGIN")
         for place in range(self._size, self._ledger.size):
             parsed = entry.parse(self._ledger.entry(place))
-            rows = [(account, place) for account in parties(parsed, self._ledger.state)]
+            rows = [(holder, place) for holder in parties(parsed, self._ledger.state, self._ledger.find_entry)]
             self._connection.executemany("INSERT OR IGNORE INTO party VALUES (?, ?)", rows)
         self._connection.execute("UPDATE progress SET size = ?", (self._ledger.size,))
         self._connection.execute("COMMIT")

@@ -11,7 +11,6 @@ With an account its wallet signs, and its own entries may be read; without, a ro
 import base64
 import binascii
 from dataclasses import dataclass
-from dataclasses import fields as fields_of
 from typing import Any
 
 from commonwatt import cbor, cose
@@ -21,9 +20,11 @@ from commonwatt.registry import Status
 from ledger.book import fields
 from ledger.book.entry import SignedEntry
 from ledger.book.fields import require
-from ledger.book.kinds import Kind
+from ledger.book.kinds import Kind, Subject
 from ledger.book.mint import Mint
+from ledger.book.parties import Lookup, parties
 from ledger.book.state import State
+from ledger.book.units import holder_of
 
 SCHEME = "Commonwatt "
 KIND = "request"
@@ -31,7 +32,7 @@ REQUEST_SIZE_MAX = 4096
 REQUEST_AGE_S_MAX = 300
 VERSION = 1
 AUDITING_ROLES = ("steward", "townhall", "operator", "auditor")
-PUBLIC_KINDS = (Kind.GENESIS, Kind.POLICY)
+PUBLIC_KINDS = (Kind.GENESIS, Kind.POLICY, Kind.CHARGE)
 SITES_MIN = 10
 """Totals of a mint-run are public when at least this many sites stand behind it."""
 SOURCES_MAX = 2
@@ -45,12 +46,12 @@ class Rights:
     account: bytes | None = None
 
     def may_read(self, account: bytes) -> bool:
-        """Whether it may read an account's balance and history."""
-        return self.is_auditor or account == self.account
+        """Whether it may read an account's balance and history, in any unit."""
+        return self.is_auditor or (self.account is not None and holder_of(account) == self.account)
 
-    def may_read_entry(self, parsed: SignedEntry | Mint, state: State) -> bool:
+    def may_read_entry(self, parsed: SignedEntry | Mint, state: State, find: Lookup) -> bool:
         """Whether it may read an entry: a public one, or one that concerns its account."""
-        return self.is_auditor or is_public(parsed, state) or self.account in parties(parsed, state)
+        return self.is_auditor or is_public(parsed, state) or self.account in parties(parsed, state, find)
 
 
 NOBODY = Rights()
@@ -66,14 +67,9 @@ def is_public(parsed: SignedEntry | Mint, state: State) -> bool:
         # A run has at most one leaf per account and source, and an account at least one site.
         count: int = getattr(parsed.entry.body, "count", 0)
         return count >= SITES_MIN * SOURCES_MAX
-    return parsed.entry.kind in PUBLIC_KINDS
-
-
-def parties(parsed: SignedEntry | Mint, state: State) -> frozenset[bytes]:
-    """The accounts that an entry names: found by their ids, so that new kinds of entry are covered too."""
-    body = parsed if isinstance(parsed, Mint) else parsed.entry.body
-    values = [getattr(body, row.name) for row in fields_of(body)]
-    return frozenset(value for value in values if isinstance(value, bytes) and value in state.book.accounts)
+    # The roles' and the witnesses' keys are everybody's affair, and a charge tells a total only.
+    is_about_keys = getattr(parsed.entry.body, "subject", None) in (Subject.ROLE, Subject.WITNESS)
+    return parsed.entry.kind in PUBLIC_KINDS or is_about_keys
 
 
 def sign_request(

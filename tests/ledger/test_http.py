@@ -18,8 +18,10 @@ from commonwatt.registry import Status
 from commonwatt.testing import ManualClock
 from ledger import app, testing
 from ledger.book import found
+from ledger.book.body import Hold, PaymentAnswer, PaymentRequest, Reverse, Transfer
 from ledger.book.entry import sha256
 from ledger.book.kinds import Subject
+from ledger.book.payments import Verdict
 from ledger.http import api as http_api
 from ledger.http.api import ENTRY_TYPE, Api
 from ledger.http.desk import Desk
@@ -391,3 +393,37 @@ def test_index_when_lost_or_of_another_ledger(tmp_path: Path) -> None:
         again = PartyIndex(tmp_path / "parties.db", two)
         assert again.places(ana, after=-1, limit=10) == [3]
         again.close()
+
+
+def test_account_in_another_unit_when_its_holder_asks(client: Client) -> None:
+    """Units stand apart; an answer warns past the soft limit, says what is free, and a hold shows as incoming."""
+    hours, hearts = testing.account("ana:hours").hex(), testing.account("ana:mutual").hex()
+    lent = signed(Transfer(testing.account("ana:mutual"), testing.account("ben:mutual"), 150, ""), "ana")
+    reply = client.submit(lent)
+    assert (reply.status, reply.json["warned"]) == (201, [hearts])
+    account = client.get(f"/v1/accounts/{hearts}", wallet="ana").json
+    assert (account["unit"], account["balance_mc"], account["soft_limit_mc"]) == ("mutual", -150, 100)
+    assert client.get(f"/v1/accounts/{hours}", wallet="ana").json["hard_limit_mc"] == 8000
+    assert client.get(f"/v1/accounts/{hearts}", wallet="ben").status == 403
+    window = (testing.TIME_S + 9 * testing.WINDOW_S, testing.TIME_S + 10 * testing.WINDOW_S)
+    assert client.submit(signed(Hold(testing.ident("ana"), 1, *window, 42, "odd"), "steward")).status == 201
+    assert client.get(f"/v1/accounts/{testing.ident('ana').hex()}", wallet="ana").json["incoming_mc"] == 42
+    assert client.get(f"/v1/accounts/{testing.ident('ana').hex()}05", wallet="ana").status == 400
+
+
+def test_request_when_its_parties_read_it(client: Client) -> None:
+    """Asking, answering and undoing concern payer and payee, and nobody else but auditors."""
+    ask = signed(PaymentRequest(testing.ident("ben"), testing.ident("ana"), 7, True, "jam"), "ben", entry_id="ask")
+    answers = [
+        ask,
+        signed(PaymentAnswer(testing.entry_id("ask"), Verdict.ACCEPT), "ana"),
+        signed(PaymentAnswer(testing.entry_id("ask"), Verdict.SETTLE), "ana", entry_id="paid"),
+        signed(Reverse(testing.entry_id("paid"), 3, "an error"), "steward", "townhall"),
+    ]
+    assert [client.submit(data).status for data in answers] == [201] * len(answers)
+    for kind in ("payment-request", "payment-answer", "reverse"):
+        place = place_of(client, kind)
+        seen = {name: client.get(f"/v1/entries/{place}", wallet=name).status for name in ("ana", "ben", "eve")}
+        assert seen == {"ana": 200, "ben": 200, "eve": 403}, kind
+    history = client.get(f"/v1/accounts/{testing.ident('ben').hex()}/history", wallet="ben").json["entries"]
+    assert sum("payment-" in row["text"] or "reverse" in row["text"] for row in history) == len(answers)
