@@ -84,14 +84,14 @@ class WitnessClient:
             url = item.url.rstrip("/") + "/add-checkpoint"
             status, answer = http_fetch.post(url, body, size_max=ANSWER_SIZE_MAX)
             if status == witness.Status.COSIGNED:
-                line = _line_of(answer, item, data)
+                line = line_of(answer, item, data)
                 self._sizes[item.name] = head.size
                 return line
             if status == witness.Status.INCONSISTENT:
                 raise _another_tree(item, head, old, self._files.root)
             if status != witness.Status.CONFLICT:
                 raise FormatError("refused", f"{status} {answer.strip()!r}")
-            size = _size_of(answer)
+            size = size_of(answer)
             if size > head.size:
                 raise ahead(item, size, head.size, self._files.root)
             self._sizes[item.name] = size
@@ -135,8 +135,8 @@ def _another_tree(item: Witness, head: Checkpoint, old: int, where: Path) -> Wit
     )
 
 
-def _line_of(answer: str, item: Witness, data: bytes) -> note.SignatureLine:
-    """The witness's own line, verified; lines of unknown keys are passed over."""
+def line_of(answer: str, item: Witness, data: bytes) -> note.SignatureLine:
+    """The witness's own line, verified; lines of unknown keys are passed over. FormatError."""
     lines = note.parse_lines(answer)
     for line in lines:
         if (line.name, line.key_id) == (item.cosigner.name, item.cosigner.key_id):
@@ -146,7 +146,8 @@ def _line_of(answer: str, item: Witness, data: bytes) -> note.SignatureLine:
     raise FormatError("bad-signature", "the answer has no line of this witness")
 
 
-def _size_of(answer: str) -> int:
+def size_of(answer: str) -> int:
+    """The size that the body of a conflict names; FormatError "malformed"."""
     text = answer.removesuffix("\n")
     if not (text.isascii() and text.isdecimal() and len(text) < 20):
         raise FormatError("malformed", f"not a size: {answer[:40]!r}")
