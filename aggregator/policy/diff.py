@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aggregator.policy.rules import Policy, Rules
-from aggregator.policy.words import duration, percent
+from aggregator.policy.words import charge, duration, percent
 from commonwatt.i18n import _
 from commonwatt.units import format_credits
 
@@ -44,4 +44,5 @@ def _rules() -> list[tuple[str, Callable[[Rules], str]]]:
         (_("the association's share"), lambda rules: percent(rules.share_permille)),
         (_("credits for a kWh produced"), lambda rules: format_credits(rules.production.rate_mc_per_kwh)),
         (_("credits for a kWh of a neighbour's"), lambda rules: format_credits(rules.matched.rate_mc_per_kwh)),
+        (_("charges"), lambda rules: "; ".join(map(charge, rules.charges)) or _("none")),
     ]

@@ -1,7 +1,7 @@
 """A policy in plain words with a worked example, for the people who vote on it."""
 
 from aggregator.policy.rules import Policy, Rules
-from aggregator.policy.words import duration
+from aggregator.policy.words import charge, duration
 from commonwatt.i18n import _
 from commonwatt.units import MC_PER_CREDIT, WH_PER_KWH, format_credits, format_kwh
 
@@ -35,6 +35,7 @@ def _rules(policy: Policy) -> list[str]:
         _("Credits are made once for every {window}, per account and source.").format(
             window=duration(rules.window_s)
         ),
+        *(_("Charge: {terms}.").format(terms=charge(terms)) for terms in rules.charges),
     ]
 
 

@@ -14,6 +14,7 @@ from aggregator import sql, valuation
 from aggregator.interval import Claim, Source
 from aggregator.policy import diff
 from aggregator.policy.cli import app
+from aggregator.policy.explain import explain
 from aggregator.policy.replay import Settled, replay
 from aggregator.policy.rules import DEFAULT_FILE, Policy
 from aggregator.valuation import Valued
@@ -183,3 +184,37 @@ def test_command_when_policies_are_compared(tmp_path: Path):
 def test_command_when_a_policy_is_checked(tmp_path: Path):
     """The hash by which mint-runs name it."""
     assert run("check", DEFAULT_FILE) == (0, f"{Policy.load(DEFAULT_FILE).sha256.hex()}  {DEFAULT_FILE}\n")
+
+
+CHARGES = """
+[[charge]]
+cause = "demurrage"
+unit = "mutual"
+period_s = 2592000
+free_mc = 50000
+rate_ppm = 5000
+
+[[charge]]
+cause = "levy"
+unit = "energy"
+period_s = 31536000
+amount_mc = 12000
+
+[[charge]]
+cause = "expiry"
+unit = "energy"
+period_s = 63072000
+"""
+
+
+def test_charges_when_a_policy_brings_some():
+    """Explained and compared like every other rule."""
+    charging = Policy.parse(DEARER_ROOFS + CHARGES, where="charging")
+    (*_rates, charges) = diff.changes(BEFORE, charging)
+    assert charges.before == "none"
+    assert charges.after.split("; ") == [
+        "every 30 d, 0.5 % of what an account holds above 50.000 go to the association (mutual)",
+        "every 365 d, 12.000 of each account go to the association (energy)",
+        "what was not spent for 730 d goes to the association (energy)",
+    ]
+    assert "Charge: every 30 d" in explain(charging)
