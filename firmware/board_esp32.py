@@ -93,7 +93,7 @@ def journal(config):
     found = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="journal")
     if found:
         return found[0]
-    from node.fileflash import SectorFiles
+    from node.sectorfiles import SectorFiles
 
     return SectorFiles(config["state_dir"] + "/journal", _SECTORS)
 

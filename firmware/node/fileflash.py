@@ -1,4 +1,4 @@
-"""Flash in files: bytes are programmed from one to zero, sectors are erased whole, and both are synced."""
+"""Flash in a file, for Unix: bytes are programmed from one to zero, sectors are erased whole, and both are synced."""
 
 from node import port
 from node.port import const
@@ -55,58 +55,3 @@ class FileFlash:
             file.seek(at)
             file.write(data)
             port.sync(file)
-
-
-class SectorFiles:
-    """A file for each sector, for a file system that writes anew what it changes: littlefs, which wears evenly.
-
-    A sector's file is made when it is first erased or programmed.
-    """
-
-    def __init__(self, path, count, size=4096):
-        self._path = path
-        self._count = count
-        self._size = size
-
-    def readblocks(self, number, buffer, offset=0):
-        """Fill `buffer` from `offset` of sector `number` on; where nothing was programmed it is erased."""
-        for at in range(len(buffer)):
-            buffer[at] = 255
-        try:
-            with open(self._name(number), "rb") as file:
-                file.seek(offset)
-                data = file.read(len(buffer))
-        except OSError:
-            return
-        buffer[: len(data)] = data
-
-    def writeblocks(self, number, buffer, offset=0):
-        """Program: what is zero stays zero."""
-        old = bytearray(len(buffer))
-        self.readblocks(number, old, offset)
-        for at in range(len(old)):
-            old[at] &= buffer[at]
-        try:
-            file = open(self._name(number), "r+b")
-        except OSError:
-            self._erase(number)
-            file = open(self._name(number), "r+b")
-        with file:
-            file.seek(offset)
-            file.write(old)
-            port.sync(file)
-
-    def ioctl(self, request, argument):
-        """As FileFlash."""
-        if request == 6:
-            self._erase(argument)
-        return {4: self._count, 5: self._size}.get(request, 0)
-
-    def _erase(self, number):
-        with open(self._name(number), "wb") as file:
-            for _ in range(self._size // _CHUNK):
-                file.write(_ERASED)
-            port.sync(file)
-
-    def _name(self, number):
-        return self._path + "." + str(number)

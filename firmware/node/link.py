@@ -14,7 +14,7 @@ What is kept, repeated or lost (docs/operating/firmware.md has the table), each 
 
 import asyncio
 
-from node import mqtt, tls
+from node import mqtt
 from node.port import const, ticks_diff, ticks_ms, wait_event_ms, wait_for_ms
 
 _CONNECT_MS = const(10000)
@@ -61,7 +61,7 @@ class Link:
         self._host = broker["host"]
         self._port = broker["port"]
         self._tls_config = broker.get("tls")
-        self._tls = None
+        self._tls = self._is_tls_error = None
         self._state_topic = state_topic
         will = state_topic and (state_topic, OFFLINE)
         self._connect = mqtt.connect(client_id, broker.get("username"), broker.get("password"), keepalive_s, will)
@@ -161,13 +161,16 @@ class Link:
             return await asyncio.open_connection(self._host, self._port)
         self._phase = TLS
         if self._tls is None:  # read here, so that a wrong file is counted and tried again, not the end of us
+            from node import tls  # a device without it has no room for it
+
             self._tls = tls.context(self._tls_config)
+            self._is_tls_error = tls.is_tls_error
         self._phase = UNREACHABLE
         return await asyncio.open_connection(self._host, self._port, ssl=self._tls, server_hostname=self._host)
 
     def _count(self, error):
         reason = self._phase
-        if reason == UNREACHABLE and self._tls is not None and tls.is_tls_error(error):
+        if reason == UNREACHABLE and self._tls is not None and self._is_tls_error(error):
             reason = TLS
         elif reason == DROPPED and isinstance(error, asyncio.TimeoutError):
             reason = SILENT

