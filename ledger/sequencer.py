@@ -23,12 +23,16 @@ from ledger.log.checkpoint import Checkpoint
 from ledger.log.publish import Publisher
 from ledger.log.tiles import TileTree
 from ledger.store import pieces
+from ledger.store.balances import Balances
 from ledger.store.pieces import Piece
 from ledger.store.schema import Row
 from ledger.store.sql import Store
 
 COMMIT_ENTRIES_MAX = 1000
 """Entries of one `submit` that are committed together: beyond this a commit gains nothing and waits longer."""
+
+EARLY_TILES = 64
+"""So many full tiles and bundles do not wait for `publish` in memory: they are written while we go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class Sequencer:
 
     def close(self) -> None:
         """Give the database back. Publishes nothing."""
+        self._publisher.close()
         self._store.close()
 
     @property
@@ -280,14 +285,17 @@ class Sequencer:
 
     def _write(self, cut: Sequence[Piece], ids: Sequence[tuple[bytes, int]], leaf_hashes: Sequence[bytes]) -> None:
         """Store entries with the balances after them; only then does the tree know them."""
-        accounts = self.state.book.accounts
-        touched = {a: (accounts[a].debits_mc, accounts[a].credits_mc) for a in self.state.book.touched}
-        self._store.append(cut, ids, touched)
+        touched = list(self.state.book.touched)
+        rows = list(map(self.state.book.accounts.__getitem__, touched))
+        balances = Balances(touched, [row.debits_mc for row in rows], [row.credits_mc for row in rows])
+        self._store.append(cut, ids, balances)
         self.state.book.forget_touched()
         first = cut[0].first
         for piece in cut:
             start = piece.first - first
             self._tree.extend(piece.entries, leaf_hashes[start : start + piece.entry_count])
+        if len(self._tree.finished) >= EARLY_TILES:
+            self._publisher.begin(self._tree.take_finished())
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ there (C2SP asks for no more); nothing else is ever removed: the minimum index o
 """
 
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from commonwatt.errors import FormatError, StorageError
@@ -20,6 +21,7 @@ class Publisher:
     """The only writer of one published log. `root`: its directory; files are prepared in `<root>.new` beside it.
 
     `signer` holds the log key: who has it can sign another history, which witnesses and readers would notice.
+    `close` ends its thread.
     """
 
     def __init__(self, root: Path, signer: Signer, *, disk: Disk | None = None) -> None:
@@ -29,6 +31,8 @@ class Publisher:
         self._signer = signer
         self.published: Checkpoint | None = None
         self._full: list[TileName] = []  # full tiles whose partials have served their time
+        self._writer = ThreadPoolExecutor(1, "tiles")
+        self._begun: Future[None] | None = None
         try:
             self._disk.remove(self._scratch)
             self._disk.make(self._scratch)
@@ -58,10 +62,25 @@ class Publisher:
         self._write({name.path: data for name, data in files.items()})
         self._full += [name for name in files if name.width == WIDTH]
 
+    def begin(self, files: Mapping[TileName, bytes]) -> None:
+        """`write_tiles` in the background, once those before are done; a failure is raised by the next call."""
+        self._finish()
+        self._begun = self._writer.submit(self.write_tiles, files)
+
+    def close(self) -> None:
+        """Wait for what was begun. What failed in it is of no consequence any more: the next opening writes it."""
+        self._writer.shutdown()
+
+    def _finish(self) -> None:
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun.result()
+
     def publish(self, tree: TileTree) -> Checkpoint:
         """Bring the directory to the size of `tree`: full tiles, partial tiles, then the signed checkpoint."""
         if self.published is not None and self.published.size == tree.size:
             return self.published
+        self._finish()
         self.write_tiles(tree.take_finished() | tree.partials())
         checkpoint = Checkpoint(self._signer.name, tree.size, tree.root())
         self._write({CHECKPOINT: checkpoint.sign(self._signer)})

@@ -6,8 +6,10 @@ An account is its holder's id and its unit, 0 for energy credits. Its place is w
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -17,9 +19,22 @@ from ledger.store.schema import Damaged, balance
 
 PAGE_ACCOUNTS = 32
 _ROW = struct.Struct(">17sqq")
-_AMOUNTS = struct.Struct(">qq")
-_ACCOUNT_SIZE = ID_SIZE + 1
+_COLUMNS = np.dtype([("account", f"V{ID_SIZE + 1}"), ("debits_mc", ">i8"), ("credits_mc", ">i8")])
 _PAGE_SIZE = PAGE_ACCOUNTS * _ROW.size
+
+
+class Balances(NamedTuple):
+    """What accounts paid and received since the beginning, in columns."""
+
+    accounts: Sequence[bytes]
+    debits_mc: Sequence[int]
+    credits_mc: Sequence[int]
+
+    @classmethod
+    def of(cls, amounts_mc: Mapping[bytes, tuple[int, int]]) -> "Balances":
+        """From debits and credits by account."""
+        debits_mc, credits_mc = ([row[side] for row in amounts_mc.values()] for side in (0, 1))
+        return cls(list(amounts_mc), debits_mc, credits_mc)
 
 
 class BalancePages:
@@ -38,27 +53,28 @@ class BalancePages:
         if len(self._rows) % _ROW.size:
             raise Damaged("a page of balances ends inside an account")
         accounts = _ROW.iter_unpack(self._rows)
-        self._at = {_account(name): index * _ROW.size for index, (name, _debits, _credits) in enumerate(accounts)}
+        self._at = {_account(name): number for number, (name, _debits, _credits) in enumerate(accounts)}
 
     def all(self) -> dict[bytes, tuple[int, int]]:
         """Debits and credits of every account that ever moved, in milli-credits."""
         rows = _ROW.iter_unpack(self._rows)
         return {_account(name): (debits_mc, credits_mc) for name, debits_mc, credits_mc in rows}
 
-    def put(self, balances: Mapping[bytes, tuple[int, int]]) -> None:
-        """Set the balances of these accounts, within the caller's transaction."""
-        rows, at, pack = self._rows, self._at, _AMOUNTS.pack_into
-        offsets = []
-        for account, (debits_mc, credits_mc) in balances.items():
-            offset = at.get(account)
-            if offset is None:
-                offset = at[account] = len(rows)
-                rows += _ROW.pack(account, 0, 0)
-            pack(rows, offset + _ACCOUNT_SIZE, debits_mc, credits_mc)
-            offsets.append(offset)
-        pages = sorted({offset // _PAGE_SIZE for offset in offsets})
-        if pages:
-            changed = [(page, bytes(rows[page * _PAGE_SIZE : (page + 1) * _PAGE_SIZE])) for page in pages]
+    def put(self, balances: Balances) -> None:
+        """Set balances, within the caller's transaction."""
+        accounts, debits_mc, credits_mc = balances
+        for account in accounts:
+            if account not in self._at:
+                self._at[account] = len(self._at)
+                self._rows += _ROW.pack(account, 0, 0)
+        if accounts:
+            numbers = np.fromiter(map(self._at.__getitem__, accounts), dtype=np.int64, count=len(accounts))
+            rows = np.frombuffer(self._rows, dtype=_COLUMNS)
+            rows["debits_mc"][numbers] = debits_mc
+            rows["credits_mc"][numbers] = credits_mc
+            del rows  # the rows cannot grow while an array looks at them
+            pages = np.unique(numbers // PAGE_ACCOUNTS).tolist()
+            changed = [(page, bytes(self._rows[page * _PAGE_SIZE : (page + 1) * _PAGE_SIZE])) for page in pages]
             self._connection.exec_driver_sql(self._upsert, changed)
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from commonwatt.errors import StorageError
 from ledger.log.merkle import HASH_SIZE
 from ledger.store import pieces, upgrade
-from ledger.store.balances import BalancePages
+from ledger.store.balances import BalancePages, Balances
 from ledger.store.engine import Engine
 from ledger.store.pieces import Piece, Pieces
 from ledger.store.schema import SCHEMA, Damaged, Row, meta
@@ -101,9 +101,7 @@ class Store:
         """Debits and credits of every account that ever moved, in milli-credits."""
         return self._balances.all()
 
-    def append(
-        self, rows: Sequence[Piece], ids: Sequence[tuple[bytes, int]], balances: Mapping[bytes, tuple[int, int]]
-    ) -> None:
+    def append(self, rows: Sequence[Piece], ids: Sequence[tuple[bytes, int]], balances: Balances) -> None:
         """Commit entries, the ids of the signed ones with their places, and the balances after them: all or nothing.
 
         StorageError unless the log still ends where the entries begin.
@@ -134,7 +132,7 @@ class Store:
             upgrade.create(connection)
             for rows in batches:
                 self._pieces.insert(list(pieces.cut(rows)), pieces.ids_of(rows))
-            self._balances.put(balances())
+            self._balances.put(Balances.of(balances()))
 
     def _connect(self, *, is_new: bool) -> sa.Connection:
         self._connection = connection = self._engine.connect(is_new=is_new)
@@ -146,9 +144,7 @@ class Store:
         with self._connection.begin():
             return action(*args, **kwargs)
 
-    def _append(
-        self, rows: Sequence[Piece], ids: Sequence[tuple[bytes, int]], balances: Mapping[bytes, tuple[int, int]]
-    ) -> None:
+    def _append(self, rows: Sequence[Piece], ids: Sequence[tuple[bytes, int]], balances: Balances) -> None:
         with self._connection.begin():
             if rows[0].first != self._pieces.size():
                 raise self._failure("another writer appended to this ledger")
