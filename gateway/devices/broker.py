@@ -237,7 +237,9 @@ def account_toml(username: str, password: str, place: Place) -> str:
 
 
 def _subjects(filters: tuple[str, ...]) -> str:
-    subjects = (topic.replace("/", ".").replace("+", "*").replace("#", ">") for topic in filters)
+    subjects = [topic.replace("/", ".").replace("+", "*").replace("#", ">") for topic in filters]
+    # "a/#" is "a" as well, and is refused as a whole to whom that is not allowed.
+    subjects += [subject.removesuffix(".>") for subject in subjects if subject.endswith(".>")]
     return "[" + ", ".join(f'"{subject}"' for subject in subjects) + "]"
 
 

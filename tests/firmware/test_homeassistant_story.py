@@ -29,7 +29,7 @@ def broker(tmp_path):
     rights = rights_of(roster)
     passwords = passwords_of(rights, {})
     config = tmp_path / "nats.conf"
-    place = Place(host="127.0.0.1", port=port, store_dir=tmp_path / "nats")
+    place = Place(name="127.0.0.1", host="127.0.0.1", port=port, store_dir=tmp_path / "nats")
     config.write_text(nats_conf("village", rights, passwords, place))
     server = subprocess.Popen(
         [BIN / "nats-server", "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -89,7 +89,7 @@ def test_home_assistant_when_it_starts_after_the_meter(broker, tmp_path):
     device = subprocess.Popen([BIN / "micropython", "-X", "heapsize=256k", MAIN, path])
     early = late = None
     try:
-        early = Listener(broker, HOME_ASSISTANT, "homeassistant/#", "cw/+/energy", "cw/+/state")
+        early = Listener(broker, HOME_ASSISTANT, "homeassistant/+/+/+/config", "cw/+/energy", "cw/+/state")
         early.until(*found, energy, state)
         late = Listener(broker, HOME_ASSISTANT, "homeassistant/#", "cw/+/energy", "cw/+/state")
         late.until(*found, energy, state)
