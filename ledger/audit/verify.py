@@ -14,7 +14,6 @@ from ledger.book import constitution, entry, rules
 from ledger.book.constitution import Constitution
 from ledger.book.entry import SignedEntry
 from ledger.book.genesis import Genesis
-from ledger.book.kinds import Kind
 from ledger.book.mint import Mint
 from ledger.book.refusals import REFUSAL_BY_REASON, Refusal
 from ledger.book.state import State
@@ -188,9 +187,12 @@ class _PublicEntries:
             return None
         if self._place == 0 or isinstance(parsed.entry.body, Genesis):
             return self._found(parsed, data)
-        if self._constitution is None or parsed.entry.kind is Kind.TRANSFER:
+        if self._constitution is None:
             return None
-        return self._constitution.check_quorum(parsed)
+        refusal = self._constitution.check_entry(parsed)
+        if refusal is None:
+            self._constitution.follow(parsed.entry.body)
+        return refusal
 
     def _found(self, signed: SignedEntry, data: bytes) -> Refusal | None:
         body = signed.entry.body

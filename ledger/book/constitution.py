@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from commonwatt import cose
 from commonwatt.identity import is_valid_public_key, key_hint
 from commonwatt.registry import Status
-from ledger.book.body import AdmitRole, Body, Rotate, SetStatus, role_key_id
+from ledger.book.body import AdmitRole, Body, Redeem, Rotate, SetStatus, role_key_id
 from ledger.book.entry import SignedEntry
 from ledger.book.genesis import Genesis
-from ledger.book.kinds import Kind, Subject
+from ledger.book.kinds import WALLET_KINDS, Kind, Subject
 from ledger.book.refusals import Refusal
 
 
@@ -66,9 +66,40 @@ class Constitution:
             roles.add(approver.role)
         return None if len(roles) >= quorum.k else Refusal.QUORUM_NOT_REACHED
 
-    def may_sign(self, hint: bytes, kind: Kind) -> bool:
-        """Whether a role key with this hint stands behind entries of a kind."""
-        return not isinstance(self._of_hint(hint, kind), Refusal)
+    def check_entry(self, signed: SignedEntry) -> Refusal | None:
+        """What can be said of an entry's signatures by who knows the roles' keys alone.
+
+        What wallets and devices sign is passed over; of a redemption the approvals are checked.
+        """
+        body = signed.entry.body
+        if signed.entry.kind in WALLET_KINDS:
+            return None
+        if isinstance(body, Redeem):
+            return self.check_approvals(signed, signed.approvals, set())
+        if isinstance(body, Rotate | SetStatus) and body.subject is Subject.ROLE and body.id not in self.ids:
+            return Refusal.UNKNOWN_SUBJECT
+        return self._check_rotation(signed, body) if isinstance(body, Rotate) else self.check_quorum(signed)
+
+    def _check_rotation(self, signed: SignedEntry, body: Rotate) -> Refusal | None:
+        """Of a role's key: by that key or the quorum; of anybody else's: by the quorum, if a role signed at all."""
+        held = self.ids.get(body.id) if body.subject is Subject.ROLE else None
+        if held is not None and signed.message.kid == key_hint(held.public_key):
+            is_good = signed.is_signed_by(held.public_key, self.genesis_sha256)
+            return None if is_good else Refusal.BAD_SIGNATURE
+        if held is None and signed.message.kid not in self.keys:
+            return None
+        return self.check_recovery(
+            signed, tuple(row for row in signed.approvals if row.kid != key_hint(body.public_key))
+        )
+
+    def check_recovery(self, signed: SignedEntry, approvals: tuple[cose.Sign1, ...]) -> Refusal | None:
+        """Whether roles alone may give another key: `approvals` are those beside the new key's own."""
+        signer = self._holder(signed.message, Kind.ROTATE)
+        if isinstance(signer, Refusal):
+            return signer
+        if not signed.is_signed_by(signer.public_key, self.genesis_sha256):
+            return Refusal.BAD_SIGNATURE
+        return self.check_approvals(signed, approvals, {signer.role})
 
     def can_spare(self, ident: bytes) -> bool:
         """Whether every quorum could still be met without this role key."""

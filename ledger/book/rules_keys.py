@@ -6,7 +6,7 @@ from commonwatt.registry import Status
 from ledger.book.admissions import Admitted, key_of
 from ledger.book.body import Guard, Rotate
 from ledger.book.entry import SignedEntry
-from ledger.book.kinds import Kind, Subject
+from ledger.book.kinds import Subject
 from ledger.book.refusals import Refusal
 from ledger.book.rules_payments import check_wallet
 from ledger.book.state import State
@@ -69,7 +69,7 @@ def _check_mandate(
             return refusal
     if signed.message.kid in state.admissions.rotated and signed.message.kid not in state.founded.withdrawn:
         return Refusal.KEY_ROTATED
-    return _check_roles(state, signed, approvals)
+    return state.founded.check_recovery(signed, approvals)
 
 
 def _check_guard(
@@ -93,13 +93,3 @@ def _check_guard(
     if guards:
         return None if votes >= guard.k else Refusal.QUORUM_NOT_REACHED
     return Refusal.UNKNOWN_SIGNER
-
-
-def _check_roles(state: State, signed: SignedEntry, approvals: tuple[cose.Sign1, ...]) -> Refusal | None:
-    founded = state.founded
-    if not founded.may_sign(signed.message.kid, Kind.ROTATE):
-        return founded.withdrawn.get(signed.message.kid, Refusal.UNKNOWN_SIGNER)
-    signer = founded.keys[signed.message.kid]
-    if not signed.is_signed_by(signer.public_key, founded.genesis_sha256):
-        return Refusal.BAD_SIGNATURE
-    return founded.check_approvals(signed, approvals, {signer.role})

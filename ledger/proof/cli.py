@@ -72,7 +72,8 @@ def write_constitution(log: PublishedLog, vkey: Path, policy: Path | None, out: 
             tlog_policy.parse(witnesses)
     except (OSError, FormatError) as error:
         raise UserError(str(error)) from error
-    trust = TrustFile(log_vkey=str(log_key), genesis=genesis.hex(), witnesses=witnesses)
+    changes = tuple(proof_trust.changes_of(log.entries()))
+    trust = TrustFile(log_vkey=str(log_key), genesis=genesis.hex(), witnesses=witnesses, changes=changes)
     out.write_text(trust.encode(), encoding="utf-8")
     typer.echo(_("{path}: the constitution of {commune}").format(path=out, commune=founded.genesis.commune))
     typer.echo(_("compare before you believe it: genesis {sha256}").format(sha256=founded.genesis_sha256.hex()))

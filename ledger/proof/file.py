@@ -25,30 +25,36 @@ QR_SIZE_MAX = 2_900
 """Bytes: a QR code of version 40 holds 2,953 at its lowest error correction."""
 FILE_SIZE_MAX = 16_000_000
 LINES_MAX = 100_000
+ROTATIONS_MAX = 64
 SUFFIX = ".proof"
+
+
+Chain = tuple[bytes, ...]
+"""A device's admission and the rotations of its key after it, as logged."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShortOpening:
     """One line of a mint: its place among the lines and the way to `lines_root`; the block it names; who signed that.
 
-    `admission`: the signed entry that admitted the device, so that its key follows from the constitution.
+    `admission`: the signed entry that admitted the device, then those that gave it another key, up to the one that
+    signed the block: so that its key follows from the constitution.
     """
 
     position: int
     path: tuple[bytes, ...]
     line: Line
     block: bytes
-    admission: bytes
+    admission: Chain
 
 
 @dataclass(frozen=True, slots=True)
 class LongOpening:
-    """Every line of a mint, every block that they name, every admission of a device that signed one."""
+    """Every line of a mint, every block that they name, the admission of every device that signed one."""
 
     lines: tuple[Line, ...]
     blocks: tuple[bytes, ...]
-    admissions: tuple[bytes, ...]
+    admissions: tuple[Chain, ...]
 
 
 Opening = ShortOpening | LongOpening
@@ -86,7 +92,7 @@ def parse(data: bytes) -> ProofFile:
     return ProofFile(_some_octets(entry, "entry", ENTRY_SIZE_MAX), proof, _opening_from_cbor(opening))
 
 
-def short(lines: tuple[Line, ...], position: int, signed_block: bytes, admission: bytes) -> ShortOpening:
+def short(lines: tuple[Line, ...], position: int, signed_block: bytes, admission: Chain) -> ShortOpening:
     """Open one line of a mint; `lines`: all of it, in their order."""
     leaves = [merkle.leaf_hash(line.encode()) for line in lines]
     path = merkle.prove(leaves, merkle.inclusion_ranges(position, len(lines)))
@@ -96,9 +102,14 @@ def short(lines: tuple[Line, ...], position: int, signed_block: bytes, admission
 def _opening_to_cbor(opening: Opening | None) -> list[Any] | None:
     match opening:
         case ShortOpening(position, path, line, signed, admission):
-            return [SHORT, position, b"".join(path), _line_to_cbor(line), signed, admission]
+            return [SHORT, position, b"".join(path), _line_to_cbor(line), signed, _chain_to_cbor(admission)]
         case LongOpening(lines, blocks, admissions):
-            return [LONG, [_line_to_cbor(line) for line in lines], list(blocks), list(admissions)]
+            return [
+                LONG,
+                [_line_to_cbor(line) for line in lines],
+                list(blocks),
+                list(map(_chain_to_cbor, admissions)),
+            ]
         case None:
             return None
 
@@ -112,10 +123,7 @@ def _opening_from_cbor(value: Any) -> Opening | None:
         return LongOpening(
             tuple(_line_from_cbor(row) for row in fields.items(lines, "lines", count_max=LINES_MAX)),
             tuple(_block(row) for row in fields.items(blocks, "blocks", count_max=LINES_MAX)),
-            tuple(
-                _some_octets(row, "admission", ENTRY_SIZE_MAX)
-                for row in fields.items(admissions, "admissions", count_max=LINES_MAX)
-            ),
+            tuple(map(_chain_from_cbor, fields.items(admissions, "admissions", count_max=LINES_MAX))),
         )
     kind, position, path, line, signed, admission = fields.array(value, 6, "a short opening")
     fields.uint(kind, "kind of opening", least=SHORT, most=SHORT)
@@ -124,8 +132,20 @@ def _opening_from_cbor(value: Any) -> Opening | None:
         _hashes(path),
         _line_from_cbor(line),
         _block(signed),
-        _some_octets(admission, "admission", ENTRY_SIZE_MAX),
+        _chain_from_cbor(admission),
     )
+
+
+def _chain_to_cbor(chain: Chain) -> bytes | list[bytes]:
+    """A device whose key is still its first has no list: most proofs are small."""
+    return chain[0] if len(chain) == 1 else list(chain)
+
+
+def _chain_from_cbor(value: Any) -> Chain:
+    if type(value) is bytes:
+        return (_some_octets(value, "admission", ENTRY_SIZE_MAX),)
+    rows = fields.items(value, "an admission with rotations", count_min=2, count_max=ROTATIONS_MAX + 1)
+    return tuple(_some_octets(row, "admission", ENTRY_SIZE_MAX) for row in rows)
 
 
 def _line_to_cbor(line: Line) -> list[Any]:

@@ -8,16 +8,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from commonwatt import block, cose
 from commonwatt.errors import FormatError, UserError
 from commonwatt.i18n import _
+from commonwatt.identity import key_hint
 from ledger.book import entry
-from ledger.book.body import AdmitDevice
+from ledger.book.body import AdmitDevice, Rotate
 from ledger.book.entry import SignedEntry
+from ledger.book.kinds import Subject
 from ledger.book.mint import Line, Mint
 from ledger.log import checkpoint, note
 from ledger.log.published import COSIGNED, PublishedLog
 from ledger.log.tiles import ENTRIES, WIDTH, TileName
-from ledger.proof.file import LongOpening, Opening, ProofFile, short
+from ledger.proof.file import Chain, LongOpening, Opening, ProofFile, short
 from ledger.proof.tlog_proof import TlogProof
 from ledger.proof.tree import PublishedTree
 
@@ -50,7 +53,7 @@ def prove(log: PublishedLog, index: int) -> ProofFile:
     return ProofFile(bundle[index - first], TlogProof(index, hashes, data))
 
 
-def open_mint(file: ProofFile, evidence: Evidence, admissions: dict[bytes, bytes], position: int | None) -> ProofFile:
+def open_mint(file: ProofFile, evidence: Evidence, admissions: dict[bytes, Chain], position: int | None) -> ProofFile:
     """The same proof with one line opened, or all of them when `position` is None; UserError if that cannot be."""
     lines = evidence.lines
     needed = lines if position is None else lines[position : position + 1]
@@ -66,8 +69,19 @@ def open_mint(file: ProofFile, evidence: Evidence, admissions: dict[bytes, bytes
         opening = LongOpening(lines, blocks, tuple(admissions[device] for device in devices))
     else:
         (line,) = needed
-        opening = short(lines, position, evidence.blocks[line.block_sha256], admissions[line.device])
+        signed = evidence.blocks[line.block_sha256]
+        opening = short(lines, position, signed, _up_to(admissions[line.device], signed))
     return ProofFile(file.entry, file.proof, opening)
+
+
+def _up_to(chain: Chain, signed_block: bytes) -> Chain:
+    """The admission and as many rotations as it takes to the key that signed a block; all if none of them has it."""
+    kid = cose.parse1(signed_block, size_max=block.SIGNED_SIZE_MAX).kid
+    for count, data in enumerate(chain, 1):
+        body = _about_device(data)
+        if body is not None and key_hint(body.public_key) == kid:
+            return chain[:count]
+    return chain
 
 
 def read_evidence(database: Path, mint: Mint) -> Evidence:
@@ -88,17 +102,28 @@ def read_evidence(database: Path, mint: Mint) -> Evidence:
     return Evidence(lines, blocks)
 
 
-def admissions_of(entries: Iterable[bytes]) -> dict[bytes, bytes]:
-    """By device, the signed entry that admitted it."""
-    found: dict[bytes, bytes] = {}
+def admissions_of(entries: Iterable[bytes]) -> dict[bytes, Chain]:
+    """By device, the signed entry that admitted it and those that gave it another key."""
+    found: dict[bytes, Chain] = {}
     for data in entries:
-        try:
-            parsed = entry.parse(data)
-        except FormatError:
-            continue
-        if isinstance(parsed, SignedEntry) and isinstance(parsed.entry.body, AdmitDevice):
-            found.setdefault(parsed.entry.body.id, data)
+        body = _about_device(data)
+        if isinstance(body, AdmitDevice):
+            found.setdefault(body.id, (data,))
+        elif body is not None and body.id in found:
+            found[body.id] = (*found[body.id], data)
     return found
+
+
+def _about_device(data: bytes) -> AdmitDevice | Rotate | None:
+    """What an entry says about a device's key, if anything."""
+    try:
+        parsed = entry.parse(data)
+    except FormatError:
+        return None
+    body = parsed.entry.body if isinstance(parsed, SignedEntry) else None
+    if isinstance(body, Rotate) and body.subject is not Subject.DEVICE:
+        return None
+    return body if isinstance(body, AdmitDevice | Rotate) else None
 
 
 def _best_head(log: PublishedLog, index: int, newest: bytes) -> tuple[bytes, int]:

@@ -5,23 +5,23 @@ The first step that fails is the last: what would follow rests on it.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from commonwatt import block, cose
 from commonwatt.errors import FormatError
 from commonwatt.i18n import _
+from commonwatt.identity import key_hint
 from commonwatt.quantities import QUANTITIES
 from commonwatt.units import format_credits, format_kwh
 from ledger.book import entry, show
-from ledger.book.body import AdmitDevice, Transfer
+from ledger.book.body import AdmitDevice, Rotate, Transfer
 from ledger.book.entry import SignedEntry
 from ledger.book.genesis import Genesis
-from ledger.book.kinds import QUORUM_KINDS
 from ledger.book.mint import Line, Mint, lines_root
 from ledger.log import merkle
 from ledger.proof import tlog_proof as proof
-from ledger.proof.file import LongOpening, ProofFile, ShortOpening
+from ledger.proof.file import Chain, LongOpening, ProofFile, ShortOpening
 from ledger.proof.trust import Trust
 
 
@@ -53,13 +53,13 @@ def _steps(file: ProofFile, trust: Trust, names: show.Names) -> Iterator[str]:
     parsed = entry.parse(file.entry)
     yield _("The entry says: {entry}").format(entry=show.describe(file.proof.index, file.entry, names))
     if isinstance(parsed, SignedEntry):
-        yield _signers(parsed, trust)
+        yield _signers(parsed, file.proof.index, trust)
         if file.opening is not None:
             raise _BrokenError(_("Readings are enclosed, but only a mint rests on readings."))
     elif isinstance(file.opening, ShortOpening):
-        yield from _short_steps(parsed, file.opening, trust)
+        yield from _short_steps(parsed, file.opening, file.proof.index, trust)
     elif isinstance(file.opening, LongOpening):
-        yield from _long_steps(parsed, file.opening, trust)
+        yield from _long_steps(parsed, file.opening, file.proof.index, trust)
     else:
         yield _("The readings behind this mint are not enclosed; the mint-run after it in the log vouches for it.")
 
@@ -86,30 +86,31 @@ def _log_steps(file: ProofFile, trust: Trust) -> Iterator[str]:
     )
 
 
-def _signers(signed: SignedEntry, trust: Trust) -> str:
+def _signers(signed: SignedEntry, index: int, trust: Trust) -> str:
     body = signed.entry.body
     if isinstance(body, Genesis):
         return _("It is the genesis entry, which the steward signed.")
-    if signed.entry.kind not in QUORUM_KINDS:
-        kind = _("the payer's wallet") if isinstance(body, Transfer) else _("the holder's wallet")
-        return _("It is signed by {who}; the key is in an earlier entry, which auditors check.").format(who=kind)
-    refusal = trust.constitution.check_quorum(signed)
+    founded = trust.at(index)
+    refusal = founded.check_entry(signed)
     if refusal is not None:
         raise _BrokenError(_("The signatures do not satisfy the constitution: {why}.").format(why=refusal.label))
+    if signed.message.kid not in founded.keys and signed.message.kid not in founded.withdrawn:
+        kind = _("the payer's wallet") if isinstance(body, Transfer) else _("the holder's wallet")
+        return _("It is signed by {who}; the key is in an earlier entry, which auditors check.").format(who=kind)
     return _("It carries the signatures that the constitution asks for.")
 
 
-def _short_steps(mint: Mint, opening: ShortOpening, trust: Trust) -> Iterator[str]:
+def _short_steps(mint: Mint, opening: ShortOpening, index: int, trust: Trust) -> Iterator[str]:
     leaf = merkle.leaf_hash(opening.line.encode())
     if not merkle.is_included(leaf, opening.position, mint.lines, opening.path, mint.lines_root):
         raise _BrokenError(_("The enclosed line is not one that the mint commits to."))
     yield _("One of the mint's {count} lines is enclosed, number {number}: {line}").format(
         count=mint.lines, number=opening.position + 1, line=_line(opening.line)
     )
-    yield from _block_steps(opening.line, opening.block, opening.admission, trust)
+    yield from _block_steps(opening.line, opening.block, opening.admission, index, trust)
 
 
-def _long_steps(mint: Mint, opening: LongOpening, trust: Trust) -> Iterator[str]:
+def _long_steps(mint: Mint, opening: LongOpening, index: int, trust: Trust) -> Iterator[str]:
     if len(opening.lines) != mint.lines or lines_root(opening.lines) != mint.lines_root:
         raise _BrokenError(_("The enclosed lines are not those that the mint commits to."))
     gross_mc = sum(line.amount_mc for line in opening.lines)
@@ -121,22 +122,22 @@ def _long_steps(mint: Mint, opening: LongOpening, trust: Trust) -> Iterator[str]
         count=mint.lines, energy=format_kwh(mint.energy_wh), credits=format_credits(gross_mc)
     )
     blocks = {hashlib.sha256(data).digest(): data for data in opening.blocks}
-    admissions = {_device_id(data): data for data in opening.admissions}
+    admissions = {_device_id(chain): chain for chain in opening.admissions}
     for line in opening.lines:
         if line.block_sha256 not in blocks or line.device not in admissions:
             raise _BrokenError(_("A block or an admission that a line names is missing."))
         yield _line(line)
-        yield from _block_steps(line, blocks[line.block_sha256], admissions[line.device], trust)
+        yield from _block_steps(line, blocks[line.block_sha256], admissions[line.device], index, trust)
 
 
-def _block_steps(line: Line, signed_block: bytes, admission: bytes, trust: Trust) -> Iterator[str]:
+def _block_steps(line: Line, signed_block: bytes, admission: Chain, index: int, trust: Trust) -> Iterator[str]:
     if hashlib.sha256(signed_block).digest() != line.block_sha256:
         raise _BrokenError(_("The enclosed block is not the one that the line names."))
-    device = _device(admission, line, trust)
+    message = cose.parse1(signed_block, size_max=block.SIGNED_SIZE_MAX)
+    device = _device(admission, message.kid, line, index, trust)
     yield _("Meter {device} was admitted by those whom the constitution names, rated {power} W.").format(
         device=line.device.hex(), power=device.rated_power_w
     )
-    message = cose.parse1(signed_block, size_max=block.SIGNED_SIZE_MAX)
     if not message.is_signed_by(device.public_key, block.AAD):
         raise _BrokenError(_("The block is not signed by the meter's admitted key."))
     readings = block.parse(message.payload)
@@ -149,20 +150,40 @@ def _block_steps(line: Line, signed_block: bytes, admission: bytes, trust: Trust
     )
 
 
-def _device(admission: bytes, line: Line, trust: Trust) -> AdmitDevice:
-    parsed = entry.parse(admission)
+def _device(chain: Chain, kid: bytes, line: Line, index: int, trust: Trust) -> AdmitDevice:
+    """The admission, with the key of the hint `kid` if the rotations lead to it; each is checked as of its time."""
+    parsed = entry.parse(chain[0])
     if not isinstance(parsed, SignedEntry) or not isinstance(parsed.entry.body, AdmitDevice):
         raise _BrokenError(_("What should admit the meter is another kind of entry."))
-    if parsed.entry.body.id != line.device:
+    device = parsed.entry.body
+    if device.id != line.device:
         raise _BrokenError(_("The enclosed admission is of another meter."))
-    refusal = trust.constitution.check_quorum(parsed)
+    refusal = trust.check_before(index, parsed)
     if refusal is not None:
         raise _BrokenError(_("The meter's admission is not signed as it must be: {why}.").format(why=refusal.label))
-    return parsed.entry.body
+    for data in chain[1:]:
+        if key_hint(device.public_key) == kid:  # the block is older than the next key
+            break
+        device = replace(device, public_key=_rotated(data, device, index, trust))
+    return device
 
 
-def _device_id(admission: bytes) -> bytes:
-    parsed = entry.parse(admission)
+def _rotated(data: bytes, device: AdmitDevice, index: int, trust: Trust) -> bytes:
+    """The new key, if the old one or the roles gave it and it agreed."""
+    parsed = entry.parse(data)
+    body = parsed.entry.body if isinstance(parsed, SignedEntry) else None
+    if not isinstance(parsed, SignedEntry) or not isinstance(body, Rotate) or body.id != device.id:
+        raise _BrokenError(_("What should give the meter another key is another entry."))
+    genesis = trust.constitution.genesis_sha256
+    is_by_old_key = parsed.is_signed_by(device.public_key, genesis)
+    is_agreed = any(parsed.is_approved_by(row, body.public_key, genesis) for row in parsed.approvals)
+    if not is_agreed or not (is_by_old_key or trust.is_recovered_before(index, parsed, body)):
+        raise _BrokenError(_("The meter's new key is not signed as it must be."))
+    return body.public_key
+
+
+def _device_id(chain: Chain) -> bytes:
+    parsed = entry.parse(chain[0])
     body = parsed.entry.body if isinstance(parsed, SignedEntry) else None
     return body.id if isinstance(body, AdmitDevice) else b""
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pycddl
 import pymerkle
@@ -14,13 +15,17 @@ import pytest
 
 from commonwatt.block import Block, Channel
 from commonwatt.errors import FormatError, UserError
+from commonwatt.registry import Status
 from ledger import testing
+from ledger.book.body import AdmitRole, Rotate, SetStatus, role_key_id
 from ledger.book.entry import parse as parse_entry
+from ledger.book.kinds import Subject
 from ledger.book.mint import Line, Mint, lines_root
 from ledger.log import merkle
 from ledger.log.note import Signer
 from ledger.log.published import COSIGNED, PublishedLog
 from ledger.log.tiles import TileName, TileTree
+from ledger.proof import cli as proof_cli
 from ledger.proof import file as proof_file
 from ledger.proof import make as proof_make
 from ledger.proof import tlog_proof as proof
@@ -29,7 +34,8 @@ from ledger.proof.file import ProofFile
 from ledger.proof.make import Evidence
 from ledger.proof.steps import Step, explain
 from ledger.proof.tree import PublishedTree
-from ledger.proof.trust import Trust, TrustFile
+from ledger.proof.trust import Change, Trust, TrustFile
+from ledger.sequencer import Placed
 from ledger.witness import policy as tlog_policy
 from ledger.witness.cosignature import CosigningKey
 
@@ -232,11 +238,15 @@ def wrong(log: PublishedLog) -> dict[str, tuple[ProofFile, Trust, str]]:
         "other-position": (replace(file, opening=replace(short, position=2)), TRUST, "commits"),
         "other-block": (replace(file, opening=replace(short, block=other_block)), TRUST, "not the one"),
         "admission-of-another": (
-            replace(file, opening=replace(short, admission=testing.device("plug", "farm"))),
+            replace(file, opening=replace(short, admission=(testing.device("plug", "farm"),))),
             TRUST,
             "another meter",
         ),
-        "admission-is-none": (replace(file, opening=replace(short, admission=testing.member("ana"))), TRUST, "kind"),
+        "admission-is-none": (
+            replace(file, opening=replace(short, admission=(testing.member("ana"),))),
+            TRUST,
+            "kind",
+        ),
         "line-left-out": (replace(long, opening=replace(every, lines=LINES[:3])), TRUST, "commits"),
         "block-left-out": (replace(long, opening=replace(every, blocks=())), TRUST, "missing"),
         "readings-behind-a-payment": (replace(proof_make.prove(log, AT_PAY), opening=short), TRUST, "only a mint"),
@@ -267,6 +277,97 @@ def test_proof_when_the_meter_did_not_sign(tmp_path: Path) -> None:
     file = proof_make.open_mint(proof_make.prove(log, 6), evidence, proof_make.admissions_of(log.entries()), 0)
     *_, last = judge(file, replace(TRUST, policy=tlog_policy.TlogPolicy()))
     assert (last.is_good, "not signed by the meter" in last.text) == (False, True)
+
+
+def rotated(directory: Path, *signers: str) -> PublishedLog:
+    """A log whose meter got another key from these; its mint rests on blocks of both keys. Then a role's key goes."""
+    with testing.village(directory, "ana", "ben") as ledger:
+        entries = [
+            *(testing.site("farm", "ana"), testing.device("meter", "farm")),
+            testing.rotation(Subject.DEVICE, testing.ident("meter"), "meter2", *signers),
+            testing.rotation(Subject.ROLE, role_key_id(testing.key("steward").public_key), "clerk", "steward"),
+            testing.signed(SetStatus(Subject.MEMBER, testing.ident("ben"), Status.SUSPENDED, ""), "clerk"),
+        ]
+        assert all(isinstance(answer, Placed) for answer in ledger.submit(entries))
+        testing.mint(ledger, [replace(MINT, lines=2, lines_root=lines_root(BOTH), energy_wh=200, amount_mc=140)])
+        ledger.publish()
+    return PublishedLog(directory / "log")
+
+
+NEWER = replace(READINGS, seq=1).sign(testing.key("meter2"))
+BOTH = (line(0, BLOCK), line(1, NEWER))
+BLOCKS = {hashlib.sha256(data).digest(): data for data in (BLOCK, NEWER)}
+
+
+@pytest.mark.parametrize("signers", [("meter",), ("steward", "townhall")])
+@pytest.mark.parametrize("position", [0, 1, None])
+def test_proof_when_keys_were_rotated(tmp_path: Path, signers: tuple[str, ...], position: int | None) -> None:
+    """A block is checked under the key that signed it, an entry under the role keys of its own place."""
+    log = rotated(tmp_path, *signers)
+    (tmp_path / "vkey").write_text(f"{LOG.verifier}\n")
+    proof_cli.write_constitution(log, tmp_path / "vkey", None, tmp_path / "constitution.toml")
+    trust = proof_trust.load(tmp_path)
+    assert [place for place, _ in trust.later] == [8]
+    mint = next(index for index, data in enumerate(log.entries()) if data[0] != 0xD2)
+    admissions = proof_make.admissions_of(log.entries())
+    evidence = Evidence(BOTH, BLOCKS)
+    file = proof_make.open_mint(proof_make.prove(log, mint), evidence, admissions, position)
+    pycddl.Schema((ROOT / "docs/spec/proof.cddl").read_text()).validate_cbor(file.encode())
+    steps = judge(file, trust)
+    assert all(step.is_good for step in steps), steps[-1].text
+    for index in range(trust.later[0][0] + 2):
+        steps = judge(proof_make.prove(log, index), trust)
+        assert all(step.is_good for step in steps), steps[-1].text
+    unaware = replace(trust, later=())
+    assert not all(step.is_good for step in judge(proof_make.prove(log, 9), unaware))
+
+
+def test_proof_when_a_rotation_is_forged(tmp_path: Path) -> None:
+    """A new key that neither the old one nor the roles gave, or that did not agree, proves nothing."""
+    log = rotated(tmp_path, "meter")
+    trust = Trust(LOG.verifier, proof_trust.found(testing.GENESIS), tlog_policy.TlogPolicy())
+    mint = next(index for index, data in enumerate(log.entries()) if data[0] != 0xD2)
+    admissions = proof_make.admissions_of(log.entries())
+    file = proof_make.open_mint(proof_make.prove(log, mint), Evidence(BOTH, BLOCKS), admissions, 1)
+    assert isinstance(file.opening, proof_file.ShortOpening)
+    meter, body = (
+        testing.ident("meter"),
+        Rotate(Subject.DEVICE, testing.ident("meter"), testing.key("meter2").public_key),
+    )
+    forgeries = {
+        "by-a-stranger": testing.rotation(Subject.DEVICE, meter, "meter2", "ben"),
+        "by-one-role": testing.rotation(Subject.DEVICE, meter, "meter2", "steward"),
+        "not-agreed": testing.signed(body, "meter"),
+        "of-another": testing.rotation(Subject.DEVICE, testing.ident("plug"), "meter2", "meter"),
+        "no-rotation": testing.member("ana"),
+    }
+    for name, forged in forgeries.items():
+        opening = replace(file.opening, admission=(file.opening.admission[0], forged))
+        *_, last = judge(replace(file, opening=opening), trust)
+        assert (last.is_good, "key" in last.text) == (False, True), name
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"place": 8, "entry": testing.role("clerk", "steward").hex()}, ""),
+        ({"place": 8, "entry": testing.signed(testing.POLICY, "steward").hex()}, "misplaced"),
+        (
+            {"place": 8, "entry": testing.signed(AdmitRole(bytes(16), "steward", bytes(32)), "steward").hex()},
+            "quorum",
+        ),
+        ({"place": 8, "entry": "00"}, "malformed"),
+    ],
+)
+def test_trust_when_role_keys_changed(tmp_path: Path, change: dict[str, Any], why: str) -> None:
+    """The changes in constitution.toml are believed for their own signatures, in their order."""
+    file = TrustFile(log_vkey=str(LOG.verifier), genesis=testing.GENESIS.hex(), changes=(Change(**change),))
+    (tmp_path / "constitution.toml").write_text(file.encode())
+    if not why:
+        assert proof_trust.load(tmp_path).at(9).keys.keys() > proof_trust.load(tmp_path).at(8).keys.keys()
+        return
+    with pytest.raises(UserError, match=why):
+        proof_trust.load(tmp_path)
 
 
 def test_proof_when_a_byte_is_flipped(log: PublishedLog) -> None:
