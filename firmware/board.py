@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import random as _random
+import select
 import sys
 
 from node import port
@@ -25,6 +26,7 @@ VERSION = 1  # of this image; an update must have a greater one
 WIFI = False  # whether a person has to tell us a network
 STATUS_MS = 1000  # how often the status may be written
 TIME = None  # the configuration's `time` where it says nothing: here the time stays unknown
+_LINE_BUFFER = 1024
 JOURNAL_SECTORS = 192  # as many as a chip of 4 MB has: boards/__init__.py
 
 
@@ -182,9 +184,54 @@ def cable():
     return Cable()
 
 
-def hardware(_config):
-    """What meter drivers ask for: nothing here."""
-    return
+class Line:
+    """A serial line that is a file here, as boards/hardware.py has a chip's: any(), read(n), write(bytes)."""
+
+    def __init__(self, path):
+        self._file = open(path, "r+b")
+        self._poll = select.poll()
+        self._poll.register(self._file, select.POLLIN)
+        self._came = b""
+
+    def any(self):
+        """How many bytes have come and wait, a buffer full of them at most."""
+        while len(self._came) < _LINE_BUFFER and self._has_come():
+            self._came += self._file.read(1)
+        return len(self._came)
+
+    def _has_come(self):
+        return any(events & select.POLLIN for _file, events in self._poll.poll(0))
+
+    def read(self, size):
+        """So many of them, or None."""
+        data, self._came = self._came[:size], self._came[size:]
+        return data or None
+
+    def write(self, data):
+        """Say it."""
+        self._file.write(data)
+
+
+class Hardware:
+    """What meter drivers ask for; here a line (set up by stty beforehand) and durable values, no pins."""
+
+    def __init__(self, config):
+        self._config = config
+
+    def uart(self, _baud, _bits, _parity, _stop):
+        """The line that the configuration's `line` names; KeyError without one."""
+        return Line(self._config["line"])
+
+    def store(self, name):
+        """A small durable value in the state folder."""
+        from meters.store import FileStore
+
+        return FileStore(self._config["state_dir"] + "/" + name)
+
+
+def hardware(config):
+    """What meter drivers ask for."""
+    return Hardware(config)
 
 
 def restart():

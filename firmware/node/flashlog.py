@@ -64,10 +64,11 @@ class FlashJournal:
         self._addresses = array("I")
         self._log = Ring(flash, sample_sectors)
         self._pending = Ring(flash, 0, sample_sectors)
-        self.survived = self._log.replay(self._apply, self._lost)
+        is_empty = not self._log.replay(self._apply, self._lost)
+        self.survived = not is_empty
         self.survived |= self._pending.replay(self._apply, lambda _size: None)
         if horizon is not None:
-            self.next_seq = horizon.start(self.next_seq)
+            self.next_seq = horizon.start(self.next_seq, is_empty)
 
     @property
     def undatable(self):
