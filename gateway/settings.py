@@ -237,6 +237,8 @@ class GatewaySettings(Settings):
     upstream: Account | None = None
     """The broker that the aggregator reaches; the local one if absent."""
 
+    home_assistant: bool = False
+    """Whether Home Assistant, at the devices' broker, is told of this gateway's own meters."""
     updates: UpdateSettings | None = None
     """Updates for devices; none are served if absent."""
     observe: ObserveSettings | None = None

@@ -57,10 +57,7 @@ class Reporter:
         now_s = self._protocol.monotonic_s()
         if now_s - self._written_at_s >= STATUS_S:
             self._written_at_s = now_s
-            state = self.full()
-            self._write(state)
-            for see in self._watchers:
-                see(state)
+            self._show(self.full())
         upstream = self._gateway.upstream
         came_back = upstream.is_up and upstream.connects != self._connects_seen
         if came_back or now_s - self._published_at_s >= STATE_S:
@@ -71,7 +68,7 @@ class Reporter:
     def say_down(self) -> None:
         """The last word of a gateway that is stopped; a killed one's is said by the broker."""
         self._publish(DOWN)
-        self._write(self.full() | {"state": "down"})
+        self._show(self.full() | {"state": "down"})
 
     def short(self) -> dict[str, Any]:
         """What the aggregator's side may see: counts, no device's data."""
@@ -198,6 +195,11 @@ class Reporter:
             "failures": dict(state.failures),
             "doubts": dict(sampler.doubts),
         }
+
+    def _show(self, state: dict[str, Any]) -> None:
+        self._write(state)
+        for see in self._watchers:
+            see(state)
 
     def _write(self, state: dict[str, Any]) -> None:
         path = self._settings.status_file

@@ -54,10 +54,14 @@ class States:
     def __init__(self) -> None:
         self.ignored = 0
         self.by_device: dict[bytes, DeviceState] = {}
+        self.ours: set[bytes] = set()
+        """Who is no device, though it has a state on the devices' broker: the gateway and its own meters."""
 
     def take(self, message: Message, now_s: int) -> tuple[bytes, DeviceState] | None:
         """Keep a state; who said what, or None if it was none."""
         device = topics.sender(message.topic)
+        if device in self.ours:
+            return None
         state = read_state(message.payload, now_s)
         is_room = device in self.by_device or len(self.by_device) < DEVICES_MAX
         if device is None or state is None or not is_room:

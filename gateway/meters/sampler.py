@@ -45,6 +45,11 @@ class Sampler:
         self._last = self._pending[-1] if self._pending else store.last(device)
         self._suspicion: Suspicion | None = None
 
+    @property
+    def last(self) -> Reading | None:
+        """The newest reading that was believed, in this life or the one before."""
+        return self._last
+
     def take(self, reading: Reading) -> list[NewBlock]:
         """Keep a reading; returns the blocks that it completed. The second reading of a step is dropped."""
         assert reading.device == self.device

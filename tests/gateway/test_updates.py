@@ -184,7 +184,7 @@ def test_depot_when_somebody_asks_for_something_else(tmp_path: Path) -> None:
         for name in ("", "../secret", "%2e%2e/secret", f"{BOARD}-1.bin", f"{BOARD}.update.new", "other.update"):
             assert get(depot.port, name) == 404
         assert get(depot.port, f"{BOARD}.update") == manifest(2)
-        assert (depot.served, depot.not_there) == (1, 6)
+        wait_for(lambda: (depot.served, depot.not_there) == (1, 6), "the counts, after the last byte")
 
 
 def test_depot_when_too_many_come_at_once(tmp_path: Path) -> None:
