@@ -2,9 +2,9 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from pathlib import Path
 
 from commonwatt.clock import CivilClock, MonotonicClock, Protocolar
 from commonwatt.identity import load_or_make_key
@@ -19,17 +19,15 @@ from gateway.devices.inbox import Inbox
 from gateway.devices.shelf import Publisher, Shelf
 from gateway.devices.shelf_http import Depot
 from gateway.devices.time_answers import TimeDesk
-from gateway.kernel_clock import ClockMemory, ClockTrust, always, boot_id, kernel_is_synchronised
+from gateway.kernel_clock import ClockMemory, ClockTrust, always, kernel_is_synchronised
 from gateway.meters.chains import ChainStore
-from gateway.meters.meter import Meter, fleet
-from gateway.meters.polling import Poller, PollRules
-from gateway.meters.sampler import Sampler
-from gateway.observe import homeassistant
-from gateway.observe.homeassistant import HomeAssistant
+from gateway.meters.meter import fleet
+from gateway.meters.polling import Poller
 from gateway.observe.http import Watch
 from gateway.observe.systemd import Supervisor
+from gateway.reload import Reloader, poll_rules, sampler_plans, samplers
 from gateway.service import Gateway
-from gateway.settings import GatewaySettings
+from gateway.settings import GatewaySettings, read_settings
 from gateway.spool import Spool
 from gateway.state import DOWN, Reporter, state_topic
 from gateway.upstream.batching import BatchLimits
@@ -49,14 +47,12 @@ def opened(
         database = stack.enter_context(Database(settings.spool_file))
         spool = Spool(database)
         uplink = _uplink(settings, spool, civil, protocol)
-        samplers = _samplers(settings, meters, ChainStore(database))
         memory = ClockMemory(database)
         is_told = clock_is_told or settings.sign_unsynchronised
         trust = ClockTrust(
             is_synchronised=always if is_told else kernel_is_synchronised,
             holdover_s=settings.clock_holdover_s,
             protocol=protocol,
-            boot=boot_id(),
             last=memory.recall(),
         )
 
@@ -67,7 +63,7 @@ def opened(
             return may
 
         poller = Poller(
-            fleet=meters, rules=_poll_rules(settings), civil=civil, protocol=protocol, may_sign=trust.may_sign
+            fleet=meters, rules=poll_rules(settings), civil=civil, protocol=protocol, may_sign=trust.may_sign
         )
         desks = _desks(settings, database, civil)
         local, upstream = _links(settings, [*uplink.subscriptions(), *desks.commands.subscriptions()])
@@ -78,7 +74,7 @@ def opened(
             age=AgeClock(database=database, civil=civil, protocol=protocol, civil_per_s=civil.factor),
             desks=desks,
             uplink=uplink,
-            samplers=samplers,
+            samplers=samplers(sampler_plans(settings, meters), ChainStore(database)),
             poller=poller,
             local=local,
             upstream=upstream,
@@ -87,13 +83,10 @@ def opened(
             may_sign=may_sign,
         )
         depot = stack.enter_context(_depot(settings)) if settings.updates else None
-        watchers: list[Callable[[dict[str, Any]], None]] = []
+        watchers = []
         if settings.observe:
             watch = Watch(host=settings.observe.host, port=settings.observe.port, protocol=protocol)
             watchers.append(stack.enter_context(watch).see)
-        if settings.home_assistant:
-            teller = HomeAssistant(own_id=settings.id, gateway=gateway, database=database, step_s=settings.step_s)
-            watchers.append(teller.see)
         reporter = Reporter(
             settings=settings, gateway=gateway, depot=depot, watchers=watchers, civil=civil, protocol=protocol
         )
@@ -102,16 +95,21 @@ def opened(
         yield gateway, reporter
 
 
-def run(settings: GatewaySettings, *, civil: CivilClock, clock_is_told: bool = False) -> None:
-    """Run until SIGTERM or SIGINT. `clock_is_told`: somebody answers for `civil`, the kernel need not."""
+def run(settings_file: Path, *, civil: CivilClock, clock_is_told: bool = False) -> None:
+    """Run until SIGTERM or SIGINT; SIGHUP reads the settings again. `clock_is_told`: somebody answers for `civil`."""
+    settings = read_settings(settings_file)
     stop = Stop().on_signals()
     protocol = MonotonicClock()
     supervisor = Supervisor(environment=os.environ, protocol=protocol)
     with opened(settings, civil=civil, protocol=protocol, clock_is_told=clock_is_told) as (gateway, reporter):
         log.info("gateway %s of %s is up, %d meters", settings.id.hex(), settings.commune, len(settings.meters))
 
+        reloader = Reloader(settings=settings, settings_file=settings_file, gateway=gateway).on_signal()
+        reporter.reloader = reloader
+
         def tick() -> None:
             gateway.tick()
+            reloader.tick()
             reporter.tick()
             supervisor.progress(reporter.sentence())
 
@@ -151,30 +149,6 @@ def _depot(settings: GatewaySettings) -> Depot:
     return Depot(shelf, url=updates.url, host=updates.host, port=updates.port, every_s=updates.every_s)
 
 
-def _samplers(settings: GatewaySettings, meters: list[Meter], store: ChainStore) -> dict[bytes, Sampler]:
-    key_files = {meter.device: meter.key_file for meter in settings.meters}
-    return {
-        meter.device: Sampler(
-            device=meter.device,
-            key=load_or_make_key(key_files[meter.device]),
-            store=store,
-            step_s=settings.step_s,
-            block_readings=settings.block_readings,
-            limits=meter.limits,
-        )
-        for meter in meters
-    }
-
-
-def _poll_rules(settings: GatewaySettings) -> PollRules:
-    return PollRules(
-        step_s=settings.step_s,
-        late_s_max=settings.late_s_max,
-        backoff_s_min=min(settings.meter_backoff_s_min, settings.meter_backoff_s_max),
-        backoff_s_max=settings.meter_backoff_s_max,
-    )
-
-
 def _links(settings: GatewaySettings, upstream_subscriptions: list[str]) -> tuple[MqttLink, MqttLink]:
     """Two connections even to one broker: the devices' traffic cannot crowd out a receipt."""
     name = settings.id.hex()
@@ -182,7 +156,6 @@ def _links(settings: GatewaySettings, upstream_subscriptions: list[str]) -> tupl
         settings.local.broker_account(),
         client_id=f"{name}-local",
         subscriptions=SUBSCRIPTIONS,
-        will=homeassistant.will(settings.id) if settings.home_assistant else None,
         reconnect_s_max=settings.reconnect_s_max,
     )
     upstream = MqttLink(

@@ -35,7 +35,7 @@ def run(
 ) -> None:
     """Run the service; exit code 3 if the disk or the spool fails."""
     set_up_logging(verbose=verbose)
-    wiring.run(read_settings(settings_file), civil=CivilClock.parse(clock), clock_is_told=bool(clock))
+    wiring.run(settings_file, civil=CivilClock.parse(clock), clock_is_told=bool(clock))
 
 
 @app.command(

@@ -11,19 +11,15 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from commonwatt.clock import Protocolar
 from gateway.database import Database
 
 log = logging.getLogger(__name__)
 
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 KEEP_S = 60.0
 SET_S = 2.0
-"""A clock that moved further against the monotonic one was set, not adjusted."""
-DRIFT = 0.001
-"""Both clocks come from one crystal and may be disciplined by 500 ppm: twice that is no adjustment either."""
+"""A clock that moved further against the monotonic one was set; a leap second is none of that."""
 
 _KEY = "clock_synchronised"
 _TIME_ERROR = 5
@@ -49,21 +45,20 @@ def always() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Synchronised:
-    """The last time that the clock was synchronised: protocol time, and what the clock then showed before it."""
+    """The last time that the clock was synchronised: protocol time, and how far the clock was ahead of that."""
 
     at_s: float
     ahead_s: float
-    boot: str
 
     def encode(self) -> str:
         """As the gateway's database keeps it."""
-        return json.dumps([self.at_s, self.ahead_s, self.boot])
+        return json.dumps([self.at_s, self.ahead_s])
 
     @classmethod
     def parse(cls, text: str) -> "Synchronised":
         """What `encode` wrote."""
-        at_s, ahead_s, boot = json.loads(text)
-        return cls(float(at_s), float(ahead_s), str(boot))
+        at_s, ahead_s = json.loads(text)
+        return cls(float(at_s), float(ahead_s))
 
 
 class ClockTrust:
@@ -71,8 +66,9 @@ class ClockTrust:
 
     The kernel withdraws its word after nine hours without NTP, by its worst-case drift of 500 ppm; a real crystal
     loses some minutes in a month, so a village that is cut off goes on being measured. A clock that is set during the
-    holdover is no longer the one that was trusted. `last` may be handed to the next process of the same boot, whose
-    monotonic clock goes on; after a reboot nobody knows how long the machine was off, so nothing is trusted.
+    holdover is no longer the one that was trusted: the distance to the monotonic clock tells, for the kernel steers
+    both alike. `last` is handed to the next process, whose monotonic clock goes on. After a reboot it does not, the
+    distance is another, and rightly nothing is trusted: nobody knows how long the machine was off.
     """
 
     def __init__(
@@ -82,15 +78,14 @@ class ClockTrust:
         holdover_s: float,
         protocol: Protocolar,
         wall_s: Callable[[], float] = time.time,
-        boot: str = "",
         last: Synchronised | None = None,
     ) -> None:
         self._is_synchronised = is_synchronised
         self._holdover_s = holdover_s
         self._protocol = protocol
         self._wall_s = wall_s
-        self._boot = boot
-        self._last = last if last is not None and last.boot == boot else None
+        has_gone_on = last is not None and last.at_s <= protocol.monotonic_s()
+        self._last = last if has_gone_on else None
 
     @property
     def last(self) -> Synchronised | None:
@@ -106,17 +101,16 @@ class ClockTrust:
         except OSError:
             is_synchronised = False
         if is_synchronised:
-            self._last = Synchronised(now_s, ahead_s, self._boot)
+            self._last = Synchronised(now_s, ahead_s)
             return True
         last = self._last
         if last is None:
             return False
-        age_s = now_s - last.at_s
-        if abs(ahead_s - last.ahead_s) > SET_S + DRIFT * age_s:
+        if abs(ahead_s - last.ahead_s) > SET_S:
             log.warning("the clock was set by %+.0f s without being synchronised", ahead_s - last.ahead_s)
             self._last = None
             return False
-        return 0 <= age_s < self._holdover_s
+        return 0 <= now_s - last.at_s < self._holdover_s
 
 
 class ClockMemory:
@@ -125,23 +119,21 @@ class ClockMemory:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._kept_at_s = float("-inf")
+        self._has_some = False
 
     def recall(self) -> Synchronised | None:
-        """What was kept last, by whichever boot."""
+        """What was kept last."""
         rows = self._database.execute("SELECT value FROM meta WHERE key = ?", (_KEY,))
+        self._has_some = bool(rows)
         return Synchronised.parse(rows[0][0]) if rows else None
 
     def keep(self, last: Synchronised | None) -> None:
-        """Store it, once a minute at most: a holdover is days long."""
+        """Store it, once a minute at most: a holdover is days long. None is for good: no restart goes back to it."""
         if last is not None and last.at_s - self._kept_at_s >= KEEP_S:
-            self._kept_at_s = last.at_s
+            self._kept_at_s, self._has_some = last.at_s, True
             with self._database.transaction():
                 self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_KEY, last.encode()))
-
-
-def boot_id() -> str:
-    """Which boot of this machine it is; nothing where the kernel does not say."""
-    try:
-        return BOOT_ID.read_text().strip()
-    except OSError:
-        return ""
+        if last is None and self._has_some:
+            self._kept_at_s, self._has_some = float("-inf"), False
+            with self._database.transaction():
+                self._database.execute("DELETE FROM meta WHERE key = ?", (_KEY,))

@@ -5,7 +5,7 @@ takes what is there, writes all of it in one transaction (group commit), and the
 """
 
 import queue
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from commonwatt.mqtt import Message
@@ -13,7 +13,8 @@ from gateway.age import AgeClock
 from gateway.database import Database
 from gateway.devices.desks import Desks, Sorted
 from gateway.devices.inbox import Inbox, Judged
-from gateway.meters.polling import Poller, Schedule
+from gateway.meters.meter import Meter
+from gateway.meters.polling import Poller, PollRules, Schedule
 from gateway.meters.sampler import Sampler
 from gateway.meters.sampling import Reading
 from gateway.spool import NewBlock, Spool
@@ -62,7 +63,7 @@ class Gateway:
         self.accepted = self.duplicates = self.turned_away = self.meter_blocks = 0
         self.seen: dict[bytes, int] = {}
         """When the last verified block of each device came (civil time)."""
-        self._database = database
+        self.database = database
         self.samplers = samplers
         self._civil = civil
         self._spool_bytes_max = spool_bytes_max
@@ -76,7 +77,7 @@ class Gateway:
         answers = _drain(self.upstream, wait_s=0)
         self.may_sign = self._may_sign()
         self.desks.tell_time(arrived.questions, self.local, may_sign=self.may_sign)
-        with self._database.transaction():
+        with self.database.transaction():
             self.age.tick()
             registry_changed = [self._hear_upstream(message) for message in answers]
             if any(registry_changed):
@@ -92,6 +93,25 @@ class Gateway:
             self.local.publish(answer.topic, answer.payload)
         self.desks.speak(self.local, self.upstream, connection=self.upstream.connects)
         self.uplink.send(self.upstream)
+
+    def change_meters(
+        self,
+        meters: Sequence[Meter],
+        rules: PollRules,
+        *,
+        added: dict[bytes, Sampler],
+        gone: Iterable[bytes],
+        again: Callable[[], dict[bytes, Sampler]],
+    ) -> None:
+        """Poll these meters from now on. The open blocks of `gone` are closed and sent; `again` then begins anew."""
+        self.samplers |= added
+        self.poller.change(meters, rules)
+        with self.database.transaction():
+            self._spool_readings()
+            self.meter_blocks += self._store(
+                [block for device in gone for block in self.samplers.pop(device).close()]
+            )
+        self.samplers |= again()
 
     def _hear_upstream(self, message: Message) -> bool:
         """A command for a device, a receipt or a registry; True if it brought another registry."""

@@ -12,6 +12,7 @@ from commonwatt.i18n import _
 from gateway.devices.shelf_http import Depot
 from gateway.meters.meter import Meter
 from gateway.meters.silence import meaning_of
+from gateway.reload import Reloader
 from gateway.service import Gateway
 from gateway.settings import GatewaySettings
 
@@ -44,6 +45,7 @@ class Reporter:
         protocol: Protocolar,
     ) -> None:
         self._settings = settings
+        self.reloader: Reloader | None = None
         self._depot = depot
         self._watchers = watchers
         self._gateway = gateway
@@ -118,6 +120,7 @@ class Reporter:
             "devices": gateway.desks.states.described(),
             "seen": {device.hex(): heard_s for device, heard_s in gateway.seen.items()},
             "meters": self._meters(),
+            "settings": self._settings_state(),
         }
 
     def _commands(self) -> dict[str, Any]:
@@ -174,6 +177,12 @@ class Reporter:
             return shutil.disk_usage(self._settings.spool_file.parent).free
         except OSError:
             return None
+
+    def _settings_state(self) -> dict[str, Any] | None:
+        reloader = self.reloader
+        if reloader is None:
+            return None
+        return {"reloads": reloader.reloads, "mistake": reloader.mistake, "restart_for": reloader.restart_for}
 
     def _meters(self) -> dict[str, Any]:
         return {meter.name: self._meter(meter) for meter in self._gateway.poller.fleet}

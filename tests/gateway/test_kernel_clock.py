@@ -10,12 +10,10 @@ from commonwatt.testing import ManualClock
 from gateway import app
 from gateway.database import Database
 from gateway.kernel_clock import (
-    BOOT_ID,
     SET_S,
     ClockMemory,
     ClockTrust,
     Synchronised,
-    boot_id,
     kernel_is_synchronised,
 )
 from gateway.settings import read_settings
@@ -27,11 +25,10 @@ def trust_in(
     is_synchronised: Callable[[], bool],
     clock: ManualClock,
     *,
-    boot: str = "one",
     last: Synchronised | None = None,
 ) -> ClockTrust:
     return ClockTrust(
-        is_synchronised=is_synchronised, holdover_s=100.0, protocol=clock, wall_s=clock.now_s, boot=boot, last=last
+        is_synchronised=is_synchronised, holdover_s=100.0, protocol=clock, wall_s=clock.now_s, last=last
     )
 
 
@@ -82,28 +79,61 @@ def test_trust_when_the_clock_is_set_during_the_holdover(jump_s: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("boot", "passed_s", "moved_s", "expected"),
+    ("passed_s", "moved_s", "expected"),
     [
-        pytest.param("one", 50.0, 0.0, True, id="the-holdover-goes-on"),
-        pytest.param("one", 100.0, 0.0, False, id="it-ended-while-the-gateway-was-down"),
-        pytest.param("one", 50.0, 3600.0, False, id="the-clock-was-set-meanwhile"),
-        pytest.param("two", 50.0, 0.0, False, id="the-machine-was-off"),
+        pytest.param(50.0, 0.0, True, id="the-holdover-goes-on"),
+        pytest.param(100.0, 0.0, False, id="it-ended-while-the-gateway-was-down"),
+        pytest.param(50.0, 3600.0, False, id="the-clock-was-set-meanwhile"),
     ],
 )
-def test_trust_when_the_gateway_restarts(
-    tmp_path: Path, boot: str, passed_s: float, moved_s: float, expected: bool
-) -> None:
-    """A restart within one boot trusts for what is left of the holdover; after a reboot nothing is known."""
+def test_trust_when_the_gateway_restarts(tmp_path: Path, passed_s: float, moved_s: float, expected: bool) -> None:
+    """A restart trusts for what is left of the holdover, if nobody has set the clock."""
     clock = ManualClock()
+    remember(tmp_path, clock)
+    clock.advance(passed_s)
+    clock.civil_s += moved_s
+    assert recalled(tmp_path, clock).may_sign() is expected
+
+
+@pytest.mark.parametrize(
+    ("off_s", "up_s"),
+    [
+        pytest.param(60.0, 40.0, id="a-clock-of-its-own-went-on"),
+        pytest.param(86_400.0, 60.0, id="it-was-off-for-a-day"),
+        pytest.param(0.0, 1.0, id="the-clock-stood-still"),
+        pytest.param(-50.0, 40.0, id="the-clock-stands-where-it-stood-at-the-boot-before"),
+    ],
+)
+def test_trust_when_the_machine_restarts(tmp_path: Path, off_s: float, up_s: float) -> None:
+    """After a reboot nobody knows how long the machine was off, whatever its clock shows now."""
+    clock = ManualClock(protocol_s=50.0)
+    remember(tmp_path, clock)
+    again = ManualClock(civil_s=clock.civil_s + off_s + up_s, protocol_s=up_s)
+    assert not recalled(tmp_path, again).may_sign()
+
+
+def test_memory_when_trust_is_lost(tmp_path: Path) -> None:
+    """What is no longer trusted is forgotten on the disk as well: no later restart goes back to it."""
+    clock = ManualClock(protocol_s=50.0)
+    remember(tmp_path, clock)
     with Database(tmp_path / "spool.db") as database:
+        memory = ClockMemory(database)
+        again = ManualClock(civil_s=clock.civil_s - 50.0 + 1.0, protocol_s=1.0)
+        memory.recall()
+        memory.keep(trust_in(lambda: False, again, last=memory.recall()).last)
+        assert memory.recall() is None
+
+
+def remember(directory: Path, clock: ManualClock) -> None:
+    with Database(directory / "spool.db") as database:
         trust = trust_in(lambda: True, clock)
         assert trust.may_sign()
         ClockMemory(database).keep(trust.last)
-    clock.advance(passed_s)
-    clock.civil_s += moved_s
-    with Database(tmp_path / "spool.db") as database:
-        again = trust_in(lambda: False, clock, boot=boot, last=ClockMemory(database).recall())
-    assert again.may_sign() is expected
+
+
+def recalled(directory: Path, clock: ManualClock) -> ClockTrust:
+    with Database(directory / "spool.db") as database:
+        return trust_in(lambda: False, clock, last=ClockMemory(database).recall())
 
 
 def test_memory_when_nothing_was_kept(tmp_path: Path) -> None:
@@ -113,11 +143,6 @@ def test_memory_when_nothing_was_kept(tmp_path: Path) -> None:
         assert memory.recall() is None
         memory.keep(None)
         assert memory.recall() is None
-
-
-def test_boot_when_the_kernel_says_which() -> None:
-    """The same boot has the same name each time."""
-    assert boot_id() == boot_id() == (BOOT_ID.read_text().strip() if BOOT_ID.exists() else "")
 
 
 @pytest.mark.parametrize("is_told", [True, False])
