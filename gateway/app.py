@@ -2,9 +2,10 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from commonwatt.clock import CivilClock, MonotonicClock, Protocolar
 from commonwatt.identity import load_or_make_key
@@ -23,6 +24,8 @@ from gateway.kernel_clock import ClockMemory, ClockTrust, always, kernel_is_sync
 from gateway.meters.chains import ChainStore
 from gateway.meters.meter import fleet
 from gateway.meters.polling import Poller
+from gateway.observe import homeassistant
+from gateway.observe.homeassistant import HomeAssistant
 from gateway.observe.http import Watch
 from gateway.observe.systemd import Supervisor
 from gateway.reload import Reloader, poll_rules, sampler_plans, samplers
@@ -83,10 +86,13 @@ def opened(
             may_sign=may_sign,
         )
         depot = stack.enter_context(_depot(settings)) if settings.updates else None
-        watchers = []
+        watchers: list[Callable[[dict[str, Any]], None]] = []
         if settings.observe:
             watch = Watch(host=settings.observe.host, port=settings.observe.port, protocol=protocol)
             watchers.append(stack.enter_context(watch).see)
+        if settings.home_assistant:
+            teller = HomeAssistant(own_id=settings.id, gateway=gateway, database=database, step_s=settings.step_s)
+            watchers.append(teller.see)
         reporter = Reporter(
             settings=settings, gateway=gateway, depot=depot, watchers=watchers, civil=civil, protocol=protocol
         )
@@ -156,6 +162,7 @@ def _links(settings: GatewaySettings, upstream_subscriptions: list[str]) -> tupl
         settings.local.broker_account(),
         client_id=f"{name}-local",
         subscriptions=SUBSCRIPTIONS,
+        will=homeassistant.will(settings.id) if settings.home_assistant else None,
         reconnect_s_max=settings.reconnect_s_max,
     )
     upstream = MqttLink(
