@@ -29,7 +29,7 @@ from gateway.observe.homeassistant import HomeAssistant
 from gateway.observe.http import Watch
 from gateway.observe.systemd import Supervisor
 from gateway.reload import Reloader, poll_rules, sampler_plans, samplers
-from gateway.service import Gateway
+from gateway.service import Gateway, SpoolLimits
 from gateway.settings import GatewaySettings, read_settings
 from gateway.spool import Spool
 from gateway.state import DOWN, Reporter, state_topic
@@ -82,7 +82,7 @@ def opened(
             local=local,
             upstream=upstream,
             civil=civil,
-            spool_bytes_max=settings.spool_mib_max * 1024 * 1024,
+            limits=SpoolLimits(settings.spool_mib_max * 1024 * 1024, settings.spool_days_max * 86_400),
             may_sign=may_sign,
         )
         depot = stack.enter_context(_depot(settings)) if settings.updates else None

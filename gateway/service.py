@@ -4,8 +4,10 @@ One thread ticks and owns the database; paho's threads and the poller's thread o
 takes what is there, writes all of it in one transaction (group commit), and then speaks.
 """
 
+import logging
 import queue
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from commonwatt.mqtt import Message
@@ -24,6 +26,24 @@ TICK_S = 0.05
 """How long a tick waits for a first message when there is nothing to do."""
 TICK_MESSAGES_MAX = 2000
 """Messages of one tick: what one commit makes durable, and what is in memory at once."""
+
+OWN_SHARE = 1.1
+"""Our own meters have nowhere else to keep readings, so they may use a tenth more than devices."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolLimits:
+    """How large the spool may grow, and how long a block may wait for its receipt (age clock)."""
+
+    bytes_max: int
+    age_s_max: int
+
+    @property
+    def days(self) -> int:
+        """As a person says it."""
+        return self.age_s_max // 86_400
 
 
 class Link(Publisher, Protocol):
@@ -55,7 +75,7 @@ class Gateway:
         local: Link,
         upstream: Link,
         civil: Schedule,
-        spool_bytes_max: int,
+        limits: SpoolLimits,
         may_sign: Callable[[], bool],
     ) -> None:
         self.inbox, self.spool, self.uplink, self.poller = inbox, spool, uplink, poller
@@ -66,7 +86,8 @@ class Gateway:
         self.database = database
         self.samplers = samplers
         self._civil = civil
-        self._spool_bytes_max = spool_bytes_max
+        self._limits = limits
+        self.expired = self.readings_dropped = 0
         self._may_sign = may_sign
         self.may_sign = False
 
@@ -83,7 +104,7 @@ class Gateway:
             if any(registry_changed):
                 arrived.blocks = self.inbox.aside.take_all() + arrived.blocks
             self.desks.take(arrived.news, self.uplink.devices, int(self._civil.now_s()))
-            self.desks.commands.expire(self.age.now_s)
+            self._expire()
             verdicts = self._spool_blocks(arrived.blocks)
             self._spool_readings()
             if self.may_sign:
@@ -120,7 +141,7 @@ class Gateway:
     def _spool_blocks(self, messages: list[Message]) -> list[Judged]:
         """Judge and store device blocks; returns the verdicts to answer. In a full spool none is taken."""
         self.inbox.received += len(messages)
-        if messages and self.spool.size_bytes() >= self._spool_bytes_max:
+        if messages and self.spool.size_bytes() >= self._limits.bytes_max:
             self.turned_away += len(messages)
             return []
         verdicts = self.inbox.judge_all(messages, self.uplink.devices)
@@ -134,8 +155,12 @@ class Gateway:
 
     def _spool_readings(self) -> None:
         blocks: list[NewBlock] = []
+        is_full = self.spool.size_bytes() >= self._limits.bytes_max * OWN_SHARE
         for reading in _readings(self.poller):
-            blocks += self.samplers[reading.device].take(reading)
+            if is_full:
+                self.readings_dropped += 1
+            else:
+                blocks += self.samplers[reading.device].take(reading)
         if self.may_sign:
             now_s = self._civil.now_s()
             for sampler in self.samplers.values():
@@ -143,7 +168,15 @@ class Gateway:
         self.meter_blocks += self._store(blocks)
 
     def _store(self, blocks: list[NewBlock]) -> int:
-        return self.spool.add(blocks, int(self._civil.now_s())) if blocks else 0
+        return self.spool.add(blocks, int(self._civil.now_s()), self.age.now_s) if blocks else 0
+
+    def _expire(self) -> None:
+        """Drop what has waited too long."""
+        expired = self.spool.expire(self.age.now_s - self._limits.age_s_max)
+        if expired:
+            self.expired += expired
+            log.warning("%d blocks waited %d days without a receipt and were dropped", expired, self._limits.days)
+        self.desks.commands.expire(self.age.now_s)
 
 
 def _drain(link: Link, *, wait_s: float) -> list[Message]:

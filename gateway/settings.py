@@ -282,6 +282,8 @@ class GatewaySettings(Settings):
     """The longest pause between attempts to reach a broker."""
     spool_mib_max: Annotated[int, Field(ge=1)] = 1024
     """At this size no more device blocks are taken in; they stay in the devices' journals, unacknowledged."""
+    spool_days_max: Annotated[int, Field(ge=1)] = 400
+    """A block without a receipt for so many days of running is dropped and counted; its energy is in later ones."""
 
     @model_validator(mode="after")
     def _distinct_buses(self) -> Self:

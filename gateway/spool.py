@@ -4,12 +4,16 @@ A block is a row; a closed batch is a row that holds its signed bytes once more.
 time, so a long time offline costs each block's bytes once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from commonwatt.refusal import Refusal
 from gateway.database import Database
 
+EXPIRED_AT_ONCE_MAX = 1_000
+"""Blocks dropped for their age in one transaction, so that a tick stays short."""
+KNOWN_AT_ONCE = 500
+"""Hashes looked up in one statement."""
 DELIVERED_KEPT_MAX = 20_000
 """Hashes of receipted blocks kept in memory: a device that missed its ack is answered, nothing is sent twice."""
 REFUSED_KEPT_MAX = 10_000
@@ -55,20 +59,33 @@ class Spool:
         ((self.count,),) = database.execute("SELECT count(*) FROM block")
         self._refused = {Refusal(reason): n for reason, n in database.execute(_REFUSED_BY_REASON)}
 
-    def add(self, blocks: Iterable[NewBlock], arrived_s: int) -> int:
-        """Store blocks; returns how many were new. A block that is here, or was delivered lately, is not stored."""
-        fresh = [block for block in blocks if block.sha256 not in self._delivered]
-        rows = [(block.device, block.seq, block.sha256, block.signed, arrived_s) for block in fresh]
-        stored = self._database.execute_many(
-            "INSERT OR IGNORE INTO block (device, seq, sha256, signed, arrived_s) VALUES (?, ?, ?, ?, ?)", rows
+    def add(self, blocks: Iterable[NewBlock], arrived_s: int, kept_s: int = 0) -> int:
+        """Store blocks; returns how many were new. A block that is here, or was delivered lately, is not stored.
+
+        `arrived_s` is civil time; `kept_s` the age clock, by which blocks grow old.
+        """
+        fresh = {block.sha256: block for block in blocks if block.sha256 not in self._delivered}
+        for known in self._known(list(fresh)):
+            del fresh[known]
+        self._database.execute_many(
+            _INSERT, ((b.device, b.seq, b.sha256, b.signed, arrived_s, kept_s) for b in fresh.values())
         )
-        self.count += stored
-        self.waiting_count += stored
-        if stored == len(fresh):
-            self.waiting_bytes += sum(len(block.signed) for block in fresh)
-        else:
-            ((self.waiting_bytes,),) = self._database.execute(_WAITING_BYTES)
-        return stored
+        self.count += len(fresh)
+        self.waiting_count += len(fresh)
+        self.waiting_bytes += sum(len(block.signed) for block in fresh.values())
+        return len(fresh)
+
+    def expire(self, before_s: int) -> int:
+        """Drop the oldest blocks that no batch carries and that arrived before `before_s` (age clock); how many."""
+        oldest = self._database.execute(_OLDEST_WAITING)
+        if not oldest or oldest[0][0] >= before_s:
+            return 0
+        rows = self._database.execute(_EXPIRED, (before_s, EXPIRED_AT_ONCE_MAX))
+        self._database.execute_many("DELETE FROM block WHERE id = ?", ((row_id,) for row_id, _size in rows))
+        self.count -= len(rows)
+        self.waiting_count -= len(rows)
+        self.waiting_bytes -= sum(size for _row_id, size in rows)
+        return len(rows)
 
     def oldest_waiting(self, *, count_max: int, bytes_max: int) -> list[Waiting]:
         """The next blocks to send, in order of arrival: at most `count_max`, and at least one within `bytes_max`."""
@@ -93,7 +110,8 @@ class Spool:
         self._database.execute(
             "INSERT INTO batch (seq, sha256, signed) VALUES (?, ?, ?)", (batch.seq, batch.sha256, batch.signed)
         )
-        self._database.execute_many("UPDATE block SET batch = ? WHERE id = ?", ((batch.seq, b.id) for b in blocks))
+        # The oldest waiting blocks have nothing but blocks of earlier batches between them: one range is all of them.
+        self._database.execute(_CARRY, (batch.seq, blocks[0].id, blocks[-1].id))
         self._database.execute("INSERT OR REPLACE INTO meta VALUES ('batch_seq', ?)", (batch.seq + 1,))
         self.waiting_count -= len(blocks)
         self.waiting_bytes -= sum(len(block.signed) for block in blocks)
@@ -147,12 +165,23 @@ class Spool:
         """Keep a snapshot, so that a restarted gateway can verify before the broker delivers it again."""
         self._database.execute("INSERT OR REPLACE INTO meta VALUES ('registry', ?)", (signed,))
 
+    def _known(self, hashes: list[bytes]) -> Iterator[bytes]:
+        """Which of these are in the spool: asked first, because a broker that redelivers sends nothing else."""
+        for start in range(0, len(hashes), KNOWN_AT_ONCE):
+            asked = hashes[start : start + KNOWN_AT_ONCE]
+            marks = ",".join("?" * len(asked))
+            for (known,) in self._database.execute(f"SELECT sha256 FROM block WHERE sha256 IN ({marks})", asked):  # noqa: S608 (question marks only)
+                yield known
+
     def _remember(self, hashes: Iterable[bytes]) -> None:
         self._delivered.update(dict.fromkeys(hashes))
         while len(self._delivered) > DELIVERED_KEPT_MAX:
             del self._delivered[next(iter(self._delivered))]
 
 
-_WAITING_BYTES = "SELECT coalesce(sum(length(signed)), 0) FROM block WHERE batch IS NULL"
+_CARRY = "UPDATE block SET batch = ? WHERE batch IS NULL AND id BETWEEN ? AND ?"
+_INSERT = "INSERT INTO block (device, seq, sha256, signed, arrived_s, kept_s) VALUES (?, ?, ?, ?, ?, ?)"
+_OLDEST_WAITING = "SELECT kept_s FROM block WHERE batch IS NULL ORDER BY id LIMIT 1"
+_EXPIRED = "SELECT id, length(signed) FROM block WHERE batch IS NULL AND kept_s < ? ORDER BY id LIMIT ?"
 _REFUSED_BY_REASON = "SELECT reason, count(*) FROM refused GROUP BY reason"
 _DROP_OLDEST_REFUSED = "DELETE FROM refused WHERE id <= (SELECT max(id) - ? FROM refused)"

@@ -169,6 +169,8 @@ class Reporter:
             "bytes_max": self._settings.spool_mib_max * 1024 * 1024,
             "disk_free_bytes": self._disk_free_bytes(),
             "oldest_age_s": None if oldest_s is None else max(0, int(self._civil.now_s()) - oldest_s),
+            "expired": self._gateway.expired,
+            "readings_dropped": self._gateway.readings_dropped,
             "refused_upstream": spool.refused_by_reason(),
         }
 
