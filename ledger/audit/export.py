@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ledger.book import entry, rules
+from ledger.book.accounts import Posting, is_balanced
 from ledger.book.entry import SignedEntry
 from ledger.book.refusals import Refusal
 from ledger.book.replay import ReplayError
@@ -16,7 +17,7 @@ from ledger.book.state import State
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One entry that moved credits. `postings`: account and signed milli-credits, by account; `kind`: its label."""
+    """One entry that moved credits. `postings`: account and signed thousandths of its unit; `kind`: its label."""
 
     place: int
     entry_id: bytes
@@ -38,7 +39,7 @@ def movements(entries: Iterable[bytes], state: State | None = None) -> Iterator[
         state = answer
         changed = _changes(state, known)
         if changed and isinstance(parsed, SignedEntry):
-            assert sum(amount_mc for _, amount_mc in changed) == 0
+            assert is_balanced([Posting(*row) for row in changed])
             yield Movement(place, parsed.entry.id, parsed.entry.time_s, parsed.entry.kind.label, changed)
 
 

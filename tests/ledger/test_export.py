@@ -15,9 +15,13 @@ from ledger import testing
 from ledger.audit import formats as export_formats
 from ledger.audit.export import movements
 from ledger.audit.formats import FEC_FIELDS, Books, Format
-from ledger.book.kinds import ISSUANCE
+from ledger.book.accounts import Posting, is_balanced
+from ledger.book.body import PaymentAnswer, PaymentRequest, Redeem, Reverse, TopUp
+from ledger.book.kinds import ISSUANCE, Subject
+from ledger.book.payments import Verdict
 from ledger.book.state import State
 from ledger.log.published import PublishedLog
+from ledger.sequencer import Placed
 
 NAMES = {testing.ident("ana"): 'Ana "la\tboulangère"; 1,5', testing.ident("ben"): "Ben\nRené"}
 
@@ -31,6 +35,22 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Books:
             leaves = [testing.earned(name, 900 + window, 101, window=window) for name in ("ana", "ben")]
             testing.mint(ledger, leaves, run=f"run {window}", window=window)
             ledger.submit([testing.pay("ana", "ben", 123, memo=str(window))])
+        euros = testing.account("shop:euro")
+        answers = ledger.submit(
+            [
+                testing.member("shop", Subject.MERCHANT),
+                testing.pay("ana:hours", "ben:hours", 1500),
+                testing.signed(TopUp(testing.account("ana:euro"), 20_000, 2000, ""), "steward"),
+                testing.pay("ana:euro", "shop:euro", 12_000),
+                testing.signed(Redeem(euros, 10_000, 960, ""), "shop", "steward"),
+                testing.signed(PaymentRequest(testing.ident("ben"), testing.ident("ana"), 7, False, ""), "ben"),
+            ]
+        )
+        request = ledger.state.requests.copy().popitem()[0]
+        answers += ledger.submit([testing.signed(PaymentAnswer(request, Verdict.ACCEPT), "ana", entry_id="paid")])
+        undo = Reverse(testing.entry_id("paid"), 7, "an error")
+        answers += ledger.submit([testing.signed(undo, "steward", "townhall")])
+        assert all(isinstance(answer, Placed) for answer in answers), answers
         ledger.publish()
     state = State()
     found = tuple(movements(PublishedLog(directory / "log").entries(), state))
@@ -42,11 +62,12 @@ def text(books: Books, form: Format) -> str:
 
 
 def test_movements_when_replayed(books: Books) -> None:
-    """Every movement sums to zero, and together they are the balances."""
-    assert [row.kind for row in books.movements] == ["mint-run", "transfer", "mint-run", "transfer"]
+    """Every movement sums to zero in every unit, and together they are the balances."""
+    further = ["transfer", "top-up", "transfer", "redeem", "payment-answer", "reverse"]
+    assert [row.kind for row in books.movements] == ["mint-run", "transfer", "mint-run", "transfer", *further]
     total: dict[bytes, int] = {}
     for row in books.movements:
-        assert sum(amount_mc for _, amount_mc in row.postings) == 0
+        assert is_balanced([Posting(*posting) for posting in row.postings])
         for account, amount_mc in row.postings:
             total[account] = total.get(account, 0) + amount_mc
     assert total == {account: books.state.book.balance_mc(account) for account in total}
@@ -74,8 +95,10 @@ def test_hledger_when_it_is_installed(books: Books, tmp_path: Path) -> None:
     subprocess.run([hledger, "-f", path, "check", "--strict"], check=True)
     command = [hledger, "-f", path, "balance", "--flat", "-N", "-O", "csv"]
     rows = csv.reader(io.StringIO(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-    found = {row[0]: row[1] for row in rows if row[0] != "account"}
-    assert found["Equity:Issuance"] == "4.006 CREDIT"
+    found = {row[0]: set(row[1].split(", ")) for row in rows if row[0] != "account"}
+    assert found["Equity:Issuance"] == {"4.006 CREDIT", "10.000 EURO"}
+    assert found["Assets:Reserve"] == {"10.400 EURO"}
+    assert "1.500 HOUR" in found[f"Liabilities:Members:A{testing.ident('ana').hex()}"]
 
 
 def test_hledger_when_read_line_by_line(books: Books) -> None:
@@ -85,9 +108,10 @@ def test_hledger_when_read_line_by_line(books: Books) -> None:
     for block in blocks:
         head, *postings = block.strip().split("\n")
         assert re.fullmatch(r"\d{4}-\d\d-\d\d \* \(\d+\) [a-z-]+  ; entry:[0-9a-f]{32}", head)
-        amounts = [re.fullmatch(r"    \S+  (-?)(\d+)\.(\d{3}) CREDIT", line) for line in postings]
+        amounts = [re.fullmatch(r"    \S+  (-?)(\d+)\.(\d{3}) ([A-Z]+)", line) for line in postings]
         assert all(amounts)
-        assert sum(int(m[1] + m[2] + m[3]) for m in amounts if m) == 0
+        for commodity in {m[4] for m in amounts if m}:
+            assert sum(int(m[1] + m[2] + m[3]) for m in amounts if m and m[4] == commodity) == 0
 
 
 def test_csv_when_names_are_awkward(books: Books) -> None:
@@ -95,7 +119,9 @@ def test_csv_when_names_are_awkward(books: Books) -> None:
     rows = list(csv.DictReader(io.StringIO(text(books, Format.CSV))))
     assert len(rows) == sum(len(row.postings) for row in books.movements)
     assert {row["name"] for row in rows} == {"", *NAMES.values()}
-    assert sum(round(float(row["amount"]) * 1000) for row in rows) == 0
+    assert {row["unit"] for row in rows} == {"energy", "euro", "hours"}
+    for unit in ("energy", "euro", "hours"):
+        assert sum(round(float(row["amount"]) * 1000) for row in rows if row["unit"] == unit) == 0
 
 
 def test_fec_when_checked_field_by_field(books: Books) -> None:
