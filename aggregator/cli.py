@@ -6,13 +6,14 @@ from pathlib import Path
 import typer
 
 from commonwatt.clock import CivilClock
-from commonwatt.device.cli import calibrate_command
+from commonwatt.device.cli import calibrate_command, states_command
 from commonwatt.device.flashing import cli as flashing
 from commonwatt.device.signing import cli as signing
 from commonwatt.i18n import _
 
 app = typer.Typer(no_args_is_help=True, help=_("Verify, settle and mint."))
 device_app = typer.Typer(no_args_is_help=True, help=_("List the devices of a commune and how they stand."))
+device_app.command("states", help=_("Print what a device says of its meter, for calibrate."))(states_command)
 device_app.command("calibrate", help=_("Work out a plug's gains from a known load."))(calibrate_command)
 
 device_app.command("build", help=_("Compile the firmware and pack one archive for each board."))(

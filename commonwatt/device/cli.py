@@ -1,4 +1,4 @@
-"""`commonwatt device calibrate`: a function to hang into the command's group."""
+"""`commonwatt device states | calibrate`: functions to hang into the command's group."""
 
 import json
 from fractions import Fraction
@@ -9,6 +9,25 @@ import typer
 
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
+
+
+def states_command(
+    device: str = typer.Argument(help=_("The device's id: 32 hexadecimal digits.")),
+    broker_account: Path = typer.Option(help=_("TOML file with url, username, password and perhaps ca_file.")),
+    count: int = typer.Option(30, help=_("How many states; a device tells one a minute.")),
+) -> None:
+    """Print what a device says of its meter, one JSON object a line: what calibrate reads."""
+    from commonwatt.device.signing.sending import read_account
+    from commonwatt.device.watching import collect
+
+    if len(device) != 32 or not set(device.lower()) <= set("0123456789abcdef"):
+        raise UserError(_("{device!r} is no device id").format(device=device), to_do=_("32 hexadecimal digits"))
+    collect(
+        read_account(broker_account),
+        bytes.fromhex(device),
+        count,
+        lambda state: typer.echo(json.dumps(state["meter"])),
+    )
 
 
 def calibrate_command(
@@ -46,21 +65,30 @@ def _number(text: str) -> Fraction:
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
+    """The states in a file; lines that begin no object are what a console prints beside them."""
     found = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    try:
+        text = path.read_text()
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot be read: {error}", where=path) from error
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.startswith("{"):
+            continue
         try:
             state = json.loads(line)
         except ValueError as error:
             raise UserError(f"line {number} is not JSON", where=path) from error
-        state = state if isinstance(state, dict) else {}
         found.append(state.get("meter", state))
     return found
 
 
 def _write(path: Path, gains: dict[str, list[int]]) -> None:
     """Replace the file in one step, so that a device never gets half of it."""
-    settings = json.loads(path.read_text())
-    settings["meter"]["gains"] = gains
+    try:
+        settings = json.loads(path.read_text())
+        settings["meter"]["gains"] = gains
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError("this is no device.json with a meter", where=path) from error
     beside = path.with_name(path.name + ".new")
     beside.write_text(json.dumps(settings, indent=2) + "\n")
     beside.replace(path)

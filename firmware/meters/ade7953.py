@@ -43,6 +43,7 @@ class Ade7953:
         self._save_wh = config.get("save_wh", SAVE_WH)
         self._is_awake = False
         self._seen_ms = None
+        self._counted_ms = ticks()
         self.pulses = 0
         self.failures = 0
         self.jumps = 0
@@ -72,7 +73,7 @@ class Ade7953:
     def state(self):
         """Counts and last values; `jumps` are counts that no load within the rating makes."""
         state = {
-            "uptime_ms": self._ticks(),
+            "uptime_ms": self._counted_ms,  # the time of `pulses`
             "pulses": self.pulses,
             "wh_per_pulse": [1, _DENOMINATOR],
             "unsaved": sum(register.unsaved for register in self._registers),
@@ -91,7 +92,7 @@ class Ade7953:
     def _took(self, counted, now_ms):
         # Before our first look the chip may have counted on while we restarted.
         elapsed_ms = _RESTART_MS if self._seen_ms is None else ticks_diff(now_ms, self._seen_ms)
-        self._seen_ms = now_ms
+        self._seen_ms = self._counted_ms = now_ms
         if abs(counted) > self._limit * (elapsed_ms + _POLL_MS) // 1000:
             self.jumps += 1
             return

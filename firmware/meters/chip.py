@@ -31,6 +31,7 @@ class ChipMeter:
         per_hour_max = _MARGIN * self._power_max_w * denominator // numerator if numerator else 0
         self.counter = ChipCounter(bits, per_hour_max, self.register.count)
         self._seen_ms = None
+        self._counted_ms = ticks()
         self.pulses = 0
         self.values = {}
 
@@ -42,10 +43,10 @@ class ChipMeter:
         return [(self._quantity, self.register.read())]
 
     def state(self):
-        """Counts and last values; `pulses` and `wh_per_pulse` are what calibration compares with a known load."""
+        """Counts and last values; calibration compares `pulses` until `uptime_ms`, their time, with a known load."""
         counter = self.counter
         state = {
-            "uptime_ms": self._ticks(),
+            "uptime_ms": self._counted_ms,
             "pulses": self.pulses,
             "wh_per_pulse": list(self._nominal),
             "unsaved": self.register.unsaved,
@@ -59,7 +60,7 @@ class ChipMeter:
 
     def _took(self, count):
         """The chip says that it has counted to `count`."""
-        now_ms = self._ticks()
+        now_ms = self._counted_ms = self._ticks()
         grown = self.counter.growth(count, now_ms)
         self.pulses += grown
         if self.counter.is_settled:
