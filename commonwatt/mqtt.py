@@ -160,6 +160,7 @@ class MqttLink:
             return
         self.trouble = None
         self.connects += 1
+        log.info("%s: connected as %s", self._account.url, self._account.username)
         client.subscribe(self._subscriptions)
 
     def _on_message(self, _client: paho.Client, _user: Any, message: paho.MQTTMessage) -> None:

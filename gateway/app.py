@@ -122,6 +122,7 @@ def run(settings_file: Path, *, civil: CivilClock, clock_is_told: bool = False) 
         run_until(stop, tick)
         supervisor.stopping()
         reporter.say_down()
+        log.info("asked to end: stopped")
 
 
 def _uplink(settings: GatewaySettings, spool: Spool, civil: CivilClock, protocol: Protocolar) -> Uplink:

@@ -32,9 +32,10 @@ def run(
     settings_file: Path = SETTINGS,
     clock: str = CLOCK,
     verbose: bool = typer.Option(False, "--verbose", help=_("Log every detail.")),
+    json_log: bool = typer.Option(False, "--json-log", help=_("Log one JSON object a line.")),
 ) -> None:
     """Run the service; exit code 3 if the disk or the spool fails."""
-    set_up_logging(verbose=verbose)
+    set_up_logging(verbose=verbose, as_json=json_log)
     wiring.run(settings_file, civil=CivilClock.parse(clock), clock_is_told=bool(clock))
 
 

@@ -93,7 +93,7 @@ def _clock(state: State) -> Finding:
 
 
 def _brokers(state: State) -> Iterator[Finding]:
-    up = state["broker"]
+    up, trouble = state["broker"], state.get("broker_trouble", {})
     about = _("Devices' broker")
     if up["local"]:
         yield Finding(Level.GREEN, about, _("Reached."))
@@ -102,7 +102,7 @@ def _brokers(state: State) -> Iterator[Finding]:
         to_do = _(
             "Is the broker running? systemctl status mosquitto. Are address and password in gateway.toml right?"
         )
-        yield Finding(Level.RED, about, says, to_do)
+        yield Finding(Level.RED, about, _because(says, trouble.get("local")), to_do)
     about = _("The commune's broker")
     if up["upstream"]:
         yield Finding(Level.GREEN, about, _("Reached."))
@@ -111,7 +111,11 @@ def _brokers(state: State) -> Iterator[Finding]:
         to_do = _(
             "Check the way to the Internet (box, cable). If others have it too, the commune's server is down: wait."
         )
-        yield Finding(Level.ORANGE, about, says, to_do)
+        yield Finding(Level.ORANGE, about, _because(says, trouble.get("upstream")), to_do)
+
+
+def _because(says: str, trouble: str | None) -> str:
+    return f"{says} ({trouble})" if trouble else says
 
 
 def _receipts(state: State) -> Finding:

@@ -96,6 +96,12 @@ def test_findings_when_a_meter_is_silent() -> None:
     assert "address, baud, parity" in first.says
 
 
+def test_findings_when_a_broker_says_why() -> None:
+    """What the connection knows stands in the line."""
+    told = state(broker__local=False, broker_trouble={"local": "the broker does not answer", "upstream": None})
+    assert findings(told, age_s=1)[0].says.endswith("(the broker does not answer)")
+
+
 def test_findings_when_a_meter_was_not_read_yet() -> None:
     """A gateway that has just started is not reproached with it."""
     assert bad(findings(state(meters__roof__last_s=None, meters__roof__state="starting"), age_s=1)) == []
