@@ -12,7 +12,6 @@ import sys
 import board
 from node import button, identity, settings
 from node.port import sleep_ms
-from node.wiring import Device
 
 # Collect after this much garbage: a small heap in use stays in the cache, which makes signing 1.6 times as fast.
 GARBAGE_MAX = 65536
@@ -84,6 +83,8 @@ def main(arguments):
         board.make_folder(config["state_dir"])
         if arguments[1:]:
             return _introduce(config)
+        from node.wiring import Device  # here: the set-up needs the room, and then there is a restart
+
         board.seed_random()
         device = Device(config, board)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
