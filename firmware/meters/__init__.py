@@ -35,7 +35,8 @@ def driver(name):
 def make(config, clock, hardware=None):
     """The meter that the configuration's `meter` names by its `type`."""
     name = config["type"]
-    __import__("meters." + name)
+    if name not in _makers:
+        __import__("meters." + name)
     return _makers[name](config, clock, hardware)
 
 

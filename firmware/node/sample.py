@@ -23,7 +23,7 @@ class Sampler:
     in the slot).
     """
 
-    def __init__(self, meter, clock, recorder, step_s, on_block, late_s_max=None):
+    def __init__(self, meter, clock, recorder, step_s, on_block, late_s_max=None, ticks=ticks_ms):
         self._meter = meter
         self._clock = clock
         self._recorder = recorder
@@ -31,6 +31,8 @@ class Sampler:
         self._on_block = on_block
         self._late_s_max = step_s if late_s_max is None else late_s_max
         self._unsynchronised = None  # readings whose time is not known, once there are any
+        self._ticks = ticks
+        self._is_dating = False
         self.taken = 0
         self.missed = 0
         self.failed = 0
@@ -38,13 +40,19 @@ class Sampler:
 
     async def run(self):
         """Sample for ever."""
-        if not self._clock.synchronised:
-            await self._run_undated()
-        if self._recorder.resume():
-            self._on_block()
-        self.take_undated(ticks_ms())
         while True:
-            await sleep_ms(min(self.step(), _LOOK_MS))
+            await sleep_ms(min(self.look(), _LOOK_MS))
+
+    def look(self):
+        """Do what is due, whether the time is known or not; milliseconds until the next call."""
+        if not self._clock.synchronised:
+            self.read_undated(self._ticks())
+            return 1000 * max(1, min(self._late_s_max, self._step_s))
+        if not self._is_dating:
+            self._is_dating = True
+            self._resume()
+            self.take_undated(self._ticks())
+        return self.step()
 
     def step(self):
         """Take the present slot's sample if it is due; milliseconds until the next call."""
@@ -149,8 +157,10 @@ class Sampler:
         except (OSError, ValueError):
             self.failed += 1
 
-    async def _run_undated(self):
-        pause_ms = 1000 * max(1, min(self._late_s_max, self._step_s))
-        while not self._clock.synchronised:
-            self.read_undated(ticks_ms())
-            await sleep_ms(min(pause_ms, _LOOK_MS))
+    def _resume(self):
+        """Sign what a power cut left complete."""
+        try:
+            if self._recorder.resume():
+                self._on_block()
+        except OSError:
+            self.failed += 1  # its next sample tries again

@@ -20,7 +20,10 @@ _PORT = const(123)
 
 
 class Timekeeper:
-    """Sets `clock`, a LearntClock. `settings` is the configuration's `time`; ValueError: its key is none."""
+    """Sets `clock`, a LearntClock. `settings` is the configuration's `time`; ValueError: its key is none.
+
+    `gateway` is the GatewayTime, None if none is named.
+    """
 
     def __init__(self, settings, clock, device, board, ticks=ticks_ms):
         self._settings = settings
@@ -28,21 +31,21 @@ class Timekeeper:
         self._topic = "cw/" + device + "/time"
         self._board = board
         self._ticks = ticks
-        self._gateway = None
+        self.gateway = None
         self.topics = []
         self.unanswered = 0
         if "gateway" in settings:
             public_key = bytes.fromhex(settings["gateway"])
             if len(public_key) != 32:
                 raise ValueError("a key has 32 bytes")
-            self._gateway = GatewayTime(clock, public_key, board.urandom, ticks)
+            self.gateway = GatewayTime(clock, public_key, board.urandom, ticks)
             self.topics = [self._topic + "/answer"]
 
     def on_message(self, topic, payload):
         """Whether it was an answer for us."""
         if topic not in self.topics:
             return False
-        self._gateway.on_answer(payload)
+        self.gateway.on_answer(payload)
         return True
 
     async def run(self, link):
@@ -62,7 +65,7 @@ class Timekeeper:
         return {
             "time_known": clock.synchronised,
             "time_learnt": clock.learnt,
-            "time_refused": clock.refused + (self._gateway.refused if self._gateway else 0),
+            "time_refused": clock.refused + (self.gateway.refused if self.gateway else 0),
             "time_unanswered": self.unanswered,
             "time_step_s": clock.step_s,
         }
@@ -70,7 +73,7 @@ class Timekeeper:
     async def _ask_gateway(self, link):
         """Whether the gateway told the time."""
         learnt = self._clock.learnt
-        if self._gateway is None or not await link.publish(self._topic, self._gateway.request()):
+        if self.gateway is None or not await link.publish(self._topic, self.gateway.request()):
             return False
         begun = self._ticks()
         while self._clock.learnt == learnt and ticks_diff(self._ticks(), begun) < ROUND_TRIP_MS_MAX:

@@ -42,7 +42,7 @@ class Device:
     What could not be made is None: `journal`, `recorder`, `sampler`, `delivery`, `timekeeper`, `wifi`.
     """
 
-    def __init__(self, config, board, ticks=ticks_ms):
+    def __init__(self, config, board, ticks=ticks_ms, make_link=Link):
         self._config = config
         self._board = board
         self._ticks = ticks
@@ -60,7 +60,7 @@ class Device:
             self.journal = self._try("journal", self._make_journal)
         self.civil = self._try("time", self._make_clock) or UnknownTime()
         self.services = Services(config, board, self.civil, self.tap)
-        self.link = self._make_link()
+        self.link = self._make_link(make_link)
         self.services.attach(self.link)
         if self.journal:
             self._measure()
@@ -135,7 +135,9 @@ class Device:
             self.recorder = Recorder(journal, key, config["step_s"], config["block_readings"], boot)
         if key and meter:
             late_s_max = config.get("late_s_max")
-            self.sampler = Sampler(self.tap, self.civil, self.recorder, config["step_s"], self._wake.set, late_s_max)
+            self.sampler = Sampler(
+                self.tap, self.civil, self.recorder, config["step_s"], self._wake.set, late_s_max, self._ticks
+            )
 
     def _make_journal(self):
         horizon = Horizon(Cell(self._board.blocks(self._config, "horizon")))
@@ -158,11 +160,11 @@ class Device:
         self.timekeeper = Timekeeper(settings, clock, config["device"], self._board, self._ticks)
         return clock
 
-    def _make_link(self):
+    def _make_link(self, make_link):
         topics = [self._topic + "/ack"] + self.services.topics
         if self.timekeeper:
             topics += self.timekeeper.topics
-        return Link(
+        return make_link(
             self._config["broker"],
             self._config["device"],
             topics,

@@ -20,8 +20,12 @@ import paho.mqtt.client as mqtt
 import pytest
 
 from commonwatt import block, cose
+from commonwatt.clock import CivilClock
 from commonwatt.demo.programs import free_port, wait_for
 from commonwatt.errors import FormatError
+from commonwatt.identity import SigningKey
+from commonwatt.mqtt import Message
+from gateway.devices.time_answers import TimeDesk
 
 pytestmark = pytest.mark.story
 
@@ -392,7 +396,7 @@ def test_main_when_its_meter_answers_wrongly(tmp_path, trouble):
     settings = {"table": "schneider-iem3155", "unit": 1, "poll_ms": 50, "timeout_ms": 100}
     try:
         with Device(tmp_path, line=meter.path, meter={"type": "modbus", **settings}) as device:
-            status = device.until(lambda status: any(status["meter"].get(name, 0) > 2 for name in counts))
+            status = device.until(lambda status: any(status["meter"].get(name) for name in counts))
             assert status["samples_taken"] == 0
             assert status["next_seq"] == 0
             meter.answer = lambda question: (_answer(question), 0)
@@ -400,4 +404,53 @@ def test_main_when_its_meter_answers_wrongly(tmp_path, trouble):
         registers = {wh for parsed in _blocks(device) for _time_s, values in parsed.readings() for wh in values}
         assert registers == {4_321_000}
     finally:
+        meter.stop()
+
+
+class Desk:
+    """The gateway's own time desk behind the broker, with a key of its own."""
+
+    def __init__(self, port, key):
+        self._desk = TimeDesk(key=key, civil=CivilClock())
+        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "gateway")
+        self._client.username_pw_set("person", "p")
+        self._client.on_connect = lambda client, *_: client.subscribe("cw/+/time", 1)
+        self._client.on_message = self._on_message
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+
+    def _on_message(self, client, _userdata, message):
+        answer = self._desk.answer(Message(message.topic, message.payload), may_sign=True)
+        assert answer is not None
+        client.publish(answer.topic, answer.payload, 1)
+
+    def stop(self):
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def test_main_when_an_impostor_tells_the_time(tmp_path, port):
+    """He is refused and readings stay undated, counted after a power cut; the gateway is believed and dates samples."""
+    key = SigningKey.from_seed(bytes([3]) * 32)
+    meter = Meter(lambda question: (_answer(question), 0))
+    meter.start()
+    impostor = Desk(port, SigningKey.from_seed(bytes([4]) * 32))
+    settings = {"type": "modbus", "table": "schneider-iem3155", "unit": 1, "poll_ms": 50, "timeout_ms": 100}
+    given = {"step_s": 1, "line": meter.path, "meter": settings}
+    given["time"] = {"gateway": key.public_key.hex(), "every_s": 1}
+    try:
+        with Device(tmp_path, port, **given) as device:
+            status = device.until(lambda status: status["time_refused"] > 0 and status["samples_undated"] > 0)
+            assert (status["time_known"], status["samples_taken"], status["next_seq"]) == (False, 0, 0)
+        impostor.stop()
+        impostor = Desk(port, key)
+        with Device(tmp_path, port, **given) as device:
+            status = device.until(lambda status: status["next_seq"] > 0)
+            assert status["journal_undatable"] > 0, "of the start before"
+        for parsed in _blocks(device):
+            for time_s, registers in parsed.readings():
+                assert abs(time_s - time.time()) < 3600
+                assert set(registers) == {4_321_000}
+    finally:
+        impostor.stop()
         meter.stop()

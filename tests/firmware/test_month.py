@@ -6,6 +6,7 @@ import random
 import pytest
 from month import KEY, START_S, STEP_S, Month, readings
 from node import block, cose, ed25519
+from node.horizon import STEP
 
 
 def _live(seed, days):
@@ -16,7 +17,11 @@ def _live(seed, days):
     print(
         len(blocks), "blocks", month.cuts, "cuts", month.jumps, "jumps", month.lies, "lies", month.offline, "offline"
     )
-    assert sorted(blocks) == list(range(month.journal.next_seq)), "nothing signed is lost, no seq is skipped"
+    print(month.forgeries, "forgeries", month.undated, "undated readings cut", month.gateway.repeated, "blocks again")
+    assert month.device.faults == {}
+    first = min(blocks)
+    assert first in (0, STEP), "a cut before the first block looks like a wiped journal: one step is left out"
+    assert sorted(blocks) == list(range(first, month.journal.next_seq)), "nothing signed is lost, no seq is skipped"
     assert month.journal.dropped == month.journal.lost == 0
     found = readings(blocks)
     times_s = [time_s for time_s, _wh in found]
@@ -44,7 +49,9 @@ def test_month_when_everything_fails_now_and_then():
     assert month.jumps > 20
     assert month.lies > 20
     assert month.offline > 5
+    assert month.forgeries > 20
     assert month.gateway.repeated > 20
+    assert month.board.relay is True, "nothing that happened switched the load off"
     assert (month.meter.now_s - START_S) % STEP_S == 0
 
 

@@ -1,8 +1,8 @@
 """A block device in memory whose power can be cut in any write, at any byte."""
 
 
-class PowerCutError(Exception):
-    """The power is gone: nothing after this happens."""
+class PowerCutError(BaseException):
+    """The power is gone: nothing after this happens, and nothing may catch it on the way."""
 
 
 class Blocks:

@@ -1,30 +1,31 @@
-"""A device's month in a few seconds: the real node modules on flash that is cut, a clock that jumps, a lossy gateway.
+"""A device's month in a few seconds: what main.py builds, on flash that is cut, a clock that jumps, a lossy air.
 
 Every choice comes from one seed. True time runs by quarters of an hour and some seconds; the register is a pure
-function of true time, as a chip's that counts; everything else may lie, be cut, or be lost.
+function of true time, as a chip's that counts; everything else may lie, be cut, or be lost. What is not the device's
+own code is at its edge: the board, the radio and the meter's chip.
 """
 
 import asyncio
 import random
 from hashlib import sha256
 
-from node import block, cbor, cose, ed25519
-from node.cell import Cell
-from node.deliver import WINDOW, Delivery
-from node.flashlog import FlashJournal
-from node.health import Health
-from node.recorder import Recorder
-from node.sample import Sampler
-from node.timesync import LearntClock
+import meters
+from node import block, cbor, cose, ed25519, timesync
+from node.report import TOLD_SIZE_MAX, told
+from node.wiring import Device
 
 from blocks import PowerCutError
 from flash import Flash
+from neutral import folder
 
 START_S = 1_721_001_600
 STEP_S = 900
-LATE_S_MAX = 10
-READINGS = 4
 KEY = ed25519.SigningKey(bytes(range(32)))
+GATEWAY_KEY = ed25519.SigningKey(bytes([7] * 32))
+DEVICE = "ab" * 16
+TOPIC = "cw/" + DEVICE
+JOURNAL_SECTORS = 72
+CELL_SECTORS = 4
 
 
 class Meter:
@@ -53,13 +54,101 @@ class Gateway:
         """The acknowledgements that reach the device: none, one or two."""
         if self._chance.random() < 0.1:
             return []
-        _kid, payload, signature = cose.parse1(signed)
+        _kid, payload, _signature = cose.parse1(signed)  # verified at the end: it costs more than all the rest
         seq = cbor.decode(payload)[1]
         known = self.blocks.setdefault(seq, signed)
         assert known == signed, f"two blocks of seq {seq}"
         self.repeated += known is not signed
-        del signature  # verified once at the end: a verification costs more than all the rest
         return [cbor.encode([1, seq, sha256(signed).digest(), 0])] * self._chance.choice((0, 1, 1, 1, 2))
+
+
+class Air:
+    """Stands in the place of node.link.Link: what is published while it is up may arrive, and be answered at once."""
+
+    failures = oversized = 0
+
+    def __init__(self, gateway, on_message):
+        self._gateway = gateway
+        self._on_message = on_message
+        self.is_up = True
+        self.connects = 1
+        self.reasons = {}
+
+    async def publish(self, topic, payload, _retain=False):
+        if not self.is_up:
+            return False
+        assert topic == TOPIC + "/block"
+        for ack in self._gateway.take(payload):
+            self._on_message(TOPIC + "/ack", ack)
+        return True
+
+
+class Board:
+    """What firmware/board.py has, on one flash that a power cut takes whole: the journal first, then a cell each."""
+
+    WIFI = False
+    VERSION = 1
+    STATUS_MS = 1000
+    TIME = None
+
+    def __init__(self, chance):
+        self.flash = Flash(JOURNAL_SECTORS + 3 * CELL_SECTORS, 4096, chance)
+        self._chance = chance
+        self._cells = []
+        self.relay = None
+
+    def random(self):
+        return self._chance.random()
+
+    def urandom(self, size):
+        return bytes([self._chance.getrandbits(8) for _ in range(size)])
+
+    def cause(self):
+        return self._chance.choice(("power", "brownout", "watchdog"))
+
+    def watchdog(self, _timeout_ms):
+        return lambda: None
+
+    def journal(self, _config):
+        return Part(self.flash, 0, JOURNAL_SECTORS, False)
+
+    def blocks(self, _config, name, _count=CELL_SECTORS):
+        if name not in self._cells:
+            self._cells.append(name)
+        first = JOURNAL_SECTORS + self._cells.index(name) * CELL_SECTORS
+        return Part(self.flash, first, CELL_SECTORS, True)
+
+    def hardware(self, _config):
+        return None
+
+    def has_relay(self, _config):
+        return True
+
+    def switch(self, _config):
+        return self._move
+
+    def _move(self, is_on):
+        self.relay = is_on
+
+
+class Part:
+    """Some sectors of a flash; `is_whole`: a block is erased before it is written, as cells want it."""
+
+    def __init__(self, flash, first, count, is_whole):
+        self._flash, self._first, self._count, self._is_whole = flash, first, count, is_whole
+
+    def ioctl(self, request, argument):
+        if request == 4:
+            return self._count
+        return self._flash.ioctl(request, argument + self._first if request == 6 else argument)
+
+    def readblocks(self, number, buffer, offset=0):
+        self._flash.readblocks(self._first + number, buffer, offset)
+
+    def writeblocks(self, number, data, offset=0):
+        if self._is_whole:
+            self._flash.ioctl(6, self._first + number)
+        self._flash.writeblocks(self._first + number, data, offset)
 
 
 class Month:
@@ -68,101 +157,117 @@ class Month:
     def __init__(self, seed, days):
         self._chance = random.Random(seed)
         self._days = days
-        self._flash = Flash(72, 4096, self._chance)
-        self._counts = Flash(4, 128, self._chance)
+        self.board = Board(self._chance)
         self.meter = Meter(self._chance, days)
         self.gateway = Gateway(self._chance)
-        self.cuts = self.jumps = self.lies = self.offline = 0
+        self.cuts = self.jumps = self.lies = self.forgeries = self.offline = self.undated = 0
+        meters.driver("month")(lambda _config, _clock, _hardware: self.meter)
+        state_dir = folder()
+        with open(state_dir + "/key", "w") as file:
+            file.write(bytes(range(32)).hex() + "\n")
+        self._config = {
+            "device": DEVICE,
+            "broker": {},
+            "state_dir": state_dir,
+            "step_s": STEP_S,
+            "block_readings": 4,
+            "late_s_max": 10,
+            "retry_ms_max": 2000,
+            "meter": {"type": "month"},
+            "time": {"gateway": GATEWAY_KEY.public_key.hex()},
+        }
         self._boot()
+
+    @property
+    def journal(self):
+        return self.device.journal
 
     def run(self):
         """Live the days, then let everything arrive; the last register is read within the last slot."""
         for quarter in range(self._days * 96):
             self._quarter(START_S + quarter * STEP_S)
-        self._flash.cut_at = None
-        self._is_online = True
+        self.board.flash.cut_at = None
+        self.device.link.is_up = True
         end_s = now_s = START_S + self._days * 96 * STEP_S
-        while self._last_s() < end_s:  # a clock that ran ahead has sampled these slots already: they pass
-            self._tell_time(now_s)
+        while (self.journal.last_time_s or 0) < end_s:  # a clock that ran ahead has sampled these slots: they pass
+            self._at(now_s)
+            self.device.civil.learn(1000 * now_s, True)
             self._at(now_s)
             now_s += STEP_S
             assert now_s < end_s + 96 * STEP_S
         if self.journal.samples:
-            self.recorder.finish()
+            self.device.recorder.finish()
         while self.journal.backlog():
             self._deliver()
 
     def _quarter(self, slot_s):
         chance = self._chance
+        device = self.device
+        self.meter.now_s = slot_s
         if chance.random() < 0.02:
-            self._is_online = not self._is_online
-            self.offline += not self._is_online
+            device.link.is_up = not device.link.is_up
+            self.offline += not device.link.is_up
         if chance.random() < 0.05:  # the power will go within so many bytes or erases
-            self._flash.cut_at = self._flash.steps + chance.randrange(1, 900)
+            self.board.flash.cut_at = self.board.flash.steps + chance.randrange(1, 900)
         if chance.random() < 0.02:  # a server lies
             self.lies += 1
-            self.clock.learn(1000 * (slot_s + chance.choice((-86400, 86400, 7 * 86400))), False)
+            device.civil.learn(1000 * (slot_s + chance.choice((-86400, 86400, 7 * 86400))), False)
         if chance.random() < 0.03:  # the gateway's clock was set, and is right again later
             self.jumps += 1
-            self.clock.learn(1000 * (slot_s + chance.randrange(-100, 100)), True)
+            device.civil.learn(1000 * (slot_s + chance.randrange(-100, 100)), True)
+        if chance.random() < 0.02:  # somebody answers in the gateway's place, or says anything
+            self.forgeries += 1
+            self._answer_time(slot_s + 86400, KEY)
+            device.on_message(TOPIC + chance.choice(("/ack", "/cmd", "/time/answer")), self.board.urandom(40))
         try:
-            if chance.random() < 0.9:
-                self._tell_time(slot_s)
+            self._at(slot_s + 1)
+            if (not device.civil.synchronised and chance.random() < 0.7) or chance.random() < 0.02:
+                self._answer_time(slot_s + 1, GATEWAY_KEY)
+            elif chance.random() < 0.9:  # a signature costs more than all the rest: its verdict is tested elsewhere
+                device.civil.learn(1000 * (slot_s + 1), chance.random() < 0.5)
             for offset_s in (1, 5, 300):
                 self._at(slot_s + offset_s)
-            if self._is_online:
-                self._deliver()
+            device.health.well()  # node/watch.py: five minutes have passed
+            self._deliver()
         except PowerCutError:
             self.cuts += 1
-            self._flash.cut_at = None
+            self.undated += device.sampler is not None and device.sampler.undated
             self._boot()
-            self._tell_time(slot_s + 310)
+        if slot_s % 86400 == 0:
+            assert len(told(self.device.describe())) <= TOLD_SIZE_MAX
 
     def _boot(self):
-        """What main.py builds, from what the flash holds."""
-        self.health = Health(Cell(_Whole(self._counts)), "power")
-        self.journal = FlashJournal(self._flash)
-        self.recorder = Recorder(self.journal, KEY, STEP_S, READINGS)
-        self.clock = LearntClock(self.journal.last_time_s or 0, self._ticks_ms, 43_200)
-        self.sampler = Sampler(self.meter, self.clock, self.recorder, STEP_S, lambda: None, LATE_S_MAX)
-        self._delivery = Delivery(self.journal, None, "", asyncio.Event(), None, 0)
-        self._is_online = True
-        self.recorder.resume()
+        """What main.py does with what the flash holds; the power may go again meanwhile."""
+        flash = self.board.flash
+        flash.cut_at = flash.steps + self._chance.randrange(900) if self._chance.random() < 0.1 else None
+        while True:
+            try:
+                self.device = Device(self._config, self.board, self._ticks_ms, self._air)
+                break
+            except PowerCutError:
+                self.cuts += 1
+                flash.cut_at = None
+        flash.cut_at = None
+
+    def _air(self, _broker, _name, _topics, on_message, _on_change, _random, **_settings):
+        return Air(self.gateway, on_message)
 
     def _ticks_ms(self):
         return 1000 * (self.meter.now_s - START_S)
 
     def _at(self, now_s):
         self.meter.now_s = now_s
-        if self.clock.synchronised:
-            self.sampler.step()
+        if self.device.sampler:
+            self.device.sampler.look()
 
-    def _tell_time(self, now_s):
-        self.meter.now_s = now_s
-        self.clock.learn(1000 * now_s, True)
+    def _answer_time(self, now_s, key):
+        nonce = self.device.timekeeper.gateway.request()
+        signed = cose.sign1(cbor.encode([1, nonce, now_s]), key, timesync.AAD)
+        self.device.on_message(TOPIC + "/time/answer", signed)
 
     def _deliver(self):
-        for seq in list(self.journal.unsettled())[:WINDOW]:
-            for ack in self.gateway.take(self.journal.read_block(seq)):
-                self._delivery.on_ack(ack)
-
-    def _last_s(self):
-        return self.journal.last_time_s or 0
-
-
-class _Whole:
-    """NOR flash as the cell wants it: writing a block erases it first."""
-
-    def __init__(self, flash):
-        self._flash = flash
-        self.readblocks = flash.readblocks
-
-    def ioctl(self, request, argument):
-        return self._flash.ioctl(request, argument)
-
-    def writeblocks(self, number, data):
-        self._flash.ioctl(6, number)
-        self._flash.writeblocks(number, data)
+        if self.device.link.is_up:
+            asyncio.run(self.device.delivery.send_due())
 
 
 def readings(blocks):
@@ -171,8 +276,8 @@ def readings(blocks):
     link = block.FIRST_LINK
     for seq, signed in sorted(blocks.items()):
         _kid, payload, _signature = cose.parse1(signed)
-        _version, told, prev, start_s, step_s, _flags, channels = cbor.decode(payload)
-        assert (told, prev) == (seq, link)
+        _version, told_seq, prev, start_s, step_s, _flags, channels = cbor.decode(payload)
+        assert (told_seq, prev) == (seq, link)
         link = sha256(signed).digest()[:16]
         _quantity, wh, growth = channels[0]
         size = {64: 1, 69: 2, 70: 4}[growth.number]
