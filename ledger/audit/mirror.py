@@ -119,7 +119,7 @@ def _fetch(source: PublishedLog, directory: Path, size: int) -> int:
         target = directory / name.path
         if target.exists() or (name.level == ENTRIES and not has_entries):
             continue
-        items = _items(source, name)
+        items = source.bundle(name) if name.level == ENTRIES else source.tile(name)
         _write(target, tiles.encode_bundle(items) if name.level == ENTRIES else b"".join(items))
         count += 1
     return count
@@ -128,21 +128,10 @@ def _fetch(source: PublishedLog, directory: Path, size: int) -> int:
 def _has_entries(source: PublishedLog, size: int) -> bool:
     """Whether bundles are published: auditors' and trial logs have them."""
     try:
-        _items(source, TileName(ENTRIES, 0, min(WIDTH, size)))
+        source.bundle(TileName(ENTRIES, 0, min(WIDTH, size)))
     except FormatError as error:
         return error.reason != "missing"
     return True
-
-
-def _items(source: PublishedLog, name: TileName) -> list[bytes]:
-    """What a tile or bundle holds; a partial one may have been replaced by the full one since its checkpoint."""
-    read = source.bundle if name.level == ENTRIES else source.tile
-    try:
-        return read(name)
-    except FormatError as error:
-        if error.reason != "missing" or name.width == WIDTH:
-            raise
-    return read(TileName(name.level, name.index))[: name.width]
 
 
 def _root_of_leaves(directory: Path, size: int) -> bytes:

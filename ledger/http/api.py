@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi import Path as PathParameter
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
 from commonwatt import __version__
 from commonwatt.clock import Civil
 from commonwatt.errors import FormatError
+from commonwatt.units import INT64_MAX
 from ledger.book import entry, fields, show
 from ledger.book.accounts import NOTHING
 from ledger.book.entry import SIZE_MAX
@@ -31,7 +33,16 @@ from ledger.sequencer import Refused, Sequencer
 PAGE_MAX = 200
 ENTRY_TYPE = "application/cose"
 _TEXT = "text/plain; charset=utf-8"
+_BINARY = "application/octet-stream"
+_OCTETS = {"type": "string", "format": "binary"}
 _IMMUTABLE = "public, max-age=31536000, immutable"
+
+After = Annotated[int, Query(ge=-1, le=INT64_MAX, description="the last place already read")]
+Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="how many to look at")]
+AccountId = Annotated[
+    str, PathParameter(pattern="^([0-9a-f]{32}|[0-9a-f]{34})$", description="hex; with its number in another unit")
+]
+Place = Annotated[int, PathParameter(ge=0, le=INT64_MAX, description="the entry's place in the log")]
 
 
 class About(BaseModel):
@@ -123,7 +134,14 @@ class Api:
 
 def build(api: Api) -> FastAPI:
     """The application. Nothing runs until a server calls it."""
-    app = FastAPI(title="Commonwatt ledger", version=__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Commonwatt ledger",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        responses=http_problems.RESPONSES,
+        redirect_slashes=False,  # one spelling of a path, which is what is signed
+    )
     http_problems.install(app)
 
     @app.middleware("http")
@@ -149,7 +167,7 @@ def _ledger_routes(app: FastAPI, api: Api) -> None:
         return await api.desk.ask(lambda ledger, _: _about(ledger))
 
     @app.get("/v1/accounts/{account}", summary="What an account holds; for its holder and auditors")
-    async def account(account: str, rights: Asker) -> Account:
+    async def account(account: AccountId, rights: Asker) -> Account:
         ident = _readable(account, rights)
         return await api.desk.ask(lambda ledger, _: _account(ledger.state, ident))
 
@@ -157,10 +175,10 @@ def _ledger_routes(app: FastAPI, api: Api) -> None:
         "/v1/accounts/{account}/history", summary="The entries that name an account; for its holder and auditors"
     )
     async def history(
-        account: str,
+        account: AccountId,
         rights: Asker,
-        after: Annotated[int, Query(ge=-1, description="the last place already read")] = -1,
-        limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
+        after: After = -1,
+        limit: Limit = 50,
     ) -> Page:
         ident = _readable(account, rights)
 
@@ -172,7 +190,13 @@ def _ledger_routes(app: FastAPI, api: Api) -> None:
 def _entry_routes(app: FastAPI, api: Api) -> None:
     Asker = Annotated[Rights, Depends(api.rights)]  # noqa: N806 - a type
 
-    @app.post("/v1/entries", status_code=201, summary="Submit a signed entry; answered when it is durable")
+    @app.post(
+        "/v1/entries",
+        status_code=201,
+        summary="Submit a signed entry; answered when it is durable",
+        responses={200: {"model": Placed, "description": "It was there already"}},
+        openapi_extra={"requestBody": {"required": True, "content": {ENTRY_TYPE: {"schema": _OCTETS}}}},
+    )
     async def submit(request: Request, response: Response) -> Placed:
         data = await _body(request)
         answer, size = await api.desk.submit(data)
@@ -186,23 +210,23 @@ def _entry_routes(app: FastAPI, api: Api) -> None:
     @app.get("/v1/entries", summary="The entries that the asker may read")
     async def entries(
         rights: Asker,
-        after: Annotated[int, Query(ge=-1, description="the last place already read")] = -1,
-        limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 50,
+        after: After = -1,
+        limit: Limit = 50,
     ) -> Page:
         rows, last, size = await api.desk.ask(lambda ledger, _: _page(ledger, rights, after, limit))
         more = f"/v1/entries?after={last}&limit={limit}" if last + 1 < size else None
         return Page(entries=rows, next=more)
 
     @app.get("/v1/entries/{place}", summary="One entry; for its parties, auditors, or everyone if it is public")
-    async def one(place: int, rights: Asker) -> Entry:
+    async def one(place: Place, rights: Asker) -> Entry:
         return await api.desk.ask(lambda ledger, _: _read_one(ledger, rights, place))
 
     @app.get("/v1/entries/{place}/proof", response_class=PlainTextResponse, summary="C2SP tlog-proof; hashes only")
-    def proof(place: int) -> Response:
+    def proof(place: Place) -> Response:
         log = api.published()
         head = log.checkpoint_bytes()  # read once: the publisher may be replacing it
         size = checkpoint.parse(note.parse(head).text).size
-        if not 0 <= place < size:
+        if place >= size:
             raise Problem(404, "missing", f"the published log has {size} entries")
         hashes = PublishedTree(log.tile, size).inclusion(place)
         data = TlogProof(place, tuple(hashes), head).encode()
@@ -222,7 +246,12 @@ def _file_routes(app: FastAPI, api: Api) -> None:
         data = api.file(COSIGNED, note.NOTE_SIZE_MAX)
         return Response(data, media_type=_TEXT, headers={"Cache-Control": "max-age=2"})
 
-    @app.get("/tile/{path:path}", response_class=Response, summary="Tiles (C2SP); entry bundles are for auditors")
+    @app.get(
+        "/tile/{path:path}",
+        response_class=Response,
+        summary="Tiles (C2SP); entry bundles are for auditors",
+        responses={200: {"content": {_BINARY: {"schema": _OCTETS}}, "description": "The file"}},
+    )
     async def tile(path: str, rights: Asker) -> Response:
         name = parse_path(f"tile/{path}")
         if name is None:
@@ -233,12 +262,12 @@ def _file_routes(app: FastAPI, api: Api) -> None:
                 raise Problem(403, "not-yours", "entry bundles are for auditors")
         data = api.file(name.path, BUNDLE_SIZE_MAX)
         cache = "private" if name.level == ENTRIES else _IMMUTABLE
-        return Response(data, media_type="application/octet-stream", headers={"Cache-Control": cache})
+        return Response(data, media_type=_BINARY, headers={"Cache-Control": cache})
 
 
 async def _body(request: Request) -> bytes:
     """At most one entry; what is longer is not read to its end."""
-    if request.headers.get("content-type") != ENTRY_TYPE:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != ENTRY_TYPE:
         raise Problem(415, "media-type", f"send an entry as {ENTRY_TYPE}")
     data = bytearray()
     async for chunk in request.stream():
@@ -264,7 +293,7 @@ def _readable(account: str, rights: Rights) -> bytes:
     """The id that a path names; who may not read it is told the same whether or not it exists."""
     try:
         ident = fields.account(bytes.fromhex(account), "an account")
-    except (ValueError, FormatError) as error:
+    except FormatError as error:
         raise Problem(400, "parameters", "an account is 32 hex digits, or 34 in a unit beside energy") from error
     if rights == NOBODY:
         raise Problem(401, "not-signed", "sign the request with the account's wallet or an auditing role's key")

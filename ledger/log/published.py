@@ -1,7 +1,7 @@
 """Reads a published log from its directory: sizes capped, names strict, nothing believed (verify.py judges)."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from commonwatt.errors import FormatError, UserError
@@ -57,13 +57,21 @@ class PublishedLog:
 
     def tile(self, name: TileName) -> list[bytes]:
         """The hashes of a tile, as many as its name says; FormatError otherwise."""
-        data = self.read(name.path, size_max=WIDTH * merkle.HASH_SIZE)
-        return _counted(tiles.parse_tile(data), name)
+        return self._items(name, WIDTH * merkle.HASH_SIZE, tiles.parse_tile)
 
     def bundle(self, name: TileName) -> list[bytes]:
         """The entries of a bundle, as many as its name says; FormatError otherwise."""
-        data = self.read(name.path, size_max=BUNDLE_SIZE_MAX)
-        return _counted(tiles.parse_bundle(data), name)
+        return self._items(name, BUNDLE_SIZE_MAX, tiles.parse_bundle)
+
+    def _items(self, name: TileName, size_max: int, parse: Callable[[bytes], list[bytes]]) -> list[bytes]:
+        """A partial file may have given way to the full one since its checkpoint was read: that one begins alike."""
+        try:
+            return _counted(parse(self.read(name.path, size_max=size_max)), name)
+        except FormatError as error:
+            if error.reason != "missing" or name.width == WIDTH:
+                raise
+        full = TileName(name.level, name.index)
+        return _counted(parse(self.read(full.path, size_max=size_max)), full)[: name.width]
 
     def unverified_checkpoint(self) -> Checkpoint:
         """The checkpoint without a look at its signatures; UserError if it is none."""

@@ -63,7 +63,7 @@ class Client:
     """Asks over a socket, signed as whom a test names."""
 
     def __init__(self, url: str, genesis: bytes, clock: ManualClock) -> None:
-        self._url = url
+        self.url = url
         self._genesis = genesis
         self.clock = clock
 
@@ -80,11 +80,11 @@ class Client:
                 account=account,
             )
         headers = {"Authorization": header} if header else {}
-        return self._send(urllib.request.Request(self._url + target, headers=headers))
+        return self._send(urllib.request.Request(self.url + target, headers=headers))
 
     def submit(self, data: bytes, content_type: str = ENTRY_TYPE) -> Reply:
         headers = {"Content-Type": content_type}
-        return self._send(urllib.request.Request(self._url + "/v1/entries", data=data, headers=headers))
+        return self._send(urllib.request.Request(self.url + "/v1/entries", data=data, headers=headers))
 
     def _send(self, request: urllib.request.Request) -> Reply:
         try:
@@ -348,7 +348,13 @@ def test_files_when_fetched(client: Client) -> None:
         ("/v1/entries?limit=201", 400),
         ("/v1/entries?after=-2", 400),
         ("/v1/entries/x", 400),
-        ("/v1/entries/-1", 404),
+        ("/v1/entries/-1", 400),
+        (f"/v1/entries/{2**63}", 400),
+        (f"/v1/entries?after={2**63}", 400),
+        ("/v1/accounts/" + "AB" * 16, 400),
+        ("/v1/accounts/" + "ab" * 18, 400),
+        ("/v1/ledger/", 404),
+        ("/v2/ledger", 404),
         ("/v1/entries/99999", 404),
     ],
 )
@@ -427,3 +433,43 @@ def test_request_when_its_parties_read_it(client: Client) -> None:
         assert seen == {"ana": 200, "ben": 200, "eve": 403}, kind
     history = client.get(f"/v1/accounts/{testing.ident('ben').hex()}/history", wallet="ben").json["entries"]
     assert sum("payment-" in row["text"] or "reverse" in row["text"] for row in history) == len(answers)
+
+
+def test_method_when_not_allowed(client: Client) -> None:
+    """Another method is told which ones there are."""
+    request = urllib.request.Request(client.url + "/v1/ledger", method="DELETE")
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=30)
+    with caught.value as answer:
+        assert (answer.code, answer.headers["allow"], answer.headers["content-type"]) == (405, "GET", MEDIA_TYPE)
+
+
+def test_submit_when_its_type_has_parameters(client: Client) -> None:
+    """RFC 9052 lets the media type carry a parameter; another type is refused before the body is read."""
+    payment = pay("ana", "ben", 1, "with a parameter")
+    assert client.submit(payment, 'application/cose; cose-type="cose-sign1"').status == 201
+    assert client.submit(payment, "Application/COSE").status == 200
+    assert client.submit(payment, "text/plain").status == 415
+
+
+def test_proof_when_the_log_grows_meanwhile(serve: Callable[..., Client]) -> None:
+    """While entries come in and partial tiles give way to full ones, every proof that is asked for verifies."""
+    client = serve()
+    entries = [pay("ana", "ben", 1, f"payment {number}") for number in range(260)]
+    stop = threading.Event()
+
+    def submit() -> None:
+        for data in entries:
+            assert client.submit(data).status == 201
+        stop.set()
+
+    writer = threading.Thread(target=submit)
+    writer.start()
+    count = 0
+    while not stop.is_set() or count == 0:
+        reply = client.get("/v1/entries/0/proof")
+        assert reply.status == 200, reply.data
+        proof.check(proof.parse(reply.data), merkle.leaf_hash(REAL_GENESIS), LOG, TlogPolicy())
+        count += 1
+    writer.join()
+    assert count > 10

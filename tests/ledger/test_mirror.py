@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +20,7 @@ from ledger.audit.verify import Mode, verify
 from ledger.audit.verify_since import Saved
 from ledger.log.note import Signer
 from ledger.log.published import PublishedLog
+from ledger.log.tiles import ENTRIES, TileName
 from ledger.sequencer import Sequencer
 
 LOG = Signer(testing.ORIGIN, testing.LOG_KEY).verifier
@@ -213,3 +215,16 @@ def test_saved_audit_when_it_names_other_code(tmp_path: Path, name: str) -> None
     with pytest.raises(UserError, match=f"cannot read a saved audit: malformed: names {name}"):
         verify_since.load(path)
     assert not made.exists()
+
+
+def test_files_when_a_partial_one_gave_way(commune: Sequencer, tmp_path: Path) -> None:
+    """Who read the checkpoint before the full tile came reads its beginning: nothing else is in the partial one."""
+    log = PublishedLog(tmp_path / "commune" / "log")
+    name = TileName(0, 1, commune.size - 256)
+    before = log.tile(name), log.bundle(replace(name, level=ENTRIES))
+    commune.submit([testing.pay("ana", "ben", 1, memo=f"more {number}") for number in range(256)])
+    commune.publish()
+    assert not (log.root / name.path).exists()
+    assert (log.tile(name), log.bundle(replace(name, level=ENTRIES))) == before
+    with pytest.raises(FormatError, match="missing"):
+        log.tile(TileName(0, 9, 3))
