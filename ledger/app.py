@@ -16,14 +16,16 @@ from commonwatt.errors import FormatError, StorageError, UserError
 from commonwatt.identity import SigningKey, load_key
 from ledger import settings as ledger_settings
 from ledger.book import entry, rules
+from ledger.book.reader import LogReader, is_leaf
 from ledger.book.refusals import Refusal
 from ledger.book.state import State
-from ledger.log import merkle
+from ledger.log import merkle, tiles
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.note import Signer
 from ledger.log.publish import Publisher
-from ledger.log.tiles import WIDTH, TileTree
+from ledger.log.tiles import TileTree
 from ledger.sequencer import Sequencer
+from ledger.store.ids import StoredIds
 from ledger.store.schema import Row
 from ledger.store.sql import Store
 from ledger.witness import client as witness_client
@@ -129,21 +131,52 @@ def _rebuild(store: Store, publisher: Publisher) -> tuple[State, TileTree]:
     published = publisher.last_checkpoint()
     if published is not None and published.size > store.size():
         raise _rolled_back(store.where, published, store.size())
-    state, tree = State(), TileTree()
-    for data, leaf_hash in store.entries():
-        if leaf_hash != merkle.leaf_hash(data):
-            raise _damaged(store.where, f"entry {tree.size} has another leaf hash")
-        answer = rules.apply(state, data, tree.size)
-        if isinstance(answer, Refusal):
-            raise _damaged(store.where, f"entry {tree.size} is refused: {answer.label}")
-        tree.append(data, leaf_hash)
+    ids = StoredIds(store)
+    reader, tree = LogReader(State(ids=ids)), TileTree()
+    signed = 0
+    for piece in store.pieces():
+        entries, hashes = store.open_piece(piece)
+        computed = [merkle.leaf_hash(data) for data in entries]
+        if computed != hashes:
+            place = next(place for place, pair in enumerate(zip(computed, hashes, strict=True)) if pair[0] != pair[1])
+            raise _damaged(store.where, f"entry {piece.first + place} has another leaf hash")
+        if not reader.read(entries, hashes):
+            break
+        _grow(tree, entries, hashes, published, store)
+        signed += _compare_ids(ids.take_fresh(), entries, piece.first, store)
+        publisher.write_tiles(tree.take_finished())
+    if not reader.finish():
+        assert reader.refused is not None
+        raise _damaged(store.where, f"entry {reader.size} is refused: {reader.refused.label}")
+    if reader.state.size == 0:
+        raise _damaged(store.where, "it is empty")
+    if signed != store.signed():
+        raise _damaged(store.where, "there are more ids than signed entries")
+    ids.is_reading = False
+    return reader.state, tree
+
+
+def _grow(
+    tree: TileTree, entries: list[bytes], hashes: list[bytes], published: Checkpoint | None, store: Store
+) -> None:
+    """Add entries to the tree, and look at its root where it has the published size."""
+    stops = {len(entries)}
+    if published is not None and tree.size < published.size < tree.size + len(entries):
+        stops.add(published.size - tree.size)
+    start = 0
+    for stop in sorted(stops):
+        tree.extend(tiles.encode_bundle(entries[start:stop]), hashes[start:stop])
         if published is not None and tree.size == published.size and tree.root() != published.root:
             raise _forked(store.where, published)
-        if tree.size % WIDTH == 0:
-            publisher.write_tiles(tree.take_finished())
-    if state.stage is not None or state.size == 0:
-        raise _damaged(store.where, "it is empty, or ends between mint leaves and their run")
-    return state, tree
+        start = stop
+
+
+def _compare_ids(ids: list[bytes], entries: list[bytes], first: int, store: Store) -> int:
+    """The store must know the id of each signed entry, and its place; how many there are."""
+    places = [place for place, data in enumerate(entries, first) if not is_leaf(data)]
+    if store.places(ids) != dict(zip(ids, places, strict=True)):
+        raise _damaged(store.where, f"the ids from entry {first} on are not those of the entries")
+    return len(ids)
 
 
 def _compare_balances(store: Store, state: State) -> None:

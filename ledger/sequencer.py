@@ -24,6 +24,7 @@ from ledger.log.publish import Publisher
 from ledger.log.tiles import TileTree
 from ledger.store import pieces
 from ledger.store.balances import Balances
+from ledger.store.ids import StoredIds
 from ledger.store.pieces import Piece
 from ledger.store.schema import Row
 from ledger.store.sql import Store
@@ -76,7 +77,9 @@ class Sequencer:
 
     def __init__(self, *, store: Store, state: State, tree: TileTree, publisher: Publisher) -> None:
         assert state.size == tree.size == store.size()
+        assert isinstance(state.ids, StoredIds)
         self.state = state
+        self._ids = state.ids
         self._store = store
         self._tree = tree
         self._publisher = publisher
@@ -113,7 +116,10 @@ class Sequencer:
         answers: list[Placed | Refused] = []
         for start in range(0, len(entries), COMMIT_ENTRIES_MAX):
             with self._all_or_nothing():
-                answers += [self._place(data) for data in entries[start : start + COMMIT_ENTRIES_MAX]]
+                batch = entries[start : start + COMMIT_ENTRIES_MAX]
+                parsed = [_parsed(data) for data in batch]
+                self._ids.ask([signed.entry.id for signed in parsed if isinstance(signed, SignedEntry)])
+                answers += [self._place(signed, data) for signed, data in zip(parsed, batch, strict=True)]
                 self._commit()
         return answers
 
@@ -188,13 +194,9 @@ class Sequencer:
         assert 0 <= place < self.size
         return self._store.entry(place)
 
-    def _place(self, data: bytes) -> Placed | Refused:
-        try:
-            parsed = entry.parse(data)
-        except FormatError as error:
-            return Refused(REFUSAL_BY_REASON[error.reason])
-        if isinstance(parsed, Mint):
-            return Refused(Refusal.MISPLACED)
+    def _place(self, parsed: SignedEntry | Refused, data: bytes) -> Placed | Refused:
+        if isinstance(parsed, Refused):
+            return parsed
         entry_id = parsed.entry.id
         if entry_id in self.state.ids:
             place, known = self._known(entry_id)
@@ -228,7 +230,7 @@ class Sequencer:
 
     def _place_run(self, run: Entry, key: SigningKey) -> Placed | Refused:
         signed = run.sign(key, self.state.genesis_sha256)
-        answer = self._place(signed)
+        answer = self._place(_parsed(signed), signed)
         return self._withdraw(answer) if isinstance(answer, Refused) else answer
 
     def _mint_at_once(
@@ -289,6 +291,7 @@ class Sequencer:
         rows = list(map(self.state.book.accounts.__getitem__, touched))
         balances = Balances(touched, [row.debits_mc for row in rows], [row.credits_mc for row in rows])
         self._store.append(cut, ids, balances)
+        self._ids.take_fresh()
         self.state.book.forget_touched()
         first = cut[0].first
         for piece in cut:
@@ -305,6 +308,15 @@ class Sequencer:
         self._has_failed = True
         yield
         self._has_failed = False
+
+
+def _parsed(data: bytes) -> SignedEntry | Refused:
+    """A signed entry from its bytes, or why they are none."""
+    try:
+        parsed = entry.parse(data)
+    except FormatError as error:
+        return Refused(REFUSAL_BY_REASON[error.reason])
+    return parsed if isinstance(parsed, SignedEntry) else Refused(Refusal.MISPLACED)
 
 
 def _claims(run: MintRun) -> tuple[object, ...]:

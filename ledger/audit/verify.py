@@ -4,24 +4,25 @@
 only grew, and the signatures of public entries. `audit` replays every entry through the rules on top of that.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from commonwatt.errors import FormatError
-from ledger.book import constitution, entry, rules
+from ledger.book import constitution, entry
 from ledger.book.constitution import Constitution
 from ledger.book.entry import SignedEntry
 from ledger.book.genesis import Genesis
 from ledger.book.mint import Mint
+from ledger.book.reader import LogReader
 from ledger.book.refusals import REFUSAL_BY_REASON, Refusal
 from ledger.book.state import State
 from ledger.log.checkpoint import Checkpoint, open_checkpoint
 from ledger.log.note import NOTE_SIZE_MAX, Verifier
 from ledger.log.published import COSIGNED, PublishedLog
 from ledger.log.tiles import CHECKPOINT, ENTRIES, WIDTH, TileName, parse_path
-from ledger.log.tree_check import Problem, TreeCheck
+from ledger.log.tree_check import Checked, Problem, TreeCheck
 from ledger.proof.tree import PublishedTree
 from ledger.witness.policy import TlogPolicy, open_witnessed
 
@@ -76,8 +77,8 @@ def verify(
     names = _known_names(files, head.size, lenient, report)
     check = TreeCheck(files, head, names, needs_entries=mode is Mode.AUDIT)
     judge = _Audit(report, log) if mode is Mode.AUDIT else _PublicEntries(report, log)
-    for entries in check.groups():
-        judge.read(entries)
+    for group in check.groups():
+        judge.read(group)
     report.problems += check.problems
     judge.finish()
     if policy is not None or (not lenient and (files.root / COSIGNED).exists()):
@@ -127,32 +128,38 @@ class _Audit:
     def __init__(self, report: Report, log: Verifier) -> None:
         self._report = report
         self._log = log
-        self._state: State | None = State()
+        self._reader: LogReader | None = LogReader()
 
-    def read(self, entries: Sequence[bytes] | None) -> None:
+    def read(self, group: Checked | None) -> None:
         """The next group of the log's entries; None where the files do not agree on them."""
-        if entries is None:
-            self._state = None
-        if self._state is None:
+        reader = self._reader
+        if reader is None:
             return
-        for data in entries or ():
-            place = self._state.size
-            answer = rules.apply(self._state, data, place)
-            if isinstance(answer, Refusal):
-                self._report.problems.append(_entry_problem(self._report, place, f"refused: {answer.label}"))
-                self._state = None
-                return
-            self._report.entries += 1
-            if place == 0:
-                _check_origin(answer.founded.genesis, self._log, self._report)
+        is_first = reader.size == 0
+        is_good = group is not None and reader.read(group.entries, group.leaf_hashes)
+        self._report.entries = reader.size
+        if is_first and reader.state.constitution is not None:
+            _check_origin(reader.state.founded.genesis, self._log, self._report)
+        if not is_good:
+            self._refuse(reader)
 
     def finish(self) -> None:
         """The log must not end between mint leaves and their run."""
-        if self._state is not None and self._state.stage is not None:
-            place = self._state.stage.first
-            self._report.problems.append(_entry_problem(self._report, place, "mint leaves without their mint-run"))
+        reader = self._reader
+        if reader is None:
+            return
+        if reader.finish():
+            self._report.state = reader.state
         else:
-            self._report.state = self._state
+            self._refuse(reader)
+
+    def _refuse(self, reader: LogReader) -> None:
+        """Name the entry that is refused, if there is one, and read no more."""
+        if reader.refused is not None:
+            is_left = reader.refused is Refusal.MISPLACED and reader.size < self._report.entries
+            what = "mint leaves without their mint-run" if is_left else f"refused: {reader.refused.label}"
+            self._report.problems.append(_entry_problem(self._report, reader.size, what))
+        self._reader = None
 
 
 class _PublicEntries:
@@ -164,15 +171,15 @@ class _PublicEntries:
         self._place = 0
         self._constitution: Constitution | None = None
 
-    def read(self, entries: Sequence[bytes] | None) -> None:
+    def read(self, group: Checked | None) -> None:
         """The next group of the log's entries; None where the files do not agree, or there are hashes only."""
-        for data in entries or ():
+        for data in group.entries if group is not None else ():
             refusal = self._judge(data)
             if refusal is not None:
                 self._report.problems.append(_entry_problem(self._report, self._place, f"refused: {refusal.label}"))
             self._report.entries += 1
             self._place += 1
-        if entries is None:
+        if group is None:
             self._place += WIDTH
 
     def finish(self) -> None:

@@ -1,11 +1,15 @@
-"""Reads a whole log through the rules: how a sequencer starts, and how an auditor convinces itself."""
+"""Reads a whole log through the rules, from entries in hand."""
 
+import itertools
 from collections.abc import Iterable
 
 from commonwatt.errors import CommonwattError
-from ledger.book import rules
+from ledger.book.reader import LogReader
 from ledger.book.refusals import Refusal
 from ledger.book.state import State
+from ledger.log import merkle
+
+GROUP = 1000
 
 
 class ReplayError(CommonwattError):
@@ -22,12 +26,12 @@ def replay(entries: Iterable[bytes], state: State | None = None) -> State:
 
     A log that ends between mint leaves and their run breaks one too.
     """
-    state = state or State()
-    for data in entries:
-        answer = rules.apply(state, data, state.size)
-        if isinstance(answer, Refusal):
-            raise ReplayError(state.size, answer)
-        state = answer
-    if state.stage is not None:
-        raise ReplayError(state.stage.first, Refusal.MISPLACED)
-    return state
+    reader = LogReader(state)
+    remaining = iter(entries)
+    while group := list(itertools.islice(remaining, GROUP)):
+        if not reader.read(group, [merkle.leaf_hash(data) for data in group]):
+            break
+    reader.finish()
+    if reader.refused is not None:
+        raise ReplayError(reader.size, reader.refused)
+    return reader.state

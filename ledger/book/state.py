@@ -9,6 +9,7 @@ from ledger.book.accounts import Book, Posting
 from ledger.book.admissions import Admissions
 from ledger.book.claim_keys import ClaimKeys
 from ledger.book.constitution import Constitution
+from ledger.book.entry_ids import EntryIds
 from ledger.book.measures import Cause, Hold
 from ledger.book.payments import PaymentRequest
 from ledger.book.refusals import Refusal
@@ -57,7 +58,8 @@ class Claims:
 class Stage:
     """Mint leaves that wait for their mint-run: nothing of them is posted yet.
 
-    `amounts_mc`: by account, the association's shares apart in `association_mc`; `minted`: claim keys to be taken.
+    `amounts_mc`: by account, the association's shares apart in `association_mc`; `minted`: claim keys to be taken;
+    `erased`: how many of `leaf_hashes` are of empty slots.
     """
 
     first: int
@@ -69,6 +71,31 @@ class Stage:
     total_mc: int = 0
     amounts_mc: dict[bytes, int] = field(default_factory=dict)
     minted: set[tuple[bytes, int]] = field(default_factory=set)
+    erased: int = 0
+
+
+@dataclass(slots=True)
+class Erasure:
+    """Slots whose entries were erased: how many, and the places that no carry-forward has named yet.
+
+    `slots`: the hashes of those that stand directly before `slots_end`; mint leaves may be among them.
+    """
+
+    count: int = 0
+    uncovered: set[int] = field(default_factory=set)
+    slots: list[bytes] = field(default_factory=list)
+    slots_end: int = 0
+
+    def remember(self, place: int, leaf_hash: bytes) -> None:
+        """A slot at a place."""
+        if place != self.slots_end:
+            self.slots = []
+        self.slots.append(leaf_hash)
+        self.slots_end = place + 1
+
+    def before(self, place: int) -> list[bytes]:
+        """The hashes of the empty slots directly before a place."""
+        return self.slots if place == self.slots_end else []
 
 
 @dataclass(slots=True)
@@ -89,13 +116,14 @@ class State:
     policies: dict[bytes, int] = field(default_factory=dict)
     policy_texts: dict[bytes, str] = field(default_factory=dict)
     minted_until_s: ClaimKeys = field(default_factory=ClaimKeys)
-    ids: set[bytes] = field(default_factory=set)
+    ids: EntryIds = field(default_factory=EntryIds)
     requests: dict[bytes, OpenRequest] = field(default_factory=dict)
     requests_by_payee: dict[bytes, int] = field(default_factory=dict)
     charged_until_s: dict[tuple[Cause, Unit], int] = field(default_factory=dict)
     claims: Claims = field(default_factory=Claims)
     paid: dict[bytes, Moved] = field(default_factory=dict)
     paid_before: dict[bytes, Moved] = field(default_factory=dict)
+    erasure: Erasure = field(default_factory=Erasure)
     warned: tuple[bytes, ...] = ()
     stage: Stage | None = None
 
@@ -143,7 +171,7 @@ class State:
         policies = sorted([version, sha256] for sha256, version in self.policies.items())
         minted: list[list[Any]] = [[*key, end_s] for key, end_s in sorted(self.minted_until_s.items())]
         value = [
-            *(self.size, genesis, self._accounts(), self.admissions.rows(), policies, minted, sorted(self.ids)),
+            *(self.size, genesis, self._accounts(), self.admissions.rows(), policies, minted, self.ids.chain),
             *(self._open(), self._reversible()),
         ]
         return hashlib.sha256(cbor.encode(value)).digest()

@@ -43,6 +43,14 @@ class _Group:
         return None if self.entries is None else [merkle.leaf_hash(data) for data in self.entries]
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Entries that hash to what the tree holds, and those hashes."""
+
+    entries: list[bytes]
+    leaf_hashes: list[bytes]
+
+
 class TreeCheck:
     """One pass over a published log. `problems` are complete when `groups` has ended.
 
@@ -61,7 +69,7 @@ class TreeCheck:
             if name.width < WIDTH:
                 self._partials[name.level, name.index].append(name)
 
-    def groups(self) -> Iterator[list[bytes] | None]:
+    def groups(self) -> Iterator["Checked | None"]:
         """The entries in groups of 256, each as soon as it is checked; None where none can be trusted or read.
 
         The last, unfinished group is handed out after the root has been checked.
@@ -77,7 +85,7 @@ class TreeCheck:
             parent = stored[index] if index < len(stored) else None
             leaves, entries = self._settle(group, [parent] if parent else [])
             computed.append(merkle.perfect_root(leaves) if leaves else parent or bytes(HASH_SIZE))
-            yield entries
+            yield Checked(entries, leaves) if entries is not None and leaves is not None else None
         peaks = self._check_levels(stored, computed)
         if last is not None:
             yield self._check_last(last, peaks)
@@ -95,7 +103,7 @@ class TreeCheck:
         hashes, entries = self._agree(group, parents)
         if hashes is not None:
             self._check_partials(TileName(0, group.index, group.width), hashes)
-        if entries is not None:
+        if entries is not None and (ENTRIES, group.index) in self._partials:
             framed = [tiles.encode_bundle([data]) for data in entries]
             self._check_partials(TileName(ENTRIES, group.index, group.width), framed)
         return hashes, entries
@@ -111,14 +119,14 @@ class TreeCheck:
             self._differ_entries(group, leaves)
         return (group.hashes, None) if is_tile_right else (leaves, group.entries)
 
-    def _check_last(self, group: _Group, peaks: Sequence[bytes]) -> list[bytes] | None:
+    def _check_last(self, group: _Group, peaks: Sequence[bytes]) -> Checked | None:
         """Settle the unfinished group by the root itself."""
         candidates = [rows for rows in (group.hashes, group.leaves()) if rows is not None]
         right = [rows for rows in candidates if merkle.fold([*peaks, *merkle.peaks(rows)]) == self._head.root]
         if candidates and not right:
             self._root_differs()
-        _, entries = self._settle(group, [merkle.root(rows) for rows in right])
-        return entries
+        leaves, entries = self._settle(group, [merkle.root(rows) for rows in right])
+        return Checked(entries, leaves) if entries is not None and leaves is not None else None
 
     def _check_levels(self, stored: list[bytes | None], computed: list[bytes]) -> list[bytes]:
         """Compare every level above the leaves with the one below; the perfect subtrees, largest first."""

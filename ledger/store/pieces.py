@@ -102,6 +102,10 @@ class Pieces:
             places.update((row.id, row.place) for row in rows)
         return places
 
+    def signed(self) -> int:
+        """How many ids there are."""
+        return self._connection.scalar(sa.select(sa.func.count()).select_from(entry_id)) or 0
+
 
 def entries_of(row: Piece) -> list[bytes]:
     """The entries of a piece; Damaged if it does not hold as many as it says."""

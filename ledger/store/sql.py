@@ -80,9 +80,14 @@ class Store:
     def entries(self, first: int = 0) -> Iterator[tuple[bytes, bytes]]:
         """Every entry from `first` on with its leaf hash, in order."""
         for row in self.pieces(first):
-            entries = self._guarded(pieces.entries_of, row)
-            for at in range(max(first - row.first, 0), row.entry_count):
-                yield entries[at], row.leaf_hashes[at * HASH_SIZE : (at + 1) * HASH_SIZE]
+            entries, hashes = self.open_piece(row)
+            start = max(first - row.first, 0)
+            yield from zip(entries[start:], hashes[start:], strict=True)
+
+    def open_piece(self, row: Piece) -> tuple[list[bytes], list[bytes]]:
+        """The entries of a piece and their leaf hashes."""
+        hashes = [row.leaf_hashes[at : at + HASH_SIZE] for at in range(0, len(row.leaf_hashes), HASH_SIZE)]
+        return self._guarded(pieces.entries_of, row), hashes
 
     def entry(self, place: int) -> bytes:
         """The entry at a place that exists."""
@@ -96,6 +101,10 @@ class Store:
     def places(self, ids: Sequence[bytes]) -> dict[bytes, int]:
         """Where those of these ids stand that signed entries have."""
         return self._guarded(self._read, self._pieces.find, ids)
+
+    def signed(self) -> int:
+        """How many signed entries there are, by their ids."""
+        return self._guarded(self._read, self._pieces.signed)
 
     def balances(self) -> dict[bytes, tuple[int, int]]:
         """Debits and credits of every account that ever moved, in milli-credits."""
