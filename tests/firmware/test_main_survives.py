@@ -430,7 +430,7 @@ class Desk:
 
 
 def test_main_when_an_impostor_tells_the_time(tmp_path, port):
-    """He is refused and readings stay undated, counted after a power cut; the gateway is believed and dates samples."""
+    """He is refused and readings stay undated; after a power cut they are counted. The gateway is believed."""
     key = SigningKey.from_seed(bytes([3]) * 32)
     meter = Meter(lambda question: (_answer(question), 0))
     meter.start()

@@ -191,6 +191,54 @@ def test_control_when_commanded_killed_and_forged(tmp_path, port):
         person.stop()
 
 
+def _hold(button, hold_s):
+    button.touch()
+    time.sleep(hold_s)  # a finger's time is wall time
+    button.unlink()
+
+
+def test_control_when_the_button_is_pressed(tmp_path, port):
+    """A short press moves the relay, also where nobody may command it, and a power cut does not move it back."""
+    button = tmp_path / "button"
+    path = _settings(tmp_path, port, control={}, button_file=str(button))
+    relay = tmp_path / "state" / "relay"
+    device = _start(path)
+    try:
+        status = _status(tmp_path, lambda status: status["link_up"])
+        assert (status["relay_on"], status["broken"]) == (True, ["control"])
+        _hold(button, 0.3)
+        _status(tmp_path, lambda status: status["relay_on"] is False)
+        assert relay.read_text() == "off\n"
+        _end(device)
+        relay.unlink()
+        device = _start(path)
+        wait_for(relay.exists, what="the relay", timeout_s=PATIENCE_S)
+        assert _status(tmp_path, lambda status: status["boots"] == 2)["relay_on"] is False
+    finally:
+        _end(device)
+
+
+@pytest.mark.soak
+def test_device_when_the_button_is_held_for_ten_seconds(tmp_path, port):
+    """What the owner told is forgotten, and the device starts again; key, journal and registers stay."""
+    button = tmp_path / "button"
+    path = _settings(tmp_path, port, button_file=str(button))
+    told = tmp_path / "state" / "config"
+    device = _start(path)
+    try:
+        before = _status(tmp_path, lambda status: status["next_seq"] > 0)
+        told.write_text("{}")
+        key = (tmp_path / "state" / "key").read_text()
+        _hold(button, 10.5)
+        assert device.wait(PATIENCE_S) == 75
+        assert not told.exists()
+        device = _start(path)
+        assert _status(tmp_path, lambda status: status["boots"] == 2)["next_seq"] >= before["next_seq"]
+        assert (tmp_path / "state" / "key").read_text() == key
+    finally:
+        _end(device)
+
+
 def test_update_when_a_web_server_has_one(tmp_path, port):
     """The device fetches it, ends to be restarted, runs on trial, and confirms it once gateway and meter answer."""
     shelf = tmp_path / "shelf"

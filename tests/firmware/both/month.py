@@ -157,6 +157,7 @@ class Month:
     def __init__(self, seed, days):
         self._chance = random.Random(seed)
         self._days = days
+        self._waited_ms = 0
         self.board = Board(self._chance)
         self.meter = Meter(self._chance, days)
         self.gateway = Gateway(self._chance)
@@ -198,6 +199,7 @@ class Month:
         if self.journal.samples:
             self.device.recorder.finish()
         while self.journal.backlog():
+            self._waited_ms += 5000  # what was lost is due again
             self._deliver()
 
     def _quarter(self, slot_s):
@@ -253,7 +255,7 @@ class Month:
         return Air(self.gateway, on_message)
 
     def _ticks_ms(self):
-        return 1000 * (self.meter.now_s - START_S)
+        return 1000 * (self.meter.now_s - START_S) + self._waited_ms
 
     def _at(self, now_s):
         self.meter.now_s = now_s
