@@ -21,6 +21,9 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 NAME_LENGTH_MAX = 24
 _CODE = re.compile(rf"[{ALPHABET}]{{{CODE_LENGTH}}}")
 _WIDTH_MM, _HEIGHT_MM = 62, 29
+_TEXT_LEFT_MM, _TEXT_WIDTH_MM = 30, 31
+_NAME_MM, _CODE_MM, _SMALL_MM = 3.4, 3.4, 2.2
+_CHARACTER_WIDTH = 0.62  # of its height, in the widest of the usual monospaced fonts
 _QR_MM, _QUIET_MM = 22, 3.5  # four empty modules on every side, as readers want them
 _HEAD = (
     f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH_MM}mm" height="{_HEIGHT_MM}mm" '
@@ -69,11 +72,13 @@ def label_svg(device: bytes, code: str, name: str) -> str:
         f"M{x},{y}h1v1h-1z" for y, row in enumerate(code_qr.matrix) for x, is_dark in enumerate(row) if is_dark
     )
     digits = device.hex().upper()
-    lines = [("3.4", "bold", name), ("2.2", "normal", digits[:16]), ("2.2", "normal", digits[16:])]
-    lines += [("2.2", "normal", "claim code"), ("3.4", "bold", _grouped(code))]
+    name_mm = round(min(_NAME_MM, _TEXT_WIDTH_MM / (_CHARACTER_WIDTH * max(1, len(name)))), 2)
+    lines = [(name_mm, "bold", name), (_SMALL_MM, "normal", digits[:16]), (_SMALL_MM, "normal", digits[16:])]
+    lines += [(_SMALL_MM, "normal", "claim code"), (_CODE_MM, "bold", _grouped(code))]
     texts = "".join(
-        f'<text x="30" y="{6 + 5 * index}" font-size="{points}" font-weight="{weight}">{escape(text)}</text>'
-        for index, (points, weight, text) in enumerate(lines)
+        f'<text x="{_TEXT_LEFT_MM}" y="{6 + 5 * index}" font-size="{size_mm}" font-weight="{weight}">'
+        f"{escape(text)}</text>"
+        for index, (size_mm, weight, text) in enumerate(lines)
     )
     scale = _QR_MM / size
     return (
