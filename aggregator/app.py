@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aggregator import sql
-from aggregator.closing import Closer
-from aggregator.commune import Commune, CommuneDirectory
-from aggregator.evidence import Evidence
-from aggregator.feed import TelemetryFeed
-from aggregator.influx import InfluxSettings, InfluxSink
-from aggregator.intake import Intake
-from aggregator.minting import Minter
+from aggregator.commune.directory import Commune, CommuneDirectory
+from aggregator.commune.registry import Directory, RegistryPublisher
+from aggregator.intake.evidence import Evidence
+from aggregator.intake.pipeline import Intake
+from aggregator.minting.outbox import Minter
 from aggregator.policy.rules import Policy
-from aggregator.registry import Directory, RegistryPublisher
 from aggregator.report import StatusFile
+from aggregator.settling.closing import Closer
 from aggregator.sql import Database
+from aggregator.telemetry.feed import TelemetryFeed
+from aggregator.telemetry.influx import InfluxSettings, InfluxSink
 from commonwatt import settings, topics
 from commonwatt.clock import CivilClock, MonotonicClock, Protocolar
 from commonwatt.errors import UserError

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from aggregator import schema, testing
 from aggregator.app import BATCHES_PER_COMMIT
-from aggregator.checking import Keys
-from aggregator.evidence import Evidence
-from aggregator.intake import Intake
-from aggregator.registry import Directory
+from aggregator.commune.registry import Directory
+from aggregator.intake.checking import Keys
+from aggregator.intake.evidence import Evidence
+from aggregator.intake.pipeline import Intake
 from aggregator.sql import Database
 from aggregator.testing import COMMUNE, GENESIS, TIME_S, GatewayStandIn, ident, key
 from commonwatt.block import FIRST_LINK, Block, Channel

@@ -53,7 +53,7 @@ def init(
     clock: str = _CLOCK,
 ) -> None:
     """Make a new commune: keys, constitution, policy, and the first checkpoint of its log."""
-    from aggregator.init import found_commune, slug_of
+    from aggregator.commune.init import found_commune, slug_of
     from aggregator.policy.rules import DEFAULT_FILE, Policy
 
     found_commune(
@@ -79,10 +79,10 @@ def admit(
     clock: str = _CLOCK,
 ) -> None:
     """Admit members, merchants, sites, devices and gateways. The aggregator must not be running."""
-    from aggregator import admission
-    from aggregator.commune import CommuneDirectory
-    from aggregator.private import PrivateStore
-    from aggregator.roster import Roster
+    from aggregator.commune import admission
+    from aggregator.commune.directory import CommuneDirectory
+    from aggregator.commune.private import PrivateStore
+    from aggregator.commune.roster import Roster
     from commonwatt import settings
     from ledger.app import open_ledger
 
@@ -134,7 +134,7 @@ def run_command(
 @device_app.command("list", help=_("Print every device: id, role, standing, rated power, last reading, name."))
 def list_command(directory: Path = _DIRECTORY) -> None:
     """Reads the published log and the evidence, so it may be asked while the aggregator runs."""
-    from aggregator.devices import list_devices
+    from aggregator.commune.devices import list_devices
 
     for row in list_devices(directory):
         seen = datetime.fromtimestamp(row.latest_s, UTC).strftime("%Y-%m-%d %H:%M") if row.latest_s else "-"

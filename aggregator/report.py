@@ -7,9 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from aggregator import schema
-from aggregator.closing import settled_of
-from aggregator.registry import Directory
-from aggregator.settlement import Settled
+from aggregator.commune.registry import Directory
+from aggregator.settling.closing import settled_of
+from aggregator.settling.settlement import Settled
 from aggregator.sql import Database, counters
 from commonwatt import status
 from commonwatt.clock import Civil, MonotonicClock

@@ -3,7 +3,7 @@
 What is implausible is never refused: the block stays evidence and the device goes on. Only the claim waits.
 """
 
-from aggregator.settlement import Span
+from aggregator.settling.settlement import Span
 from commonwatt.refusal import Hold
 
 FUTURE_TOLERANCE_S = 60

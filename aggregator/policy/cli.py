@@ -76,11 +76,11 @@ def replay_command(
     as_json: bool = typer.Option(False, "--json", help=_("Print a JSON object instead of a table.")),
 ) -> None:
     """Reads only, so the aggregator may be running. Nothing is changed and nobody is told."""
-    from aggregator.commune import CommuneDirectory
+    from aggregator.commune.directory import CommuneDirectory
+    from aggregator.commune.private import PrivateStore
     from aggregator.policy import history
     from aggregator.policy.replay import replay
     from aggregator.policy.rules import Policy
-    from aggregator.private import PrivateStore
     from aggregator.sql import FILE
 
     place = CommuneDirectory(directory)

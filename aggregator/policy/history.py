@@ -5,8 +5,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from aggregator.interval import Claim, Source
 from aggregator.policy.replay import Settled
+from aggregator.settling.interval import Claim, Source
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 

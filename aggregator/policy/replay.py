@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from aggregator import valuation
-from aggregator.interval import Claim
+from aggregator.minting import valuation
+from aggregator.minting.valuation import PERMILLE
 from aggregator.policy.rules import Rules
-from aggregator.valuation import PERMILLE
+from aggregator.settling.interval import Claim
 from commonwatt.units import INTERVAL_S
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from aggregator import testing
-from aggregator.closing import Closer
-from aggregator.evidence import Evidence
-from aggregator.intake import Intake
-from aggregator.minting import Minter
+from aggregator.commune.registry import Directory
+from aggregator.intake.evidence import Evidence
+from aggregator.intake.pipeline import Intake
+from aggregator.minting.outbox import Minter
 from aggregator.policy.rules import Policy
-from aggregator.registry import Directory
+from aggregator.settling.closing import Closer
 from aggregator.sql import Database
 from aggregator.testing import COMMUNE, GENESIS, POLICY, TIME_S, GatewayStandIn, MeterStandIn, ident, key
 from commonwatt import cose

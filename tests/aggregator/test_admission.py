@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.commune import CommuneDirectory
-from aggregator.init import slug_of
-from aggregator.private import PrivateStore
+from aggregator.commune.directory import CommuneDirectory
+from aggregator.commune.init import slug_of
+from aggregator.commune.private import PrivateStore
 from commonwatt.errors import UserError
 from commonwatt.identity import SigningKey
 from ledger.app import open_ledger

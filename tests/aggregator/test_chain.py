@@ -2,7 +2,7 @@
 
 import pytest
 
-from aggregator.chain import Link, Verdict, judge
+from aggregator.intake.chain import Link, Verdict, judge
 
 OWN = b"b" * 32
 

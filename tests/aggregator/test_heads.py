@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator import testing
-from aggregator.checking import Keys, check
-from aggregator.heads import NONE, Head, Heads
-from aggregator.registry import Directory
+from aggregator.commune.registry import Directory
+from aggregator.intake.checking import Keys, check
+from aggregator.intake.heads import NONE, Head, Heads
+from aggregator.intake.workers import Checkers
 from aggregator.testing import TIME_S
-from aggregator.workers import Checkers
 from commonwatt.refusal import Refusal
 
 # Ids that share their first half are possible, if hardly ever met.

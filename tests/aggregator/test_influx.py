@@ -6,11 +6,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from aggregator import schema, telemetry
-from aggregator.feed import COUNTS_EVERY_S, TelemetryFeed
-from aggregator.influx import CURSOR_FILE, InfluxSettings, InfluxSink
+from aggregator import schema
 from aggregator.report import report
-from aggregator.telemetry import SITES_MIN, Cursor, Point
+from aggregator.telemetry import points as telemetry
+from aggregator.telemetry.feed import COUNTS_EVERY_S, TelemetryFeed
+from aggregator.telemetry.influx import CURSOR_FILE, InfluxSettings, InfluxSink
+from aggregator.telemetry.points import SITES_MIN, Cursor, Point
 from aggregator.testing import TIME_S
 from commonwatt import status
 from commonwatt.testing import ManualClock

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from aggregator import testing
-from aggregator.evidence import CONFLICTS_KEPT_MAX
-from aggregator.registry import Directory
+from aggregator.commune.registry import Directory
+from aggregator.intake.evidence import CONFLICTS_KEPT_MAX
 from aggregator.testing import TIME_S, GatewayStandIn, MeterStandIn, ident, key
 from commonwatt import cose
 from commonwatt.block import AAD, SIGNED_SIZE_MAX

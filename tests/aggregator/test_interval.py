@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.interval import Meter, Source, close
-from aggregator.matching import largest_remainder, match, match_afterwards
-from aggregator.settlement import Span
+from aggregator.minting.valuation import amount_mc
+from aggregator.settling.interval import Meter, Source, close
+from aggregator.settling.matching import largest_remainder, match, match_afterwards
+from aggregator.settling.settlement import Span
 from aggregator.testing import POLICY
-from aggregator.valuation import amount_mc
 from ledger.book.kinds import DeviceRole
 
 T = 1_721_002_500

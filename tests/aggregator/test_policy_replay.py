@@ -10,14 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from aggregator import sql, valuation
-from aggregator.interval import Claim, Source
+from aggregator import sql
+from aggregator.minting import valuation
+from aggregator.minting.valuation import Valued
 from aggregator.policy import diff
 from aggregator.policy.cli import app
 from aggregator.policy.explain import explain
 from aggregator.policy.replay import Settled, replay
 from aggregator.policy.rules import DEFAULT_FILE, Policy
-from aggregator.valuation import Valued
+from aggregator.settling.interval import Claim, Source
 from commonwatt.errors import UserError
 from commonwatt.units import INTERVAL_S
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from aggregator.registry import Directory, RegistryPublisher
+from aggregator.commune.registry import Directory, RegistryPublisher
 from aggregator.testing import COMMUNE, GATEWAY, GENESIS, ident, key
 from commonwatt import cose, topics
 from commonwatt.registry import Snapshot, Status

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.settlement import Reading, settle
+from aggregator.settling.settlement import Reading, settle
 
 DEVICE = b"d" * 16
 

@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from aggregator.minting import Minter
+from aggregator.minting.outbox import Minter
 from aggregator.sql import Database
 from aggregator.testing import TIME_S, ident, key
 from commonwatt.errors import StorageError, UserError

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aggregator.telemetry import pipeline
+from aggregator.telemetry.points import pipeline
 
 ROOT = Path(__file__).parents[2]
 DASHBOARD: dict[str, Any] = json.loads((ROOT / "dashboards" / "operator.json").read_text())

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from aggregator import interval, settlement
-from aggregator.interval import Meter
+from aggregator.settling import interval, settlement
+from aggregator.settling.interval import Meter
 from commonwatt.demo.judge.book import Device
 from commonwatt.demo.judge.evidence import Closing, Reading
 from commonwatt.demo.judge.settle import (

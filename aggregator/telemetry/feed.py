@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from aggregator import telemetry
-from aggregator.registry import Directory
+from aggregator.commune.registry import Directory
 from aggregator.sql import Database
-from aggregator.telemetry import Cursor, Point
+from aggregator.telemetry import points as telemetry
+from aggregator.telemetry.points import Cursor, Point
 from commonwatt.clock import Protocolar
 
 COUNTS_EVERY_S = 10.0

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from aggregator import schema
-from aggregator.registry import Directory
+from aggregator.commune.registry import Directory
 from commonwatt.units import INTERVAL_S
 from ledger.book import mint
 

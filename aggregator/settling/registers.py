@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aggregator.settlement import Registers
+from aggregator.settling.settlement import Registers
 from commonwatt import cbor
 
 SIZE_MAX = 256

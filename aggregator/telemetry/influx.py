@@ -19,7 +19,7 @@ from influxdb_client.rest import ApiException
 from pydantic import Field
 from urllib3.exceptions import HTTPError
 
-from aggregator.telemetry import Cursor, Point
+from aggregator.telemetry.points import Cursor, Point
 from commonwatt import status
 from commonwatt.settings import Settings
 

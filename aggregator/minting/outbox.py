@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from aggregator import schema, valuation
+from aggregator import schema
+from aggregator.minting import valuation
+from aggregator.minting.valuation import MintWithLines, Valued
 from aggregator.policy.rules import Policy
 from aggregator.sql import Database
-from aggregator.valuation import MintWithLines, Valued
 from commonwatt.errors import StorageError
 from commonwatt.identity import SigningKey, new_id
 from ledger.book import mint as mints

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from aggregator.checking import Keys
-from aggregator.interval import Meter
+from aggregator.intake.checking import Keys
+from aggregator.settling.interval import Meter
 from commonwatt import cose, topics
 from commonwatt.identity import SigningKey
 from commonwatt.registry import Snapshot, Status

@@ -7,7 +7,7 @@ import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 
-from aggregator.checking import Checked, Keys, check
+from aggregator.intake.checking import Checked, Keys, check
 from commonwatt.refusal import Refusal
 
 Answers = Future[list[Checked | Refusal]]

@@ -1,12 +1,12 @@
 """Stage "verify": form, device, standing and signature of blocks, and what evidence and settlement take from them.
 
-Values in, values out, so that it runs in this process or in others (aggregator/workers.py).
+Values in, values out, so that it runs in this process or in others (aggregator/intake/workers.py).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from aggregator import registers
+from aggregator.settling import registers
 from commonwatt.block import Block
 from commonwatt.identity import key_hint
 from commonwatt.refusal import Refusal

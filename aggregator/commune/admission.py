@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from aggregator.private import PrivateStore
-from aggregator.roster import GRADES, ROLES, Roster
+from aggregator.commune.private import PrivateStore
+from aggregator.commune.roster import GRADES, ROLES, Roster
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.identity import SigningKey, new_id

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from aggregator.interval import Claim, Source
 from aggregator.policy.rules import Rules
+from aggregator.settling.interval import Claim, Source
 from commonwatt.units import WH_PER_KWH
 from ledger.book.mint import Line, Mint, lines_root
 

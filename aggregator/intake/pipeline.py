@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from aggregator.chain import Verdict
-from aggregator.evidence import Arrival, Evidence
-from aggregator.registry import Directory
-from aggregator.workers import Answers, Checkers
+from aggregator.commune.registry import Directory
+from aggregator.intake.chain import Verdict
+from aggregator.intake.evidence import Arrival, Evidence
+from aggregator.intake.workers import Answers, Checkers
 from commonwatt import cose, topics
 from commonwatt.clock import Civil
 from commonwatt.errors import FormatError

@@ -12,11 +12,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from aggregator import minting, registers, schema, settlement, valuation
-from aggregator.interval import Claim, Closed, HeldSpan, close, touched_ends_s
+from aggregator import schema
+from aggregator.commune.registry import Directory
+from aggregator.minting import outbox as minting
+from aggregator.minting import valuation
 from aggregator.policy.rules import Policy
-from aggregator.registry import Directory
-from aggregator.settlement import Reading, Settled, Span
+from aggregator.settling import registers, settlement
+from aggregator.settling.interval import Claim, Closed, HeldSpan, close, touched_ends_s
+from aggregator.settling.settlement import Reading, Settled, Span
 from aggregator.sql import Database, upsert
 from commonwatt.clock import Civil
 from commonwatt.units import INTERVAL_S, interval_start_s

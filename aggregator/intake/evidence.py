@@ -7,10 +7,11 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from aggregator import chain, schema
-from aggregator.chain import Link, Verdict
-from aggregator.checking import Checked
-from aggregator.heads import Head, Heads
+from aggregator import schema
+from aggregator.intake import chain
+from aggregator.intake.chain import Link, Verdict
+from aggregator.intake.checking import Checked
+from aggregator.intake.heads import Head, Heads
 from aggregator.sql import Database, count, insert_rows
 from commonwatt import block as blocks
 from commonwatt import cose

@@ -5,9 +5,9 @@ import re
 import unicodedata
 from pathlib import Path
 
-from aggregator.commune import ASSOCIATION_KEY, LOG_KEY, ROLES, CommuneDirectory
+from aggregator.commune.directory import ASSOCIATION_KEY, LOG_KEY, ROLES, CommuneDirectory
+from aggregator.commune.private import PrivateStore
 from aggregator.policy.rules import Policy
-from aggregator.private import PrivateStore
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.identity import SigningKey, new_id, save_key

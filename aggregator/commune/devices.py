@@ -4,8 +4,8 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from aggregator.commune import CommuneDirectory
-from aggregator.private import PrivateStore
+from aggregator.commune.directory import CommuneDirectory
+from aggregator.commune.private import PrivateStore
 from aggregator.sql import FILE
 from commonwatt.errors import UserError
 from commonwatt.i18n import _

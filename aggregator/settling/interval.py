@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from aggregator import matching
-from aggregator.matching import Matched
 from aggregator.plausibility import spans as plausible_spans
-from aggregator.settlement import Span
+from aggregator.settling import matching
+from aggregator.settling.matching import Matched
+from aggregator.settling.settlement import Span
 from commonwatt.quantities import EXPORT, IMPORT
 from commonwatt.refusal import Hold
 from commonwatt.units import INTERVAL_S

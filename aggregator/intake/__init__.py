@@ -1,0 +1,1 @@
+"""Batches in, evidence kept, receipts out: stages with a name each."""

@@ -1,0 +1,1 @@
+"""From claims to mints: what they are worth, and the outbox to the ledger."""

@@ -1,0 +1,1 @@
+"""From registers to claims, one interval of fifteen minutes after the other."""

@@ -1,0 +1,1 @@
+"""What leaves for dashboards, never in the way of the money."""
