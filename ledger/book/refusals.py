@@ -39,6 +39,7 @@ class Refusal(IntEnum):
     WRONG_TOTAL = 35  # recomputed, the charge comes to another sum
     WRONG_BALANCE = 40  # a carry-forward states other balances than the book's
     NOT_REVOKED = 41  # an account is erased only after it was revoked
+    NOT_CARRIED = 44  # an empty slot that no carry-forward names
     STILL_OPEN = 42  # requests or holds of an account that is to be erased
     CLAIM_HELD = 37  # this account and source are held for this time
     WINDOW_MISMATCH = 19  # leaves of one run are of different windows, or the run names another

@@ -10,7 +10,7 @@ import hashlib
 from commonwatt.errors import FormatError
 from commonwatt.registry import Status
 from commonwatt.units import INT64_MAX
-from ledger.book import constitution, entry, rules_keys, rules_measures, rules_payments
+from ledger.book import constitution, entry, rules_erasure, rules_keys, rules_measures, rules_payments
 from ledger.book.accounts import Posting
 from ledger.book.body import (
     Admission,
@@ -45,8 +45,13 @@ RUN_LEAVES_MAX = 100_000
 """Leaves of one mint-run: a run is one transaction and one stage in memory."""
 
 
-def apply(state: State, data: bytes, position: int) -> State | Refusal:
-    """Put the entry `data`, as logged, at `position`; the new state, or the first check that fails."""
+def apply(state: State, data: bytes, position: int, leaf_hash: bytes | None = None) -> State | Refusal:
+    """Put the entry `data`, as logged, at `position`; the new state, or the first check that fails.
+
+    Empty `data` is the slot of an erased entry, whose `leaf_hash` is all that is left of it.
+    """
+    if not data and leaf_hash is not None:
+        return rules_erasure.skip(state, leaf_hash) or state
     try:
         parsed = entry.parse(data)
     except FormatError as error:
@@ -146,7 +151,7 @@ def _apply_by_roles(state: State, signed: SignedEntry, body: ByRoles) -> Refusal
         case Release():
             return rules_measures.release(state, body)
         case CarryForward():
-            return Refusal.UNKNOWN_SIGNER
+            return rules_erasure.carry_forward(state, body)
         case _admission:
             return _admit(state, _admission)
 
@@ -237,16 +242,16 @@ def _run(state: State, run: MintRun) -> Refusal | None:
     stage = state.stage
     if run.policy_sha256 not in state.policies:
         return Refusal.WRONG_POLICY
-    if stage is None:
+    is_partly_erased = rules_erasure.is_run_of_erased(state, run)
+    if stage is None and not is_partly_erased:
         return Refusal.RUN_RANGE
-    if (run.window_start_s, run.window_end_s) != (stage.window_start_s, stage.window_end_s):
+    window = (run.window_start_s, run.window_end_s)
+    if stage is not None and window != (stage.window_start_s, stage.window_end_s):
         return Refusal.WINDOW_MISMATCH
-    if (run.first, run.count) != (stage.first, len(stage.leaf_hashes)):
-        return Refusal.RUN_RANGE
-    if run.root != merkle.root(stage.leaf_hashes):
-        return Refusal.RUN_ROOT
-    if (run.energy_wh, run.total_mc) != (stage.energy_wh, stage.total_mc):
-        return Refusal.RUN_TOTAL
+    refusal = _restore_stage(state, run) if is_partly_erased else _check_run(stage, run)
+    stage = state.stage
+    if refusal is not None or stage is None:
+        return refusal
     postings = _run_postings(stage, state.founded.genesis.association)
     refusal = state.book.check(postings)
     if refusal is not None:
@@ -254,6 +259,25 @@ def _run(state: State, run: MintRun) -> Refusal | None:
     state.book.post(postings)
     _remember_minted(state, stage)
     state.stage = None
+    return None
+
+
+def _restore_stage(state: State, run: MintRun) -> Refusal | None:
+    stage = rules_erasure.close_run(state, run)
+    if isinstance(stage, Refusal):
+        return stage
+    state.stage = stage
+    return None
+
+
+def _check_run(stage: Stage | None, run: MintRun) -> Refusal | None:
+    assert stage is not None
+    if (run.first, run.count) != (stage.first, len(stage.leaf_hashes)):
+        return Refusal.RUN_RANGE
+    if run.root != merkle.root(stage.leaf_hashes):
+        return Refusal.RUN_ROOT
+    if (run.energy_wh, run.total_mc) != (stage.energy_wh, stage.total_mc):
+        return Refusal.RUN_TOTAL
     return None
 
 

@@ -52,7 +52,7 @@ def charge(state: State, signed: SignedEntry, body: Charge) -> Refusal | None:
         if isinstance(row.admission, AdmitAccount) and row.admission.subject in _CHARGED
     )
     postings = charges.postings(terms, state.book, payers, state.founded.genesis.association)
-    if sum(max(row.amount_mc, 0) for row in postings) != body.total_mc:
+    if sum(max(row.amount_mc, 0) for row in postings) != body.total_mc and not state.book.is_blurred:
         return Refusal.WRONG_TOTAL
     refusal = state.book.check(postings)
     if refusal is not None:

@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from ledger import testing
-from ledger.book import rules
+from ledger.book import erased, rules
+from ledger.book.accounts import NOTHING
+from ledger.book.reader import LogReader
 from ledger.book.replay import replay
+from ledger.log import merkle
 
 NAMES = ("ana", "ben", "shop")
 UNITS = ("energy", "euro", "mutual", "hours")
@@ -285,6 +288,24 @@ class Village(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         assert replay(self.book.log).digest() == self.book.state.digest()
+        is_open = any("ana" in request[0] or "ana" in request[1] for request in self.model.requests.values())
+        if not is_open and not any(name == "ana" for name, _ in self.holds.values()):
+            self.erase_ana()
+
+    def erase_ana(self) -> None:
+        if self.model.standing["ana"] != "revoke":
+            self.book.write("revoke member ana as gone")
+        slots = [(data, merkle.leaf_hash(data)) for data in self.book.log]
+        body = erased.compose(testing.ident("ana"), slots, self.book.state, "asked for")
+        assert body is not None
+        assert self.book.put(testing.signed(body, "steward", "townhall")) is None
+        gone = {place for first, count in body.erased for place in range(first, first + count)}
+        kept = [b"" if place in gone else data for place, data in enumerate(self.book.log)]
+        reader = LogReader()
+        reader.read(kept, [merkle.leaf_hash(data) for data in self.book.log])
+        assert reader.finish(), (reader.size, reader.refused)
+        for name, row in self.book.state.book.accounts.items():
+            assert reader.state.book.accounts.get(name, NOTHING) == row
 
 
 def test_village_when_it_lives_at_random(new_book: Any) -> None:
