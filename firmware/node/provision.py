@@ -24,6 +24,7 @@ _SSID_MAX = const(32)
 _PASSWORD_MIN = const(8)  # WPA2
 _PASSWORD_MAX = const(63)
 MQTT_PORT = const(1883)
+MQTTS_PORT = const(8883)
 _HOST_MAX = const(253)
 _HOST_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789-."
 _SECRET_MAX = const(128)
@@ -118,7 +119,7 @@ def _broker_of(fields, known):
     if not 0 < len(host) <= _HOST_MAX or not all(c in _HOST_LETTERS for c in host.lower()):
         raise ValueError("A gateway has a name or an address, as 192.168.1.10.")
     try:
-        number = int(number or MQTT_PORT)
+        number = int(number or (MQTTS_PORT if "tls" in known else MQTT_PORT))
     except ValueError:
         number = 0
     if not 0 < number < 65536:

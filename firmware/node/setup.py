@@ -154,7 +154,8 @@ class _SetUp:
         if "host" not in owner["broker"]:
             return "The meter is in your network. Now tell it its gateway."
         owner["device"] = self._device
-        owner["broker"] = dict({"port": provision.MQTT_PORT, "username": self._device}, **owner["broker"])
+        port = provision.MQTTS_PORT if "tls" in owner["broker"] else provision.MQTT_PORT
+        owner["broker"] = dict({"port": port, "username": self._device}, **owner["broker"])
         return await self._greet(owner["broker"]) or self._keep(owner)
 
     async def _greet(self, broker):

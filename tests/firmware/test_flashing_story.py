@@ -66,14 +66,41 @@ def test_device_when_flashed_and_enrolled(board, tmp_path):
     assert "Ana" in label.read_text()
 
 
+def test_enrol_when_a_commune_has_settings(board, tmp_path):
+    """They are laid over what the device has, the authority beside them; what is none never reaches the device."""
+    flash(board.port, _archive(meter={"type": "replay"}, broker={"port": 1}), None)
+    kept = tmp_path / "flash" / "device.json"
+    commune, ca = tmp_path / "commune.json", tmp_path / "ca.pem"
+    commune.write_text(json.dumps({"broker": {"host": "gate"}, "control": {"public_key": "00"}}))
+    ca.write_text("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n")
+    enrol(board.port, commune, ca)
+    wanted = {
+        "state_dir": "state",
+        "meter": {"type": "replay"},
+        "broker": {"port": 1, "host": "gate", "tls": {"ca": "ca.pem"}},
+        "control": {"public_key": "00"},
+    }
+    assert json.loads(kept.read_text()) == wanted
+    assert (tmp_path / "flash" / "ca.pem").read_text() == ca.read_text()
+    for wrong in ("", "[]", "7", "{"):
+        commune.write_text(wrong)
+        with pytest.raises(UserError, match=r"no device\.json"):
+            enrol(board.port, commune)
+    ca.write_text("a shopping list")
+    with pytest.raises(UserError, match="no certificate"):
+        enrol(board.port, None, ca)
+    with pytest.raises(UserError, match="cannot be read"):
+        enrol(board.port, None, tmp_path / "none.pem")
+    assert json.loads(kept.read_text()) == wanted
+
+
 def test_enrol_when_the_device_has_no_firmware(board, tmp_path):
-    """What the device said is told; settings that are none never reach it."""
+    """What the device said is told, and settings are not put where nothing reads them."""
     with pytest.raises(CommonwattError, match="device"):
         enrol(board.port)
-    for wrong in ("", "[]", "{}"):
-        (tmp_path / "wrong.json").write_text(wrong)
-        with pytest.raises(UserError, match=r"no device\.json"):
-            enrol(board.port, tmp_path / "wrong.json")
+    (tmp_path / "some.json").write_text('{"board": "esp32_tic"}')
+    with pytest.raises(UserError, match="flash it first"):
+        enrol(board.port, tmp_path / "some.json")
     assert not (tmp_path / "flash" / "device.json").exists()
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 
+from bench.household import make_certificates
 from commonwatt import cbor, cose, device_label
 from commonwatt.demo.programs import free_port, wait_for
 from commonwatt.identity import is_signed_by
@@ -33,7 +35,7 @@ BROKER = """
 server_name: set-up
 listen: "127.0.0.1:-1"
 jetstream {{ store_dir: "{folder}/nats" }}
-mqtt {{ listen: "127.0.0.1:{port}" }}
+mqtt {{ listen: "127.0.0.1:{port}"{tls} }}
 authorization {{ users: [ {{ user: person, password: p }}, {{ user: {device}, password: d }} ] }}
 """
 
@@ -77,10 +79,10 @@ class Home:
         self._programs.append(device)
         return device
 
-    def start_broker(self):
+    def start_broker(self, tls=""):
         """The commune's gateway knows the device by its label."""
         config = self.folder / "nats.conf"
-        config.write_text(BROKER.format(folder=self.folder, port=self.mqtt_port, device=self.label()[0]))
+        config.write_text(BROKER.format(folder=self.folder, port=self.mqtt_port, device=self.label()[0], tls=tls))
         words = [BIN / "nats-server", "-c", config]
         self._programs.append(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         wait_for(lambda: self._listens(self.mqtt_port), what="the broker", timeout_s=PATIENCE_S)
@@ -335,6 +337,31 @@ def test_set_up_by_its_cable_alone(tmp_path, line):
         line.hear(_packet(4, b"\x01\x00"))
         assert device.wait(PATIENCE_S) == 75
         assert home.told()["broker"] == {"host": "127.0.0.1", "port": port, "username": "cd" * 16, "password": "d"}
+    finally:
+        home.end()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates are made by openssl (apt: openssl)")
+def test_set_up_with_a_certificate(tmp_path):
+    """A device that was given an authority believes that one alone, and tells the person when it is another's."""
+    for name in ("mine", "other"):
+        (tmp_path / name).mkdir()
+        make_certificates(tmp_path / name)
+    files = f'cert_file: "{tmp_path}/mine/server.pem", key_file: "{tmp_path}/mine/server.key"'
+    authority = tmp_path / "ca.pem"
+    shutil.copy(tmp_path / "other" / "ca.pem", authority)
+    home = Home(tmp_path, broker={"tls": {"ca": str(authority)}})
+    try:
+        device = home.switch_on()
+        home.start_broker(f"\n  tls {{ {files} }}\n")
+        gateway = f"localhost:{home.mqtt_port}"
+        home.page("/", home.form(gateway=gateway))
+        home.page_says("not the commune's")
+        assert home.told() is None
+        shutil.copy(tmp_path / "mine" / "ca.pem", authority)
+        home.page("/", home.form(gateway=gateway))
+        assert device.wait(PATIENCE_S) == 75
+        assert home.told()["broker"]["tls"] == {"ca": str(authority)}
     finally:
         home.end()
 

@@ -40,14 +40,15 @@ def flash_command(
 
 def enrol_command(
     port: str = _PORT,
-    settings: Path | None = typer.Argument(None, help=_("A device.json for the device; default: it keeps its own.")),
+    settings: Path | None = typer.Argument(None, help=_("The commune's settings, laid over the device's own.")),
+    ca: Path | None = typer.Option(None, help=_("The certificate authority that the device is to believe (ca.pem).")),
     name: str = typer.Option("", help=_("What people call the device; stands on its label.")),
     label: Path | None = typer.Option(None, help=_("Draw its label into this SVG file.")),
 ) -> None:
     """Print what a commune is told to admit the device; its key and label are made at its first boot."""
     from commonwatt.device.flashing.port import enrol
 
-    identity = enrol(port, settings)
+    identity = enrol(port, settings, ca)
     typer.echo(identity.as_json())
     if label is not None:
         from commonwatt.device_label import label_svg

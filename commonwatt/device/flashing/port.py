@@ -7,9 +7,10 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from commonwatt.device_label import FORMAT, claim_hash, content, read_claim_code
 from commonwatt.errors import CommonwattError, UserError
@@ -116,12 +117,19 @@ def flash(port: str, archive: Archive, image: Path | None) -> bool:
     return is_known
 
 
-def enrol(port: str, settings: Path | None = None) -> Identity:
-    """Put device.json on the device if one is given, and let it make its key and label on its first boot."""
+def enrol(port: str, settings: Path | None = None, ca: Path | None = None) -> Identity:
+    """Lay a commune's settings over the device's own, and let it make its key and label on its first boot.
+
+    `ca`: the certificate authority that the device is to believe; it is put beside the settings.
+    """
     mpremote = tool("mpremote")
-    if settings is not None:
-        _check_settings(settings)
-        run([mpremote, "connect", port, "fs", "cp", str(settings), f":{SETTINGS}"])
+    told = _read_settings(settings) if settings is not None else {}
+    if ca is not None:
+        _check_authority(ca)
+        run([mpremote, "connect", port, "fs", "cp", str(ca), f":{ca.name}"])  # before the settings that name it
+        told = merged(told, {"broker": {"tls": {"ca": ca.name}}})
+    if told:
+        _merge(mpremote, port, told, settings or SETTINGS)
     said = _exec(mpremote, port, f"from device import main; main([{SETTINGS!r}, '--identity'])").splitlines()
     try:
         told = json.loads(said[-1])
@@ -155,10 +163,48 @@ def _await_start(mpremote: str, port: str) -> None:
     _exec(mpremote, port, "pass")
 
 
-def _check_settings(path: Path) -> None:
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with others over them; tables are merged, everything else is replaced."""
+    result = dict(under)
+    for name, value in over.items():
+        below = result.get(name)
+        result[name] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _merge(mpremote: str, port: str, told: Mapping[str, Any], where: object) -> None:
+    said = _exec(
+        mpremote, port, f"import os; print(open({SETTINGS!r}).read() if {SETTINGS!r} in os.listdir() else '')"
+    )
+    try:
+        has = json.loads(said or "{}")
+    except ValueError:
+        has = {}  # a file that was cut: what is told now replaces it
+    settings = merged(has if isinstance(has, dict) else {}, told)
+    if "state_dir" not in settings:
+        raise UserError(
+            "the device has no settings yet, and these name no state_dir", where=where, to_do="flash it first"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / SETTINGS
+        path.write_text(json.dumps(settings, indent=1) + "\n")
+        run([mpremote, "connect", port, "fs", "cp", str(path), f":{SETTINGS}"])
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"this is no device.json: {error}", where=path) from error
-    if not isinstance(settings, dict) or "state_dir" not in settings:
-        raise UserError("this is no device.json: it names no state_dir", where=path)
+    if not isinstance(settings, dict):
+        raise UserError("this is no device.json", where=path)
+    return settings
+
+
+def _check_authority(path: Path) -> None:
+    try:
+        is_pem = "-----BEGIN CERTIFICATE-----" in path.read_text()
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot be read: {error}", where=path) from error
+    if not is_pem:
+        raise UserError("this is no certificate (PEM)", where=path, to_do="take the broker's ca.pem")

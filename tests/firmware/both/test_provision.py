@@ -86,7 +86,7 @@ def test_owner_when_the_form_is_silent():
     }
     owner = provision.owner_of({"code": CODE, "ssid": "home", "gateway": "new"}, CODE, known)
     assert owner["wifi"] == known["wifi"]
-    assert owner["broker"] == {"host": "new", "port": 1883, "password": "kept", "tls": {"ca": "ca.pem"}}
+    assert owner["broker"] == {"host": "new", "port": 8883, "password": "kept", "tls": {"ca": "ca.pem"}}
     assert known["broker"]["host"] == "old"
     other = provision.owner_of({"code": CODE, "ssid": "cafe", "gateway": "new"}, CODE, known)
     assert other["wifi"] == {"ssid": "cafe", "password": ""}
