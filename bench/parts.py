@@ -60,6 +60,13 @@ def _gateway_blocks() -> Measured:
     return bench.measure_blocks()
 
 
+@cache
+def _modbus_cpu() -> tuple[float, float]:
+    from gateway import bench_meters
+
+    return bench_meters.measure_modbus_cpu()
+
+
 def _aggregator_blocks() -> Measured:
     from aggregator import bench
 
@@ -164,6 +171,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     Benchmark("firmware", "mpy_size", _firmware_size("all")),
     *(Benchmark("firmware", f"mpy_size_{board}", _firmware_size(board)) for board in _firmware_boards()),
     Benchmark("gateway", "blocks", _gateway_blocks, _verify_on_one),
+    Benchmark("gateway", "modbus_cpu", lambda: (_modbus_cpu()[0], "% of one core"), lambda: _modbus_cpu()[1]),
     Benchmark("aggregator", "blocks", _aggregator_blocks, _verify_on_two),
     Benchmark("aggregator", "savings_qualified", _savings_qualified),
     Benchmark("aggregator", "savings_false_positive", _savings_false_positive),

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 READINGS_MAX = 10_000
 """Readings between the poller and the tick that stores them; one more is a missed reading."""
+READS_MAX = 200
+"""Meters that are asked at once: with a thousand, a time-out would measure our own queue and not the meter."""
 NAP_S_MAX = 1.0
 """The longest sleep: a clock that is set is noticed within it."""
 CHANGE_S_MAX = 60.0
@@ -111,6 +113,7 @@ class Poller:
         self._may_sign = may_sign
         self._rounds: dict[BusSettings, Round] = {}
         self._loop = asyncio.new_event_loop()
+        self._reads = asyncio.Semaphore(READS_MAX)
         self._stop = asyncio.Event()
         self._changes = 0
         self._changed = asyncio.Event()
@@ -179,23 +182,28 @@ class Poller:
             while True:
                 changes = self._changes
                 for meter in sorted(own.meters, key=lambda meter: self.states[meter.name].backoff_s):
-                    if meter in own.meters:
-                        await self._poll_if_due(bus, meter, own)
+                    if meter in own.meters and self._is_due(meter):
+                        async with self._reads:
+                            await self._poll(bus, meter, own)
                 if changes == self._changes:
                     await self._nap(self._nap_s(own.meters))
         finally:
             bus.close()
 
-    async def _poll_if_due(self, bus: Bus, meter: Meter, own: Round) -> None:
-        state, rules = self.states[meter.name], self._rules
-        before_s = self._civil.now_s()
-        step_start_s = int(before_s // rules.step_s) * rules.step_s
-        is_late = before_s > step_start_s + rules.late_s_max
-        if is_late or not state.is_due(step_start_s, self._protocol.monotonic_s()):
+    def _is_due(self, meter: Meter) -> bool:
+        rules, now_s = self._rules, self._civil.now_s()
+        step_start_s = int(now_s // rules.step_s) * rules.step_s
+        is_late = now_s > step_start_s + rules.late_s_max
+        if is_late or not self.states[meter.name].is_due(step_start_s, self._protocol.monotonic_s()):
+            return False
+        # Not even read: dated by a clock that is set a moment later, the reading would lie about its time.
+        return self._may_sign()
+
+    async def _poll(self, bus: Bus, meter: Meter, own: Round) -> None:
+        rules, before_s = self._rules, self._civil.now_s()
+        if meter not in own.meters:
             return
-        if not self._may_sign():
-            # Not even read: dated by a clock that is set a moment later, the reading would lie about its time.
-            return
+        state = self.states[meter.name]
         try:
             registers_wh = await bus.energy(meter)
         except MeterSilentError as error:
