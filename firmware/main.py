@@ -44,6 +44,7 @@ async def _connected(device, config, path):
         setup.forget(config)
     else:
         network.cancel()
+        await sleep_ms(_LOOK_MS)  # for its connections to close
         await setup.run(board, path, _SET_UP_MINUTES)
     board.restart()
 
@@ -83,15 +84,19 @@ def main(arguments):
         board.make_folder(config["state_dir"])
         if arguments[1:]:
             return _introduce(config)
+        if hasattr(gc, "threshold"):
+            gc.threshold(GARBAGE_MAX)
         from node.wiring import Device  # here: the set-up needs the room, and then there is a restart
 
+        gc.collect()
         board.seed_random()
         device = Device(config, board)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         print("cannot start:", error)
         return 2
-    if hasattr(gc, "threshold"):
-        gc.threshold(GARBAGE_MAX)
+    except Exception as error:  # no room, or our own mistake: five of them lead to safe mode
+        sys.print_exception(error)
+        board.restart()
     try:
         asyncio.run(live(device, config, arguments[0]))
     except KeyboardInterrupt:

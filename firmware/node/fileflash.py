@@ -21,16 +21,16 @@ class FileFlash:
             have = 0
         if have < count * size:  # a cut while it was made: the rest was never used
             with open(path, "ab") as file:
-                file.write(b"\xff" * (-have % size))
-                for _ in range((count * size - have) // size):
-                    file.write(b"\xff" * size)
+                file.write(_ERASED[: -have % _CHUNK])
+                for _ in range((count * size - have) // _CHUNK):
+                    file.write(_ERASED)
                 port.sync(file)
 
     def readblocks(self, number, buffer, offset=0):
         """Fill `buffer` from `offset` of sector `number` on."""
         with open(self._path, "rb") as file:
             file.seek(number * self._size + offset)
-            buffer[:] = file.read(len(buffer))
+            file.readinto(buffer)
 
     def writeblocks(self, number, buffer, offset=0):
         """Program: what is zero stays zero."""

@@ -4,7 +4,7 @@ A device that signed another block under a seq it had used would be frozen as a 
 whose seq is the horizon, the horizon is moved on by STEP, durably. At start:
  1. The journal goes on at most STEP below the horizon: as it should be.
  2. It goes on further below, or holds nothing though something was signed: it was `wiped` and goes on at the horizon.
-    The gateway sees a gap in seq; the registers go on.
+    The gateway sees a gap in seq; the registers go on. A cut before the very first block looks the same.
  3. The horizon itself is lost: it is made again from the journal.
 A journal that lost less than STEP blocks without a trace is not noticed; a trace is a record that went bad (`lost`).
 """

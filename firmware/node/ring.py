@@ -48,6 +48,7 @@ class Ring:
         self._at = self._size  # full: the first record begins a sector
         self.damaged = 0
         self.erased = 0
+        self._buffer = None  # a sector, while replaying
         self._remains = None  # where the newest sector ends in a record that was cut: (first, end)
 
     def replay(self, took, lost):
@@ -55,11 +56,13 @@ class Ring:
 
         Whether there was anything.
         """
+        self._buffer = bytearray(self._size)  # once: a heap in pieces has no room for one after the other
         numbers = [self._number(place) for place in range(self._count)]
         self._newest = max(numbers)
         for number in range(max(1, self._newest - self._count + 2), self._newest + 1):
             if numbers[number % self._count] == number:
                 self._at = self._scan(number % self._count, took, lost)
+        self._buffer = None
         self._strike_out()
         return self._newest > 0
 
@@ -159,12 +162,12 @@ class Ring:
 
     def _is_half_begun(self, place):
         """Whether a sector with only its last mark holds nothing: it was cut while it was begun."""
-        return all(byte == 255 for byte in self._read(place)[_MARK : self._size - _MARK])
+        data = self._read(place)
+        return all(data[at] == 255 for at in range(_MARK, self._size - _MARK))
 
     def _read(self, place):
-        data = bytearray(self._size)
-        self._flash.readblocks(self._first + place, data, 0)
-        return data
+        self._flash.readblocks(self._first + place, self._buffer, 0)
+        return self._buffer
 
     def _program(self, place, data, offset):
         self._flash.writeblocks(self._first + place, data, offset)

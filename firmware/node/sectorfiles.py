@@ -25,10 +25,9 @@ class SectorFiles:
         try:
             with open(self._name(number), "rb") as file:
                 file.seek(offset)
-                data = file.read(len(buffer))
+                file.readinto(buffer)
         except OSError:
-            return
-        buffer[: len(data)] = data
+            pass
 
     def writeblocks(self, number, buffer, offset=0):
         """Program: what is zero stays zero."""

@@ -245,7 +245,7 @@ class Impostor(threading.Thread):
                 connection, _address = self._listener.accept()
             except OSError:
                 return
-            with connection:
+            with connection, contextlib.suppress(OSError):  # the device may be killed meanwhile
                 self.connections += 1
                 connection.recv(1024)
                 connection.sendall(b"\x20\x02\x00\x00")

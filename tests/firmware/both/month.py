@@ -188,6 +188,9 @@ class Month:
         for quarter in range(self._days * 96):
             self._quarter(START_S + quarter * STEP_S)
         self.board.flash.cut_at = None
+        if self.device.health.is_safe_mode:
+            self.device.health.steady()
+            self._boot()
         self.device.link.is_up = True
         end_s = now_s = START_S + self._days * 96 * STEP_S
         while (self.journal.last_time_s or 0) < end_s:  # a clock that ran ahead has sampled these slots: they pass
@@ -229,7 +232,7 @@ class Month:
                 device.civil.learn(1000 * (slot_s + 1), chance.random() < 0.5)
             for offset_s in (1, 5, 300):
                 self._at(slot_s + offset_s)
-            device.health.well()  # node/watch.py: five minutes have passed
+            self._watch()
             self._deliver()
         except PowerCutError:
             self.cuts += 1
@@ -240,6 +243,7 @@ class Month:
 
     def _boot(self):
         """What main.py does with what the flash holds; the power may go again meanwhile."""
+        self._booted_s = self.meter.now_s
         flash = self.board.flash
         flash.cut_at = flash.steps + self._chance.randrange(900) if self._chance.random() < 0.1 else None
         while True:
@@ -250,6 +254,16 @@ class Month:
                 self.cuts += 1
                 flash.cut_at = None
         flash.cut_at = None
+
+    def _watch(self):
+        """What node/watch.py does when five minutes have passed, and an hour."""
+        health = self.device.health
+        if self.meter.now_s - self._booted_s >= 3600:
+            health.steady()
+            if health.is_safe_mode:
+                self._boot()
+        elif not health.is_safe_mode:
+            health.well()
 
     def _air(self, _broker, _name, _topics, on_message, _on_change, _random, **_settings):
         return Air(self.gateway, on_message)
@@ -268,7 +282,7 @@ class Month:
         self.device.on_message(TOPIC + "/time/answer", signed)
 
     def _deliver(self):
-        if self.device.link.is_up:
+        if self.device.link.is_up and self.device.delivery:
             asyncio.run(self.device.delivery.send_due())
 
 

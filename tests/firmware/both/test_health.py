@@ -21,6 +21,29 @@ def test_health_when_it_boots_in_a_loop():
     assert (state["boots_by_watchdog"], state["boots_by_brownout"], state["boots_by_power"]) == (FAILED_MAX, 1, 1)
 
 
+def test_health_when_it_was_well_and_crashes_all_the_same():
+    """A crash, a watchdog or a brown-out undoes being well, and five in a row are a loop; none undoes an hour."""
+    blocks = Blocks()
+    for number in range(FAILED_MAX):
+        health = Health(Cell(blocks), "watchdog" if number % 2 else "reset")
+        assert health.failed == number + 1
+        health.well()
+        if number % 2 == 0:
+            continue
+        health.crashed(ValueError("a mistake of ours"))
+        assert health.state()["last_crash"] == "ValueError: a mistake of ours"
+    assert Health(Cell(blocks), "brownout").failed == FAILED_MAX + 1
+    health = Health(Cell(blocks), "power")
+    assert health.is_safe_mode
+    health.steady()
+    health.crashed(ValueError())
+    health = Health(Cell(blocks), "watchdog")
+    assert (health.failed, health.state()["crashes"]) == (1, 3)
+    health.well()
+    assert health.state()["boots_failed"] == 0
+    assert Health(Cell(blocks), "power").failed == 1
+
+
 def test_health_when_power_is_cut_while_counting():
     """A count may be missed, never invented; the device starts all the same."""
     blocks = Blocks()
