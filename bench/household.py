@@ -119,7 +119,11 @@ class Household:
                 return True
             is_told = is_told or self._tell(state / "label")
             time.sleep(0.02)
-        return device.poll() == (0 if what == "week" else _RESTART)
+        code = device.poll()
+        if what == "week":
+            return code == 0
+        # A device also restarts when it runs out of memory: what counts is what it leaves behind.
+        return code == _RESTART and what in ("set_up", "update") and _is_done(what, state)
 
     def _tell(self, label: Path) -> bool:
         """Fill in the page as a person does; whether it was there and took it."""
@@ -164,6 +168,14 @@ class Household:
         self._acknowledged = max(self._acknowledged, seq)
         ack = cbor.encode([1, seq, hashlib.sha256(message.payload).digest(), 0])
         client.publish(message.topic.removesuffix("block") + "ack", ack, 1)
+
+
+def _is_done(what: str, state: Path) -> bool:
+    """Whether a set-up kept what it was told, or an update lies whole in its slot and is to be tried."""
+    if what == "set_up":
+        return (state / "config").exists()
+    images, boot = state / "images", state / "boot"
+    return images.exists() and IMAGE in images.read_bytes() and boot.exists() and set(boot.read_bytes()) != {0xFF}
 
 
 class _Shelf(http.server.ThreadingHTTPServer):
