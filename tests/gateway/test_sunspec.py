@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -31,19 +30,6 @@ def offsets(points: list[dict[str, Any]], first: int = 0) -> dict[str, tuple[int
         placed[point["name"]] = (first, point)
         first += point["size"]
     return placed
-
-
-def answers(file: str) -> dict[tuple[int, int], list[int]]:
-    """A recorded walk over Modbus TCP: (address, count) to words."""
-    hexes = [
-        line[5:] for line in (CAPTURES / "modbus" / file).read_text().splitlines() if line[:4] in ("send", "recv")
-    ]
-    frames = [bytes.fromhex(text) for text in hexes]
-    pairs = zip(frames[::2], frames[1::2], strict=True)
-    return {
-        struct.unpack(">HH", sent[8:12]): list(struct.unpack(f">{got[8] // 2}H", got[9:]))  # type: ignore[misc]
-        for sent, got in pairs
-    }
 
 
 class Registers:
@@ -89,13 +75,15 @@ def check_point(own: Point, points: dict[str, Any], scales: dict[str, Any]) -> N
 
 
 def test_walk_when_a_real_inverter_answers() -> None:
-    """evcc#15726, a Kostal: the recorded headers; its own first two answers were not posted and are added here."""
-    recorded = answers("evcc_issue_15726_kostal_chain.txt")
-    words = placed_at(40000, *sunspec.SUNS, 1, 66)
-    for (address, _), pair in recorded.items():
-        words |= placed_at(address, *pair)
-    models = asyncio.run(sunspec.discover(Registers(words).read))
+    """evcc-io/evcc#15726, a Kostal: the models that it told, each header where the one before it says."""
     lengths = [(1, 66), (103, 50), (113, 60), (120, 26), (123, 24), (160, 68), (203, 105), (802, 62)]
+    words, address = placed_at(40000, *sunspec.SUNS), 40002
+    for number, length in (*lengths, (0xFFFF, 0)):
+        words |= placed_at(address, number, length)
+        address += 2 + length
+    assert words[0x9C86] == 103, "where the first header stood that was posted"
+    assert words[0x9E1F] == 0xFFFF, "and the last"
+    models = asyncio.run(sunspec.discover(Registers(words).read))
     assert [(model.number, model.length) for model in models] == lengths
     with pytest.raises(SunSpecError, match="ambiguous"):
         sunspec.metering(models)
@@ -103,8 +91,9 @@ def test_walk_when_a_real_inverter_answers() -> None:
 
 
 def test_strings_when_a_real_inverter_answers() -> None:
-    """evcc#12713, a Kostal PIKO: two strings, volts in tenths; one whose registers were not read has no value."""
-    (fixed,) = [words for (_, count), words in answers("evcc_issue_12713_kostal_m160.txt").items() if count == 8]
+    """evcc-io/evcc#12713, a Kostal PIKO: two strings, volts in tenths; one that was not read has no value."""
+    scales = {"DCA": -2, "DCV": -1, "DCW": 0, "DCWH": 0}
+    fixed = [*(scale & 0xFFFF for scale in scales.values()), 0, 0, 2, 0]  # no event, two strings, no period
     first = [1] + 8 * [0] + [0xFFFF, 3821, 0x8000, 0, 0]
     words = [160, 48, *fixed, *first]
     one, two = sunspec.modules(words)

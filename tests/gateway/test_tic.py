@@ -1,6 +1,5 @@
 """Linky's TIC: real captures are read and rebuilt byte for byte, noise is counted, the firmware reads the same."""
 
-import ast
 import asyncio
 import json
 import random
@@ -83,9 +82,33 @@ def test_checksum_when_it_is_a_space() -> None:
         assert group.encode(Mode.STANDARD) == line.removesuffix(b"\r")
 
 
+def sound(label: str, *fields: str, mode: Mode = Mode.STANDARD) -> bytes:
+    """A group as the meter sent it, by Enedis-NOI-CPT_54E: fields, separator, checksum."""
+    body = chr(mode.separator).join((label, *fields)).encode("latin-1")
+    return body + bytes([mode.separator, tic.checksum(body, mode)])
+
+
 def damaged() -> list[bytes]:
-    lines = (CAPTURES / "linkytic_issues_corrupted_lines.txt").read_text().splitlines()
-    return [ast.literal_eval(line.split("|")[1]) for line in lines if not line.startswith("#")]
+    """What users of hekmon/linkytic saw of sound groups (issues 51, 67, 9 and 11), the damage done to them again."""
+    old = Mode.HISTORIQUE
+    easf3, easf4, easf5 = sound("EASF03", "001548023"), sound("EASF04", "002860327"), sound("EASF05", "000856392")
+    return [
+        sound("ADSC", "000000000000")[:-1] + b"8",  # another number stood there
+        sound("PRM", "00000000000000") + b"\x0c",  # FF for CR
+        sound("EASD01", "064760712").replace(b"60712", b"6 712"),
+        sound("SMAXSN-1", "H241202043910", "03800").replace(b"0\tR", b"0\x08R"),  # BS for HT
+        easf3 + b"\r\x0e" + easf4,  # SO for LF, and so on: two groups in one line
+        easf4 + b"\r\x0e" + easf5,
+        sound("IRMS3", "004") + b"\r\x0f" + sound("URMS1", "235"),
+        easf3 + b"\r\x0b" + easf4,
+        sound("NJOURF+1", "00") + b"\r\x0bPJOURF+1\t00004001 06004002 16004001 NONUTILE\xd78\t1",
+        sound("HCHP", "019571184", mode=old) + b"\r\x04\x02\n",  # interrupted, and the next frame
+        sound("ISOUSC", "45", mode=old)[:-1] + b"\x7f",  # one bit of the checksum
+        sound("OPTARIF", "HC..", mode=old).replace(b"O", b"\xbf"),
+        sound("OPTARIF", "HC..", mode=old).replace(b"OP", b"?("),
+        sound("OPTARIF", "HC..", mode=old).replace(b"O", b"?"),
+        sound("MOTDETAT", "000000", mode=old).replace(b"OT", b"?\xaa", 1),
+    ]
 
 
 def test_line_when_it_was_damaged_for_real() -> None:
