@@ -15,6 +15,9 @@ from commonwatt.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 TREE_LEAVES = 20_000
+GATEWAY_MEMORY_MB = 120.0
+"""What a gateway may take of a small box's memory, with 1,000 devices."""
+
 Measured = tuple[float, str]
 
 
@@ -65,6 +68,18 @@ def _modbus_cpu() -> tuple[float, float]:
     from gateway import bench_meters
 
     return bench_meters.measure_modbus_cpu()
+
+
+def _gateway_memory() -> Measured:
+    from gateway import bench_fleet
+
+    return bench_fleet.measure_memory()
+
+
+def _gateway_hop() -> Measured:
+    from gateway import bench_fleet
+
+    return bench_fleet.measure_mqtt_hop()
 
 
 def _aggregator_blocks() -> Measured:
@@ -172,6 +187,8 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     *(Benchmark("firmware", f"mpy_size_{board}", _firmware_size(board)) for board in _firmware_boards()),
     Benchmark("gateway", "blocks", _gateway_blocks, _verify_on_one),
     Benchmark("gateway", "modbus_cpu", lambda: (_modbus_cpu()[0], "% of one core"), lambda: _modbus_cpu()[1]),
+    Benchmark("gateway", "mqtt_hop", _gateway_hop),
+    Benchmark("gateway", "memory_1000_devices", _gateway_memory, lambda: GATEWAY_MEMORY_MB),
     Benchmark("aggregator", "blocks", _aggregator_blocks, _verify_on_two),
     Benchmark("aggregator", "savings_qualified", _savings_qualified),
     Benchmark("aggregator", "savings_false_positive", _savings_false_positive),

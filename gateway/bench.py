@@ -3,6 +3,7 @@
 Each `measure_…` returns a figure and its unit; `bench/` sets them beside the limits of the machine.
 """
 
+import statistics
 import tempfile
 import time
 from itertools import cycle
@@ -23,15 +24,21 @@ Figure = tuple[float, str]
 
 DEVICES = 500
 BLOCKS = 5_000
+PASSES = 3
 COMMIT_BLOCKS = 500
 """Blocks of one group commit, as a busy tick has them."""
 
 
-def measure_blocks(count: int = BLOCKS, *, directory: Path | None = None) -> Figure:
+def measure_blocks(count: int = BLOCKS, *, passes: int = PASSES, directory: Path | None = None) -> Figure:
     """From block bytes in memory to verified, fsynced in the spool and carried by a signed batch; one thread.
 
-    `directory`: where the spool lies; by default the system's temporary directory, whose fsync may be cheap.
+    The median of `passes`. `directory`: where the spool lies; by default the system's temporary directory, whose
+    fsync may be cheap.
     """
+    return statistics.median(_rate(count, directory) for _ in range(passes)), "blocks/s"
+
+
+def _rate(count: int, directory: Path | None) -> float:
     devices = [SigningDevice() for _ in range(min(DEVICES, count))]
     messages = [device.message(device.next_block()) for device, _ in zip(cycle(devices), range(count), strict=False)]
     with tempfile.TemporaryDirectory(dir=directory) as folder, Database(Path(folder) / "spool.db") as database:
@@ -42,7 +49,7 @@ def measure_blocks(count: int = BLOCKS, *, directory: Path | None = None) -> Fig
         elapsed_s = time.perf_counter() - started
         carried = [block for batch in spool.closed_batches() for block in read_batch(batch.signed).blocks]
         assert carried == [message.payload for message in messages]
-    return count / elapsed_s, "blocks/s"
+    return count / elapsed_s
 
 
 def _carry(messages: list[Message], database: Database, spool: Spool, uplink: Uplink) -> None:

@@ -34,6 +34,8 @@ MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 HOME_ASSISTANT = "homeassistant"
 CA, SERVER = "ca", "server"
 """Files of the authority and of the broker, .pem and .key."""
+NATS_CONSUMERS = 900
+"""Somewhat fewer than nats-server's own limit, because a connection that ends leaves its consumers for a moment."""
 PASSWORD_BYTES = 24
 _MOSQUITTO_ITERATIONS = 101
 """mosquitto_passwd's own number; the passwords are random, so a slow hash would protect nothing."""
@@ -162,11 +164,17 @@ def nats_conf(commune: str, rights: list[Rights], passwords: dict[str, str], pla
         'listen: "127.0.0.1:-1"\n'
         f"{http}"
         f"max_payload: {MESSAGE_BYTES_MAX}\n"
-        f'jetstream {{ store_dir: "{place.store_dir}" }}\n'
+        f'jetstream {{ store_dir: "{place.store_dir}"{_nats_limits(rights)} }}\n'
         f'mqtt {{\n  host: "{place.host}"\n  port: {place.port}\n{_nats_tls(place)}}}\n'
         "accounts {\n  COMMUNE {\n    jetstream: enabled\n    users: [\n"
         f"{users}\n    ]\n  }}\n}}\n"
     )
+
+
+def _nats_limits(rights: list[Rights]) -> str:
+    """Every subscription is a consumer. nats-server 2.15 allows 1,000; earlier ones have neither limit nor word."""
+    subscriptions = sum(len(account.subscribe) for account in rights)
+    return "" if subscriptions <= NATS_CONSUMERS else f", limits {{ default_max_consumers: {2 * subscriptions} }}"
 
 
 def _nats_tls(place: Place) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from commonwatt.topics import of_device, of_gateway
+from gateway.devices.broker import Place, Roster, nats_conf, passwords_of, rights_of
 from gateway.testing import SigningDevice
 from tests.gateway.support import COMMUNE, Client, Town, answers, command, started, wait_for
 
@@ -184,3 +185,13 @@ def test_roster_when_it_has_a_mistake(tmp_path: Path) -> None:
     roster.write_text('commune = "Not A Slug"\ndevices = ["zz"]\n')
     with pytest.raises(AssertionError, match=r"accounts\.toml: commune: .*devices\.0: .*32 hexadecimal digits"):
         command("gateway", "broker-config", str(roster), str(tmp_path / "out"))
+
+
+@pytest.mark.parametrize(("devices", "says_it"), [(200, False), (1000, True)])
+def test_nats_when_there_are_many_devices(tmp_path: Path, devices: int, says_it: bool) -> None:
+    """Every subscription is a consumer there: for more than its own limit, the configuration allows more."""
+    ids = [index.to_bytes(16, "big").hex() for index in range(devices)]
+    rights = rights_of(Roster.model_validate({"commune": COMMUNE, "devices": ids}))
+    place = Place(host="127.0.0.1", name="localhost", port=1, store_dir=tmp_path)
+    conf = nats_conf(COMMUNE, rights, passwords_of(rights, {}), place)
+    assert ("default_max_consumers: 6000" in conf) is says_it
