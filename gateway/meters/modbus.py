@@ -6,6 +6,7 @@ as long as asked. After a time-out the line is closed and opened anew, which for
 
 import asyncio
 import logging
+import termios
 from collections.abc import Awaitable, Callable
 
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
@@ -18,6 +19,8 @@ from gateway.meters.tables import Request
 from gateway.settings import BusSettings
 
 PARITY_LETTERS = {"none": "N", "even": "E", "odd": "O"}
+NO_PORT = (ValueError, termios.error)
+"""What pyserial says of a speed that the port cannot have, or of a file that is no serial port."""
 Ask = Callable[..., Awaitable[ModbusPDU]]
 BASIC_IDENTIFICATION = 0x01
 """Of function 43/14: maker, product and revision in one answer."""
@@ -110,7 +113,7 @@ class ModbusLine:
                 await self._connect()
                 self._heard = False
                 answer = await ask(*arguments, **named)
-        except (ModbusException, OSError, TimeoutError) as error:
+        except (ModbusException, OSError, TimeoutError, *NO_PORT) as error:
             self.close()
             raise MeterSilentError(self._reason(error)) from error
         finally:
@@ -124,6 +127,6 @@ class ModbusLine:
             raise ConnectionRefusedError("no connection")
 
     def _reason(self, error: Exception) -> str:
-        if isinstance(error, ConnectionError):
+        if isinstance(error, ConnectionError | ValueError | termios.error):
             return "no-connection"
         return "garbled" if self._heard else "no-answer"

@@ -112,6 +112,7 @@ class Poller:
         self._protocol = protocol
         self._may_sign = may_sign
         self._rounds: dict[BusSettings, Round] = {}
+        self._is_up = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._reads = asyncio.Semaphore(READS_MAX)
         self._stop = asyncio.Event()
@@ -121,6 +122,7 @@ class Poller:
 
     def __enter__(self) -> "Poller":
         self._thread.start()
+        self._is_up.wait()
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -150,6 +152,7 @@ class Poller:
         async with asyncio.TaskGroup() as group:
             self._group = group
             await self._change(self._fleet, self._rules)
+            self._is_up.set()
             await self._stop.wait()
             for own in self._rounds.values():
                 assert own.task is not None

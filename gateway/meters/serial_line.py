@@ -1,6 +1,7 @@
 """Bytes to and from one serial port, or the converter before it, without blocking: for M-Bus and the Linky's TIC."""
 
 import asyncio
+import termios
 from typing import Protocol
 
 import serial
@@ -62,9 +63,18 @@ class Line:
 
 async def open_serial(path: str, *, baud: int, bits: int, parity: str, stop_bits: int) -> Line:
     """The port at /dev/serial/by-id/...; raises OSError."""
-    port = serial.Serial(
-        path, baud, bytesize=bits, parity=PARITIES[parity], stopbits=stop_bits, timeout=0, write_timeout=WRITE_S_MAX
-    )
+    try:
+        port = serial.Serial(
+            path,
+            baud,
+            bytesize=bits,
+            parity=PARITIES[parity],
+            stopbits=stop_bits,
+            timeout=0,
+            write_timeout=WRITE_S_MAX,
+        )
+    except (ValueError, termios.error) as error:  # a speed that the port cannot have, or no serial port at all
+        raise OSError(str(error)) from error
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), port)

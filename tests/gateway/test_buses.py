@@ -13,7 +13,7 @@ from pymodbus.framer import FramerType
 from commonwatt.clock import MonotonicClock
 from gateway.meters import tables
 from gateway.meters.buses import open_bus
-from gateway.meters.meter import Bus, Meter, SunSpec, Type, limits_of
+from gateway.meters.meter import Bus, Heat, Linky, Meter, SunSpec, Type, limits_of
 from gateway.meters.silence import MeterSilentError
 from gateway.settings import BusSettings
 from tests.gateway.serial_ports import SerialAdapter, Unit, serial_meters, tcp_meters
@@ -194,6 +194,33 @@ def test_bus_when_a_float_register_is_no_number(pattern: str) -> None:
     with tcp_meters({1: unit}) as port:
         bus = tcp_bus(port)
         assert on_bus(bus, lambda opened: outcome(opened, meter_on(bus, 1, table))) == "no-value"
+
+
+@pytest.mark.parametrize("kind", ["modbus-rtu", "mbus-serial", "tic"])
+@pytest.mark.parametrize("path", ["/dev/null", "/nowhere/adapter", "/etc/hostname", "/tmp"])
+def test_serial_bus_when_the_path_is_no_adapter(kind: str, path: str) -> None:
+    """Nobody is there: one wrong line in the settings stops no other bus."""
+    mode = {"mode": "standard"} if kind == "tic" else {}
+    bus = BusSettings(name="wrong", kind=kind, serial=path, timeout_s=0.2, **mode)  # type: ignore[arg-type]
+    of_kind: Type = {"modbus-rtu": IEM3155, "mbus-serial": Heat(), "tic": Linky()}[kind]
+    assert on_bus(bus, lambda opened: outcome(opened, meter_on(bus, 1, of_kind))) == "no-connection"
+
+
+@pytest.mark.parametrize(
+    ("name", "power_max_w", "rollover_wh"),
+    [
+        ("schneider-iem3155", 63 * 3 * 230 * 125 // 100, 2**63),
+        ("carlo-gavazzi-em340", 65 * 3 * 230 * 125 // 100, 2**31 * 100),
+        ("hager-ecr380d", 80 * 3 * 230 * 125 // 100, 2**32 * 1000),
+        ("eastron-sdm120", 45 * 230 * 125 // 100, None),
+        ("aquametro-calec-st", 3_000_000, None),
+    ],
+)
+def test_limits_when_a_type_says_its_rating(name: str, power_max_w: int, rollover_wh: int | None) -> None:
+    """From the rating, and from how many numbers a register has; a person's word goes before both."""
+    limits = limits_of(tables.find(name))
+    assert (limits.power_max_w, limits.rollover_wh) == (power_max_w, rollover_wh)
+    assert limits_of(tables.find(name), 7).power_max_w == 7000
 
 
 def sunspec_map(*models: tuple[int, dict[int, int], int]) -> Unit:
