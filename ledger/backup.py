@@ -155,6 +155,8 @@ def _rows(log: PublishedLog, size: int) -> Iterator[list[Row]]:
 
 
 def _id_of(data: bytes) -> bytes | None:
+    if not data:  # erased
+        return None
     parsed = entry.parse(data)
     return parsed.entry.id if isinstance(parsed, SignedEntry) else None
 

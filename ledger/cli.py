@@ -26,7 +26,7 @@ from ledger.book.body import MEMO_BYTES_MAX, Transfer
 from ledger.book.entry import Entry
 from ledger.book.kinds import ISSUANCE
 from ledger.book.refusals import Refusal
-from ledger.book.replay import ReplayError, replay
+from ledger.book.replay import ReplayError, replay_slots
 from ledger.book.state import State
 from ledger.log import note
 from ledger.log.published import PublishedLog
@@ -94,6 +94,8 @@ def _print_report(report: Report, mode: Mode, seconds: float) -> None:
             mode=mode.value,
         )
     )
+    if report.erased:
+        typer.echo(_("{count} of them were erased").format(count=report.erased))
     typer.echo(
         _("{seconds} s, {speed} entries a second").format(
             seconds=f"{seconds:.2f}", speed=f"{report.entries / max(seconds, 1e-9):.0f}"
@@ -149,7 +151,7 @@ def balance_command(
     """The replay checks every entry, but not the tiles."""
     log = PublishedLog(_log_in(path))
     try:
-        state = replay(log.entries())
+        state = replay_slots(log.slots())
     except ReplayError as error:
         raise UserError(
             str(error), where=log.root, to_do=_("this log cannot be trusted; see ledger verify")
@@ -270,7 +272,7 @@ def export_command(
     log = PublishedLog(_log_in(path))
     state = State()
     try:
-        moved = tuple(movements(log.entries(), state))
+        moved = tuple(movements(log.slots(), state))
     except (ReplayError, FormatError) as error:
         raise UserError(
             str(error), where=log.root, to_do=_("this log cannot be trusted; see ledger verify")
@@ -310,6 +312,36 @@ def restore_command(
 
     head = backup.restore(source, commune, store=store)
     typer.echo(_("{size} entries restored, root {root}").format(size=head.size, root=head.root.hex()))
+
+
+@app.command(
+    "erase",
+    help=_("Erase a person: first the signed carry-forward of the balances; later, with --carry-out, their entries."),
+)
+def erase_command(
+    commune: Path = typer.Argument(help=_("The directory of a commune; its aggregator must not be running.")),
+    account: str = typer.Argument("", help=_("The person's account, 32 hex digits; it must be revoked.")),
+    reason: str = typer.Option("", help=_("Why; it stays in the log, so no name.")),
+    keys: list[Path] = typer.Option([], "--key", help=_("The key file of a role that signs; one for each.")),
+    carry_out: int | None = typer.Option(None, min=1, help=_("The place of the carry-forward to carry out.")),
+    clock: str = typer.Option("", help=_("Civil time as CIVIL@WALLxFACTOR; default: now.")),
+) -> None:
+    """Two steps, so that auditors can replay what will be gone, and the balances that stand for it."""
+    from ledger import erase
+
+    if carry_out is not None:
+        count = erase.carry_out(commune, carry_out)
+        typer.echo(_("{count} entries are erased; their hashes stay, and the log verifies").format(count=count))
+        return
+    if not keys or not account:
+        raise UserError(_("name the account and the keys that sign"), to_do=_("add the account and --key FILE"))
+    now_s = int(CivilClock.parse(clock).now_s())
+    place = erase.announce(commune, _account(account), _memo(reason), [load_key(key) for key in keys], time_s=now_s)
+    typer.echo(
+        _(
+            "entry {place} carries the balances; when auditors have verified the log, carry it out: --carry-out"
+        ).format(place=place)
+    )
 
 
 @app.command("run", help=_("Serve a ledger over HTTP: submit, accounts, history, proofs, tiles; see /openapi.json."))

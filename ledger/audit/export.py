@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ledger.book import entry, rules
 from ledger.book.accounts import Posting, is_balanced
 from ledger.book.entry import SignedEntry
+from ledger.book.kinds import Kind
 from ledger.book.refusals import Refusal
 from ledger.book.replay import ReplayError
 from ledger.book.state import State
@@ -26,17 +27,26 @@ class Movement:
     postings: tuple[tuple[bytes, int], ...]
 
 
-def movements(entries: Iterable[bytes], state: State | None = None) -> Iterator[Movement]:
-    """Every movement of a log, in order; ReplayError names the first entry that breaks a rule."""
+def movements(slots: Iterable[tuple[bytes, bytes]], state: State | None = None) -> Iterator[Movement]:
+    """Every movement of a log's entries with their leaf hashes; ReplayError names the first that breaks a rule.
+
+    Where entries were erased, the carry-forward that follows moves what they had moved.
+    """
     state = state or State()
     known: dict[bytes, int] = {}
-    for data in entries:
+    is_waiting = False
+    for data, leaf_hash in slots:
         place = state.size
-        parsed = entry.parse(data)
-        answer = rules.apply(state, data, place)
+        parsed = entry.parse(data) if data else None
+        answer = rules.apply(state, data, place, leaf_hash)
         if isinstance(answer, Refusal):
             raise ReplayError(place, answer)
         state = answer
+        # Between two carry-forwards of entries that lie among each other balances are half restored.
+        is_carried = isinstance(parsed, SignedEntry) and parsed.entry.kind is Kind.CARRY_FORWARD
+        is_waiting = state.book.is_blurred and (is_waiting or is_carried)
+        if is_waiting:
+            continue
         changed = _changes(state, known)
         if changed and isinstance(parsed, SignedEntry):
             assert is_balanced([Posting(*row) for row in changed])

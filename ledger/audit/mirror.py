@@ -147,7 +147,7 @@ def _root_of_leaves(directory: Path, size: int) -> bytes:
         bundle = TileName(ENTRIES, name.index, name.width)
         if (directory / bundle.path).exists():
             entries = files.bundle(bundle)
-            if [merkle.leaf_hash(data) for data in entries] != hashes:
+            if merkle.slot_hashes(entries, hashes) != hashes:
                 (directory / name.path).unlink()
                 raise _differs(directory, bundle)
         for item in hashes:

@@ -106,19 +106,20 @@ def _replay(files: PublishedLog, old: Checkpoint, head: Checkpoint, state: State
         name = TileName(ENTRIES, first // WIDTH, min(WIDTH, head.size - first))
         entries = files.bundle(name)
         hashes = files.tile(TileName(0, name.index, name.width))
-        for place, data in enumerate(entries, first):
-            leaf = merkle.leaf_hash(data)
+        for place, (data, leaf) in enumerate(zip(entries, merkle.slot_hashes(entries, hashes), strict=True), first):
             if leaf != hashes[place - first]:
                 return Problem(name.path, f"entry {place}", "does not hash to what the tree holds")
             if place < old.size:
                 continue
-            answer = rules.apply(state, data, place)
+            answer = rules.apply(state, data, place, leaf)
             if isinstance(answer, Refusal):
                 return Problem(name.path, f"entry {place}", f"refused: {answer.label}")
             tree.append(data, leaf)
             report.entries += 1
     if state.stage is not None:
         return Problem(CHECKPOINT, f"entry {state.stage.first}", "mint leaves without their mint-run")
+    if state.erasure.uncovered:
+        return Problem(CHECKPOINT, f"entry {min(state.erasure.uncovered)}", f"refused: {Refusal.NOT_CARRIED.label}")
     return None if tree.root() == head.root else Problem(CHECKPOINT, "root", "is not the root of the tiles")
 
 

@@ -26,10 +26,15 @@ def replay(entries: Iterable[bytes], state: State | None = None) -> State:
 
     A log that ends between mint leaves and their run breaks one too.
     """
+    return replay_slots(((data, merkle.leaf_hash(data)) for data in entries), state)
+
+
+def replay_slots(slots: Iterable[tuple[bytes, bytes]], state: State | None = None) -> State:
+    """`replay` of entries with their leaf hashes, some of which may have been erased and are empty."""
     reader = LogReader(state)
-    remaining = iter(entries)
+    remaining = iter(slots)
     while group := list(itertools.islice(remaining, GROUP)):
-        if not reader.read(group, [merkle.leaf_hash(data) for data in group]):
+        if not reader.read([data for data, _ in group], [leaf_hash for _, leaf_hash in group]):
             break
     reader.finish()
     if reader.refused is not None:

@@ -44,7 +44,9 @@ Names = Mapping[bytes, str]
 
 
 def describe(place: int, data: bytes, names: Names) -> str:
-    """One line about one entry."""
+    """One line about one entry; an empty one was erased."""
+    if not data:
+        return _("{place}  erased").format(place=place)
     try:
         parsed = entry.parse(data)
     except FormatError as error:

@@ -337,6 +337,8 @@ def _read_one(ledger: Sequencer, rights: Rights, place: int) -> Entry:
     if not 0 <= place < ledger.size:
         raise Problem(404, "missing", f"the ledger has {ledger.size} entries")
     data = ledger.entry(place)
+    if not data:
+        raise Problem(410, "erased", "this entry was erased; its hash is still in the log")
     if not rights.may_read_entry(entry.parse(data), ledger.state, ledger.find_entry):
         raise Problem(403, "not-yours", "this entry is its parties' and the auditors'")
     return _entry(place, data)
@@ -348,6 +350,6 @@ def _page(ledger: Sequencer, rights: Rights, after: int, limit: int) -> tuple[li
     for place in range(after + 1, min(after + 1 + limit, ledger.size)):
         last = place
         data = ledger.entry(place)
-        if rights.may_read_entry(entry.parse(data), ledger.state, ledger.find_entry):
+        if data and rights.may_read_entry(entry.parse(data), ledger.state, ledger.find_entry):
             rows.append(_entry(place, data))
     return rows, last, ledger.size

@@ -44,8 +44,11 @@ class PartyIndex:
             return
         self._connection.execute("BEGIN")
         for place in range(self._size, self._ledger.size):
-            parsed = entry.parse(self._ledger.entry(place))
-            rows = [(holder, place) for holder in parties(parsed, self._ledger.state, self._ledger.find_entry)]
+            data = self._ledger.entry(place)
+            if not data:  # erased: it concerns nobody any more
+                continue
+            holders = parties(entry.parse(data), self._ledger.state, self._ledger.find_entry)
+            rows = [(holder, place) for holder in holders]
             self._connection.executemany("INSERT OR IGNORE INTO party VALUES (?, ?)", rows)
         self._connection.execute("UPDATE progress SET size = ?", (self._ledger.size,))
         self._connection.execute("COMMIT")

@@ -20,6 +20,13 @@ def leaf_hash(entry: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + entry).digest()
 
 
+def slot_hashes(entries: Sequence[bytes], told: Sequence[bytes]) -> list[bytes]:
+    """The leaf hashes of entries; of one that was erased, and is empty, the hash that is told of it."""
+    if all(entries):
+        return [leaf_hash(entry) for entry in entries]
+    return [leaf_hash(entry) if entry else other for entry, other in zip(entries, told, strict=True)]
+
+
 def node_hash(left: bytes, right: bytes) -> bytes:
     """The hash of two subtrees."""
     return hashlib.sha256(b"\x01" + left + right).digest()

@@ -5,16 +5,16 @@ never sees half a file or a checkpoint without its tiles. Partial tiles of publi
 there (C2SP asks for no more); nothing else is ever removed: the minimum index of this log is 0.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from commonwatt.errors import FormatError, StorageError
-from ledger.log import disk
+from ledger.log import disk, tiles
 from ledger.log.checkpoint import Checkpoint, open_checkpoint
 from ledger.log.disk import Disk
 from ledger.log.note import Signer
-from ledger.log.tiles import CHECKPOINT, WIDTH, TileName, TileTree
+from ledger.log.tiles import CHECKPOINT, ENTRIES, WIDTH, TileName, TileTree
 
 
 class Publisher:
@@ -66,6 +66,21 @@ class Publisher:
         """`write_tiles` in the background, once those before are done; a failure is raised by the next call."""
         self._finish()
         self._begun = self._writer.submit(self.write_tiles, files)
+
+    def erase(self, places: Collection[int]) -> None:
+        """Empty these entries in every published bundle, also those of earlier sizes; the newest bundle first.
+
+        So a reader who comes in between sees a log whose end is erased, which verifies.
+        """
+        self._finish()
+        bundles = sorted({place // WIDTH for place in places}, reverse=True)
+        for index in bundles:
+            full = self._root / TileName(ENTRIES, index).path
+            partials = sorted((full.parent / (full.name + ".p")).glob("*"))
+            for path in (*partials, *([full] if full.exists() else [])):
+                entries = tiles.parse_bundle(self._disk.read(path))
+                kept = [b"" if place in places else data for place, data in enumerate(entries, index * WIDTH)]
+                self._write({path.relative_to(self._root).as_posix(): tiles.encode_bundle(kept)})
 
     def close(self) -> None:
         """Wait for what was begun. What failed in it is of no consequence any more: the next opening writes it."""

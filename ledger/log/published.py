@@ -80,8 +80,24 @@ class PublishedLog:
         except FormatError as error:
             raise UserError(_("is not a checkpoint: {error}").format(error=error), where=self.root) from error
 
+    def slots(self) -> Iterator[tuple[bytes, bytes]]:
+        """`entries` with the leaf hashes that the tiles tell: all that is left of one that was erased."""
+        size = self.unverified_checkpoint().size
+        hashes: list[bytes] = []
+        for place, data in enumerate(self.entries()):
+            if place % WIDTH == 0:
+                name = TileName(0, place // WIDTH, min(WIDTH, size - place))
+                try:
+                    hashes = self.tile(name)
+                except FormatError as error:
+                    raise UserError(str(error), where=self.root / name.path) from error
+            yield data, hashes[place % WIDTH]
+
     def entries(self) -> Iterator[bytes]:
-        """Every entry up to the checkpoint, in order, not verified; UserError names a bundle that is not there."""
+        """Every entry up to the checkpoint, in order, not verified; an empty one was erased.
+
+        UserError names a bundle that is not there.
+        """
         size = self.unverified_checkpoint().size
         for first in range(0, size, WIDTH):
             name = TileName(ENTRIES, first // WIDTH, min(WIDTH, size - first))

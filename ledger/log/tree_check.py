@@ -39,8 +39,10 @@ class _Group:
     entries: list[bytes] | None
 
     def leaves(self) -> list[bytes] | None:
-        """The leaf hashes of the bundle's entries."""
-        return None if self.entries is None else [merkle.leaf_hash(data) for data in self.entries]
+        """The leaf hashes of the bundle's entries; of those that were erased only the tile can tell."""
+        if self.entries is None or (self.hashes is None and not all(self.entries)):
+            return None
+        return merkle.slot_hashes(self.entries, self.hashes or self.entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,7 @@ class TreeCheck:
         if hashes is not None:
             self._check_partials(TileName(0, group.index, group.width), hashes)
         if entries is not None and (ENTRIES, group.index) in self._partials:
-            framed = [tiles.encode_bundle([data]) for data in entries]
-            self._check_partials(TileName(ENTRIES, group.index, group.width), framed)
+            self._check_partial_bundles(TileName(ENTRIES, group.index, group.width), entries, hashes or [])
         return hashes, entries
 
     def _agree(self, group: _Group, parents: Sequence[bytes]) -> tuple[list[bytes] | None, list[bytes] | None]:
@@ -188,6 +189,22 @@ class TreeCheck:
             if found != expected:
                 at = next((i for i, (a, b) in enumerate(zip(found, expected, strict=False)) if a != b), len(found))
                 self._add(name.path, f"byte {at}", f"is not the beginning of {whole.path}")
+
+    def _check_partial_bundles(self, whole: TileName, entries: list[bytes], hashes: list[bytes]) -> None:
+        """The same of bundles; where entries were erased since, an earlier copy may still have them."""
+        if all(entries):
+            self._check_partials(whole, [tiles.encode_bundle([data]) for data in entries])
+            return
+        for name in self._partials[whole.level, whole.index]:
+            told = hashes[: name.width]
+            try:
+                found = self._files.bundle(name)
+            except FormatError as error:
+                self._add(name.path, "", str(error))
+                continue
+            for place, (one, other) in enumerate(zip(merkle.slot_hashes(found, told), told, strict=True)):
+                if one != other:
+                    self._add(name.path, f"entry {name.first + place}", "does not hash to what the tree holds")
 
     def _differ(self, name: TileName, told: Sequence[bytes], found: Sequence[bytes]) -> None:
         for place, (one, other) in enumerate(zip(told, found, strict=True)):

@@ -50,6 +50,8 @@ def prove(log: PublishedLog, index: int) -> ProofFile:
         hashes = tuple(tree.inclusion(index, head_size))
     except FormatError as error:
         raise UserError(str(error), where=log.root, to_do=_("see what `ledger verify` says")) from error
+    if not bundle[index - first]:
+        raise UserError(_("entry {index} was erased: only its hash is left").format(index=index), where=log.root)
     return ProofFile(bundle[index - first], TlogProof(index, hashes, data))
 
 

@@ -25,6 +25,9 @@ class Engine(Protocol):
     def put_aside(self, connection: sa.Connection, name: str) -> None:
         """Keep a copy before the schema changes, where the engine can; StorageError if it cannot just now."""
 
+    def scrub(self, connection: sa.Connection) -> None:
+        """Outside transactions: overwrite or release what deleted and changed rows left in the files."""
+
     def explained(self, error: sa.exc.SQLAlchemyError) -> StorageError:
         """What failed, in words, and what to do."""
 

@@ -102,6 +102,18 @@ class Pieces:
             places.update((row.id, row.place) for row in rows)
         return places
 
+    def erase(self, places: Sequence[int]) -> None:
+        """Empty these entries and forget their ids; their leaf hashes stay."""
+        gone = set(places)
+        for begin in sorted({self.begin(place) for place in gone}):
+            row = self.read(begin)[0]
+            kept = [b"" if place in gone else data for place, data in enumerate(entries_of(row), begin)]
+            change = sa.update(piece).where(piece.c.first == begin).values(entries=tiles.encode_bundle(kept))
+            self._connection.execute(change)
+        for start in range(0, len(places), FIND_IDS_MAX):
+            part = places[start : start + FIND_IDS_MAX]
+            self._connection.execute(sa.delete(entry_id).where(entry_id.c.place.in_(part)))
+
     def signed(self) -> int:
         """How many ids there are."""
         return self._connection.scalar(sa.select(sa.func.count()).select_from(entry_id)) or 0

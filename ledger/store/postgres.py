@@ -62,6 +62,16 @@ class PostgresDatabase:
     def put_aside(self, connection: sa.Connection, name: str) -> None:
         """No copy: an upgrade is one transaction, and the server's own backups are another's task (pg_dump)."""
 
+    def scrub(self, connection: sa.Connection) -> None:
+        """Write the table anew; the server's own write-ahead log and backups are its administrator's."""
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        driver.autocommit = True
+        try:
+            driver.execute("VACUUM FULL piece")
+        finally:
+            driver.autocommit = False
+
     def explained(self, error: sa.exc.SQLAlchemyError) -> StorageError:
         """By PostgreSQL's own codes."""
         cause = getattr(error, "orig", None)

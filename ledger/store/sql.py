@@ -117,6 +117,15 @@ class Store:
         """
         self._guarded(self._append, rows, ids, balances)
 
+    def erase(self, places: Sequence[int]) -> None:
+        """Empty these entries for good, all or none, and have the engine give up what it still held of them."""
+        self._guarded(self._erase, places)
+
+    def _erase(self, places: Sequence[int]) -> None:
+        with self._connection.begin():
+            self._pieces.erase(places)
+        self._engine.scrub(self._connection)
+
     def _open(self) -> None:
         connection = self._connect(is_new=False)
         with connection.begin():

@@ -1,5 +1,6 @@
 """A ledger in an SQLite file, held exclusively through one connection that writes and checkpoints alone."""
 
+import sqlite3
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -33,6 +34,20 @@ class SqliteFile:
     def put_aside(self, connection: sa.Connection, name: str) -> None:
         """Copy the file beside itself."""
         sqlite.copy(connection, self._path.with_name(f"{self._path.name}.{name}"))
+
+    def scrub(self, connection: sa.Connection) -> None:
+        """Write the file anew without free pages, and empty the write-ahead log."""
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        try:
+            driver.execute("VACUUM")
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise StorageError(
+                f"the database cannot be written anew: {error}",
+                where=self._path,
+                to_do="make room for a second copy and carry the erasure out again",
+            ) from error
 
     def explained(self, error: sa.exc.SQLAlchemyError) -> StorageError:
         """By SQLite's own words."""

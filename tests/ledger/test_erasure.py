@@ -1,18 +1,32 @@
 """Erasing a person: the log goes on verifying, balances stay, and nothing of theirs is left."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from ledger import testing
+from commonwatt.errors import UserError
+from commonwatt.identity import save_key
+from commonwatt.registry import Status
+from ledger import app, cli, testing
+from ledger.audit.mirror import mirror
+from ledger.audit.verify import Mode, verify
 from ledger.book import erased, rules
 from ledger.book.body import CarryForward
+from ledger.book.kinds import Subject
 from ledger.book.measures import Carried
 from ledger.book.reader import LogReader
 from ledger.book.refusals import Refusal
 from ledger.book.state import State
-from ledger.log import merkle
+from ledger.log import merkle, tiles
+from ledger.log.note import Signer
+from ledger.log.published import PublishedLog
+from ledger.log.tiles import ENTRIES, TileName
+from ledger.proof import make as proof_make
+from ledger.sequencer import Placed, Refused
 
 LIFE = """
 policy
@@ -180,3 +194,139 @@ def test_carry_forward_when_it_is_not_so(book: Any, story: str, change: dict[str
     assert body is not None
     assert book.put(testing.signed(replace(body, **change), "steward", "townhall")) is refusal
     assert book.put(testing.signed(body, "steward")) is Refusal.QUORUM_NOT_REACHED
+
+
+@pytest.fixture
+def commune(tmp_path: Path) -> Path:
+    """A commune on disk in which ana earned, paid and was paid, and left; 300 more payments follow."""
+    with testing.village(tmp_path, "ana", "ben", "eve") as ledger:
+        ledger.submit([testing.site("farm", "ana"), testing.device("meter", "farm")])
+        for window in range(3):
+            testing.mint(
+                ledger,
+                [testing.earned(name, 900 + window, 99, window=window) for name in ("ben", "ana")],
+                run=f"run {window}",
+                window=window,
+            )
+            ledger.submit(
+                [testing.pay("ana", "ben", 100, SECRET + str(window)), testing.pay("ben", "ana", 7, SECRET)]
+            )
+            ledger.publish()
+        ledger.submit([testing.pay("ben", "eve", 1, str(number)) for number in range(300)])
+        ledger.submit([testing.status(Subject.MEMBER, "ana", Status.REVOKED)])
+        ledger.publish()
+    (tmp_path / "keys").mkdir()
+    for name in ("log", "steward", "townhall"):
+        save_key(tmp_path / "keys" / f"{name}.key", testing.key(name))
+    (tmp_path / "commune.toml").write_text(
+        f'name = "testville"\norigin = "{testing.ORIGIN}"\ngenesis_sha256 = "{testing.GENESIS_SHA256.hex()}"\n'
+        f'log_vkey = "{LOG.verifier}"\ntrial = true\nassociation = "{testing.ident("association").hex()}"\n'
+    )
+    return tmp_path
+
+
+SECRET = "for the baby"
+LOG = Signer(testing.ORIGIN, testing.LOG_KEY)
+
+
+def run(*words: object) -> str:
+    result = CliRunner().invoke(cli.app, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def erase(commune: Path) -> str:
+    keys = [word for name in ("steward", "townhall") for word in ("--key", commune / "keys" / f"{name}.key")]
+    said = run("erase", commune, testing.ident("ana").hex(), "--reason", "asked for", *keys)
+    place = said.split()[1]
+    assert LOG_GOOD in verified(commune, Mode.AUDIT)
+    return run("erase", commune, "--carry-out", place)
+
+
+LOG_GOOD = "OK: "
+
+
+def verified(commune: Path, mode: Mode) -> str:
+    return run("verify", commune / "log", "--vkey", commune / "log.vkey", "--mode", mode.value)
+
+
+def files(commune: Path) -> Iterator[Path]:
+    """Everything that the commune's directory holds."""
+    return (path for path in commune.rglob("*") if path.is_file())
+
+
+def test_commune_when_a_person_is_erased(commune: Path) -> None:
+    """The command leaves no trace in any file; both modes count the empty slots; balances and the ledger stand."""
+    before = run("balance", commune)
+    assert any(SECRET.encode() in path.read_bytes() for path in files(commune))
+    since = commune / "audit"
+    run("verify", commune / "log", "--vkey", commune / "log.vkey", "--mode", "audit", "--save", since)
+    assert "entries are erased" in erase(commune)
+    for path in files(commune):
+        data = path.read_bytes()
+        if path != since:  # an auditor's own
+            assert SECRET.encode() not in data, path
+            assert testing.key("ana").public_key not in data, path
+    for mode in Mode:
+        assert "of them were erased" in verified(commune, mode)
+    rows = {line.split()[0]: line.split()[1] for line in before.splitlines()}
+    assert {line.split()[0]: line.split()[1] for line in run("balance", commune).splitlines()} == rows
+    assert "erased" in run("show", commune)
+    run("export", commune, "--format", "csv")
+    assert "nothing" not in run(
+        "verify", commune / "log", "--vkey", commune / "log.vkey", "--mode", "audit", "--since", since
+    )
+    assert "entries are erased" in run("erase", commune, "--carry-out", size(commune) - 1)
+    with app.open_ledger(commune) as ledger:
+        placed, refused = ledger.submit([testing.pay("ben", "eve", 2), testing.pay("ben", "ana", 7, SECRET)])
+        assert isinstance(placed, Placed)
+        assert refused == Refused(Refusal.UNKNOWN_ACCOUNT)
+
+
+def size(commune: Path) -> int:
+    return PublishedLog(commune / "log").unverified_checkpoint().size
+
+
+def test_bundle_when_somebody_else_empties_a_slot(commune: Path) -> None:
+    """An operator who hides an entry without a carry-forward is found out by name."""
+    erase(commune)
+    name = TileName(ENTRIES, 0)
+    entries = tiles.parse_bundle((commune / "log" / name.path).read_bytes())
+    place = entries.index(testing.member("ben"))
+    entries[place] = b""
+    (commune / "log" / name.path).write_bytes(tiles.encode_bundle(entries))
+    report = verify(commune / "log", LOG.verifier, mode=Mode.AUDIT)
+    assert not report.is_good
+    assert "refused" in str(report.problems[0])
+
+
+def test_mirror_when_the_original_was_erased(commune: Path, tmp_path: Path) -> None:
+    """A mirror made after the erasure is as good as the log; one made before goes on with what it holds."""
+    old = commune / "old"
+    mirror(PublishedLog(commune / "log"), old, LOG.verifier)
+    erase(commune)
+    for target in (old, commune / "new"):
+        mirror(PublishedLog(commune / "log"), target, LOG.verifier)
+        assert verify(target, LOG.verifier, mode=Mode.AUDIT, lenient=True).is_good, target
+    with pytest.raises(UserError, match="was erased"):
+        proof_make.prove(PublishedLog(commune / "log"), 3)
+
+
+def test_erase_when_it_may_not_be(commune: Path) -> None:
+    """Each refusal says why, and the log stays as it was."""
+    before, ana = size(commune), testing.ident("ana").hex()
+    refused = {
+        "no carry-forward": ["--carry-out", "3"],
+        "9999 is no carry-forward": ["--carry-out", "9999"],
+        "keys that sign": [ana],
+        "not-revoked": [testing.ident("ben").hex(), "--key", "steward.key", "--key", "townhall.key"],
+        "quorum-not-reached": [ana, "--key", "steward.key"],
+        "nothing in the log": [testing.ident("nobody").hex(), "--key", "steward.key"],
+    }
+    for why, words in refused.items():
+        there = [str(commune / "keys" / word) if word.endswith(".key") else word for word in words]
+        with pytest.raises(UserError, match=why):
+            CliRunner().invoke(
+                cli.app, ["erase", str(commune), *there], catch_exceptions=False, standalone_mode=False
+            )
+    assert size(commune) == before

@@ -53,7 +53,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Books:
         assert all(isinstance(answer, Placed) for answer in answers), answers
         ledger.publish()
     state = State()
-    found = tuple(movements(PublishedLog(directory / "log").entries(), state))
+    found = tuple(movements(PublishedLog(directory / "log").slots(), state))
     return Books(state, found, NAMES)
 
 
@@ -154,7 +154,7 @@ def test_formats_when_nothing_moved(tmp_path: Path) -> None:
     with testing.village(tmp_path, "ana") as ledger:
         ledger.publish()
     state = State()
-    found = tuple(movements(PublishedLog(tmp_path / "log").entries(), state))
+    found = tuple(movements(PublishedLog(tmp_path / "log").slots(), state))
     for form in Format:
         assert found == ()
         assert text(Books(state, found, {}), form)
