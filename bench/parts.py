@@ -196,9 +196,14 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     Benchmark("aggregator", "plausibility_precision", _plausibility("precision")),
     Benchmark("aggregator", "plausibility_recall", _plausibility("recall")),
     Benchmark("ledger", "mints", _ledger("mints"), _tree),
-    Benchmark("ledger", "transfers", _ledger("transfers"), _verify_on_one),
+    Benchmark("ledger", "transfers", _ledger("transfers"), _verify_on_two),
     Benchmark("ledger", "transfer_latency", _ledger("transfer_latency")),
-    Benchmark("ledger", "replay", _ledger("replay"), _verify_on_one),
+    Benchmark("ledger", "proof_latency", _ledger("proof_latency")),
+    Benchmark("ledger", "replay", _ledger("replay"), _verify_on_two),
+    Benchmark("ledger", "replay_mints", _ledger("replay_mints"), _tree),
+    Benchmark("ledger", "memory_early", _ledger("memory_early")),
+    Benchmark("ledger", "memory", _ledger("memory")),
+    Benchmark("ledger", "memory_slope", _ledger("memory_slope")),
 )
 
 PARTS = tuple(dict.fromkeys(benchmark.part for benchmark in BENCHMARKS))

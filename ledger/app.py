@@ -25,6 +25,7 @@ from ledger.log.note import Signer
 from ledger.log.publish import Publisher
 from ledger.log.tiles import TileTree
 from ledger.sequencer import Sequencer
+from ledger.signatures import SignaturePool
 from ledger.store.ids import StoredIds
 from ledger.store.schema import Row
 from ledger.store.sql import Store
@@ -114,7 +115,7 @@ def open_parts(directory: Path, signer: Signer, *, pages_max: int | None = None)
     except BaseException:
         store.close()
         raise
-    return Sequencer(store=store, state=state, tree=tree, publisher=publisher)
+    return Sequencer(store=store, state=state, tree=tree, publisher=publisher, signatures=SignaturePool())
 
 
 def load_witnesses(directory: Path) -> TlogPolicy | None:

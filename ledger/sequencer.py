@@ -22,6 +22,7 @@ from ledger.log import merkle
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.publish import Publisher
 from ledger.log.tiles import TileTree
+from ledger.signatures import ENTRIES_MIN, SignaturePool
 from ledger.store import pieces
 from ledger.store.balances import Balances
 from ledger.store.ids import StoredIds
@@ -75,7 +76,9 @@ class Sequencer:
     no more use: open the ledger again, and what was not answered is submitted again.
     """
 
-    def __init__(self, *, store: Store, state: State, tree: TileTree, publisher: Publisher) -> None:
+    def __init__(
+        self, *, store: Store, state: State, tree: TileTree, publisher: Publisher, signatures: SignaturePool
+    ) -> None:
         assert state.size == tree.size == store.size()
         assert isinstance(state.ids, StoredIds)
         self.state = state
@@ -83,6 +86,7 @@ class Sequencer:
         self._store = store
         self._tree = tree
         self._publisher = publisher
+        self._signatures = signatures
         self._pending = _Pending([], {})
         self._has_failed = False
 
@@ -95,6 +99,7 @@ class Sequencer:
     def close(self) -> None:
         """Give the database back. Publishes nothing."""
         self._publisher.close()
+        self._signatures.close()
         self._store.close()
 
     @property
@@ -114,10 +119,8 @@ class Sequencer:
         was not yet committed is nowhere.
         """
         answers: list[Placed | Refused] = []
-        for start in range(0, len(entries), COMMIT_ENTRIES_MAX):
+        for batch, parsed in self._verified(entries):
             with self._all_or_nothing():
-                batch = entries[start : start + COMMIT_ENTRIES_MAX]
-                parsed = [_parsed(data) for data in batch]
                 self._ids.ask([signed.entry.id for signed in parsed if isinstance(signed, SignedEntry)])
                 answers += [self._place(signed, data) for signed, data in zip(parsed, batch, strict=True)]
                 self._commit()
@@ -193,6 +196,19 @@ class Sequencer:
         """The entry at a place below `size`, as logged."""
         assert 0 <= place < self.size
         return self._store.entry(place)
+
+    def _verified(self, entries: Sequence[bytes]) -> Iterator[tuple[Sequence[bytes], list[SignedEntry | Refused]]]:
+        """What is committed together, parsed; the signatures of many are verified in other processes meanwhile."""
+
+        def batches() -> Iterator[tuple[tuple[Sequence[bytes], list[SignedEntry | Refused]], list[SignedEntry]]]:
+            for start in range(0, len(entries), COMMIT_ENTRIES_MAX):
+                batch = entries[start : start + COMMIT_ENTRIES_MAX]
+                parsed = [_parsed(data) for data in batch]
+                signed = [item for item in parsed if isinstance(item, SignedEntry)] if is_many else []
+                yield (batch, parsed), signed
+
+        is_many = len(entries) >= ENTRIES_MIN
+        return self._signatures.ahead(self.state, batches())
 
     def _place(self, parsed: SignedEntry | Refused, data: bytes) -> Placed | Refused:
         if isinstance(parsed, Refused):

@@ -4,7 +4,7 @@
 only grew, and the signatures of public entries. `audit` replays every entry through the rules on top of that.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +15,7 @@ from ledger.book.constitution import Constitution
 from ledger.book.entry import SignedEntry
 from ledger.book.genesis import Genesis
 from ledger.book.mint import Mint
-from ledger.book.reader import LogReader
+from ledger.book.reader import LogReader, is_leaf
 from ledger.book.refusals import REFUSAL_BY_REASON, Refusal
 from ledger.book.state import State
 from ledger.log.checkpoint import Checkpoint, open_checkpoint
@@ -24,7 +24,11 @@ from ledger.log.published import COSIGNED, PublishedLog
 from ledger.log.tiles import CHECKPOINT, ENTRIES, WIDTH, TileName, parse_path
 from ledger.log.tree_check import Checked, Problem, TreeCheck
 from ledger.proof.tree import PublishedTree
+from ledger.signatures import PROCESSES, SignaturePool
 from ledger.witness.policy import TlogPolicy, open_witnessed
+
+POOL_ENTRIES_MIN = 2000
+"""A shorter log is read sooner than processes start."""
 
 
 class Mode(StrEnum):
@@ -77,8 +81,7 @@ def verify(
     names = _known_names(files, head.size, lenient, report)
     check = TreeCheck(files, head, names, needs_entries=mode is Mode.AUDIT)
     judge = _Audit(report, log) if mode is Mode.AUDIT else _PublicEntries(report, log)
-    for group in check.groups():
-        judge.read(group)
+    judge.read_all(check.groups())
     report.problems += check.problems
     judge.finish()
     if policy is not None or (not lenient and (files.root / COSIGNED).exists()):
@@ -128,15 +131,25 @@ class _Audit:
     def __init__(self, report: Report, log: Verifier) -> None:
         self._report = report
         self._log = log
-        self._reader: LogReader | None = LogReader()
+        self._state = State()
+        self._reader: LogReader | None = LogReader(self._state)
 
-    def read(self, group: Checked | None) -> None:
-        """The next group of the log's entries; None where the files do not agree on them."""
+    def read_all(self, groups: Iterable[Checked | None]) -> None:
+        """The log's entries in groups; None where the files do not agree on them."""
+        head = self._report.checkpoint
+        pool = SignaturePool(PROCESSES if head is not None and head.size >= POOL_ENTRIES_MIN else 0)
+        try:
+            for group, parsed in pool.ahead(self._state, map(_parsed, groups)):
+                self._read(group, parsed)
+        finally:
+            pool.close()
+
+    def _read(self, group: Checked | None, parsed: Mapping[int, SignedEntry]) -> None:
         reader = self._reader
         if reader is None:
             return
         is_first = reader.size == 0
-        is_good = group is not None and reader.read(group.entries, group.leaf_hashes)
+        is_good = group is not None and reader.read(group.entries, group.leaf_hashes, parsed)
         self._report.entries = reader.size
         if is_first and reader.state.constitution is not None:
             _check_origin(reader.state.founded.genesis, self._log, self._report)
@@ -162,6 +175,23 @@ class _Audit:
         self._reader = None
 
 
+_Batch = tuple[tuple[Checked | None, dict[int, SignedEntry]], list[SignedEntry]]
+
+
+def _parsed(group: Checked | None) -> _Batch:
+    """A group with what its signed entries say, twice: by place, and in order."""
+    found: dict[int, SignedEntry] = {}
+    for at, data in enumerate(group.entries if group is not None else ()):
+        if data and not is_leaf(data):
+            try:
+                signed = entry.parse(data)
+            except FormatError:
+                continue  # the reader will name it
+            if isinstance(signed, SignedEntry):
+                found[at] = signed
+    return (group, found), list(found.values())
+
+
 class _PublicEntries:
     """Checks form and role signatures of what everyone may read; what wallets sign is the parties' affair."""
 
@@ -171,8 +201,12 @@ class _PublicEntries:
         self._place = 0
         self._constitution: Constitution | None = None
 
-    def read(self, group: Checked | None) -> None:
-        """The next group of the log's entries; None where the files do not agree, or there are hashes only."""
+    def read_all(self, groups: Iterable[Checked | None]) -> None:
+        """The log's entries in groups; None where the files do not agree, or there are hashes only."""
+        for group in groups:
+            self._read(group)
+
+    def _read(self, group: Checked | None) -> None:
         for data in group.entries if group is not None else ():
             refusal = self._judge(data)
             if refusal is not None:

@@ -6,7 +6,7 @@ The payload of a transfer's COSE_Sign1 (external_aad "commonwatt/v1/transfer" an
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from commonwatt import cbor, cose
@@ -70,14 +70,20 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class SignedEntry:
-    """A parsed entry with its signatures, not yet verified."""
+    """A parsed entry with its signatures, not yet verified.
+
+    `proven_by`: keys, each with a genesis hash, whose signature another process has verified already (signatures.py).
+    """
 
     entry: Entry
     message: cose.Sign1
     approvals: tuple[cose.Sign1, ...]
+    proven_by: list[tuple[bytes, bytes]] = field(default_factory=list, compare=False)
 
     def is_signed_by(self, public_key: bytes, genesis: bytes) -> bool:
         """Whether the entry itself is signed by this key, for this kind and this ledger."""
+        if (public_key, genesis) in self.proven_by:
+            return True
         return self.message.is_signed_by(public_key, cose.external_aad(self.entry.kind.label, genesis))
 
     def is_approved_by(self, approval: cose.Sign1, public_key: bytes, genesis: bytes) -> bool:

@@ -4,7 +4,8 @@ Mint leaves wait for their run and are then read in columns (mint_arrays.py, min
 say yes, the leaves and what follows them go one by one through rules.py, which names the entry and the refusal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from commonwatt.errors import FormatError
 from ledger.book import entry, mint_arrays, mint_bulk, rules
@@ -17,6 +18,8 @@ from ledger.log import merkle
 
 _LEAF = b"\x8c"
 """The first byte of every mint leaf, and of nothing else that is logged."""
+
+_NOTHING: Mapping[int, SignedEntry] = MappingProxyType({})
 
 
 class LogReader:
@@ -40,8 +43,13 @@ class LogReader:
             return min(self.state.erasure.uncovered)
         return self.state.size + len(self._leaves)
 
-    def read(self, entries: Sequence[bytes], leaf_hashes: Sequence[bytes]) -> bool:
-        """Read the next entries, whose leaf hashes the caller has checked; False when one is refused."""
+    def read(
+        self, entries: Sequence[bytes], leaf_hashes: Sequence[bytes], parsed: Mapping[int, SignedEntry] = _NOTHING
+    ) -> bool:
+        """Read the next entries, whose leaf hashes the caller has checked; False when one is refused.
+
+        `parsed`: what the caller has read of them already, by their place among them.
+        """
         start = 0
         while start < len(entries) and self.refused is None:
             end = _end_of_leaves(entries, start)
@@ -50,7 +58,7 @@ class LogReader:
             if len(self._leaves) > RUN_LEAVES_MAX:
                 self._read_one_by_one()
             elif end < len(entries):
-                self._read_signed(entries[end], leaf_hashes[end])
+                self._read_signed(entries[end], leaf_hashes[end], parsed.get(end))
             start = end + 1
         return self.refused is None
 
@@ -64,10 +72,10 @@ class LogReader:
             self.refused = Refusal.NOT_CARRIED
         return self.refused is None
 
-    def _read_signed(self, data: bytes, leaf_hash: bytes) -> None:
+    def _read_signed(self, data: bytes, leaf_hash: bytes, signed: SignedEntry | None) -> None:
         if not (self._leaves and self._read_run(data)):
             self._read_one_by_one()
-            self._apply(data, leaf_hash)
+            self._apply(data, leaf_hash, signed)
 
     def _read_run(self, data: bytes) -> bool:
         """Read the waiting leaves and their run at once; False, and nothing changed, if that is not to be."""
@@ -96,11 +104,15 @@ class LogReader:
             if self.refused is None:
                 self._apply(data, leaf_hash)
 
-    def _apply(self, data: bytes, leaf_hash: bytes) -> None:
-        if self.refused is None:
+    def _apply(self, data: bytes, leaf_hash: bytes, signed: SignedEntry | None = None) -> None:
+        if self.refused is not None:
+            return
+        if signed is not None:
+            answer = rules.apply_parsed(self.state, signed, data, self.state.size)
+        else:
             answer = rules.apply(self.state, data, self.state.size, leaf_hash)
-            if isinstance(answer, Refusal):
-                self.refused = answer
+        if isinstance(answer, Refusal):
+            self.refused = answer
 
 
 def is_leaf(data: bytes) -> bool:

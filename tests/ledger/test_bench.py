@@ -12,6 +12,8 @@ from ledger import bench
         (bench.measure_transfer_latency, "ms"),
         (bench.measure_mints, "leaves/s"),
         (bench.measure_replay, "entries/s"),
+        (bench.measure_replay_mints, "leaves/s"),
+        (bench.measure_proof_latency, "ms"),
     ],
 )
 def test_figure_when_measured(measure: bench.Measure, unit: str) -> None:
