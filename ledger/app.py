@@ -3,7 +3,7 @@
 DIR/commune.toml   origin, genesis_sha256, log_vkey, … (written by `commonwatt init`)
 DIR/keys/log.key   the log's own key
 DIR/ledger.toml    settings, if any    DIR/ledger.db   the store, unless they name another
-DIR/log/           the published log
+DIR/log/           the published log   DIR/head.db     the last head signed (head.py)
 DIR/witnesses.policy   who cosigns (C2SP tlog-policy), if anyone does
 """
 
@@ -19,6 +19,7 @@ from ledger.book import entry, rules
 from ledger.book.reader import LogReader, is_leaf
 from ledger.book.refusals import Refusal
 from ledger.book.state import State
+from ledger.head import HeadPublisher
 from ledger.log import merkle, tiles
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.note import Signer
@@ -35,6 +36,7 @@ from ledger.witness.policy import TlogPolicy
 
 COMMUNE_FILE = "commune.toml"
 LOG = "log"
+HEAD = "head.db"
 LOG_VKEY = "log.vkey"
 LOG_KEY = "keys/log.key"
 WITNESSES = "witnesses.policy"
@@ -105,7 +107,7 @@ def open_parts(directory: Path, signer: Signer, *, pages_max: int | None = None)
     engine = ledger_settings.load(directory).engine(directory, pages_max=pages_max)
     store = Store(engine)
     try:
-        publisher = Publisher(directory / LOG, signer)
+        publisher = HeadPublisher(directory / LOG, signer, head=directory / HEAD)
         state, tree = _rebuild(store, publisher)
         policy = load_witnesses(directory)
         if policy is not None:

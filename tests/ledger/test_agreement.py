@@ -1,7 +1,7 @@
 """What others made, judged by our code; and what we make, judged by others'.
 
-Witness answers, notes, checkpoints, consistency proofs: litewitness (Go, torchwood) over a log of sigsum-go, and the
-Go checksum database. Cosignatures: the live witness of Geomys over two public logs. What we sign: OpenSSL. Tiles, roots
+Witness answers, notes, checkpoints, consistency proofs: litewitness (Go) over a log of sigsum-go, and the Go checksum
+database. Cosignatures: the live witness of Geomys over two public logs. What we sign: OpenSSL. Tiles, roots
 and proofs: pymerkle (PyPI).
 """
 

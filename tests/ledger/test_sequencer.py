@@ -1,6 +1,7 @@
 """One write path: answers that can be asked again, and nothing half done when the disk or the process fails."""
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -272,6 +273,7 @@ def test_ledger_when_it_forks_from_what_is_published(directory: Path) -> None:
                 ledger.publish()
             continue
         aside = (directory / "log").rename(directory / "aside")
+        (directory / "head.db").unlink()
         with reopen(directory) as ledger:
             ledger.submit([testing.pay("ana", "ben", 1, memo)])
         (directory / "log").rename(directory / "second")
@@ -309,3 +311,56 @@ def test_published_files_when_lost(directory: Path) -> None:
         path.unlink()
     reopen(directory).close()
     assert {path: path.read_bytes() for path in log.rglob("*") if path.is_file()} == before
+
+
+def test_ledger_when_the_log_is_lost_and_an_old_backup_restored(directory: Path) -> None:
+    """Without a published log to compare with, the head that was signed last still keeps an older copy out."""
+    funded(directory).close()
+    backup = everything(directory)
+    with reopen(directory) as ledger:
+        ledger.submit([testing.pay("ana", "ben", 1)])
+        ledger.publish()
+    put_back(directory, backup)
+    (directory / "log").rename(directory / "aside")
+    with pytest.raises(StorageError, match="older copy"):
+        reopen(directory)
+    assert not (directory / "log" / "checkpoint").exists()
+
+
+def test_log_when_two_copies_of_a_ledger_write_it(directory: Path, tmp_path: Path) -> None:
+    """Two databases under one log (a copied disk, started twice): the head is swapped once, the other one stops."""
+    funded(directory).close()
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    backup = everything(directory)
+    with app.create_ledger(copy, testing.GENESIS, testing.LOG_KEY):
+        pass
+    put_back(copy, backup)
+    for name in ("log", "head.db"):
+        remove = copy / name
+        shutil.rmtree(remove) if remove.is_dir() else remove.unlink()
+        remove.symlink_to(directory / name)
+    with reopen(directory) as first, reopen(copy) as second:
+        first.submit([testing.pay("ana", "ben", 1, "the first")])
+        second.submit([testing.pay("ana", "ben", 2, "the second")])
+        head = first.publish()
+        with pytest.raises(StorageError, match="another process has signed a head"):
+            second.publish()
+        with pytest.raises(StorageError, match="has failed"):
+            second.submit([testing.pay("ana", "ben", 3)])
+        assert first.submit([testing.pay("ana", "ben", 4)]) == [Placed(head.size)]
+        assert first.publish().size == head.size + 1
+    with pytest.raises(StorageError, match="older copy"):
+        reopen(copy)
+
+
+def test_head_when_the_publication_was_cut_off(directory: Path) -> None:
+    """Between the head and the checkpoint nothing is lost: the next start publishes the same head."""
+    funded(directory).close()
+    old = (directory / "log" / "checkpoint").read_bytes()
+    with reopen(directory) as ledger:
+        ledger.submit([testing.pay("ana", "ben", 1)])
+        head = ledger.publish()
+    (directory / "log" / "checkpoint").write_bytes(old)
+    with reopen(directory) as ledger:
+        assert ledger.checkpoint == head
