@@ -198,7 +198,12 @@ def test_carry_forward_when_it_is_not_so(book: Any, story: str, change: dict[str
 
 @pytest.fixture
 def commune(tmp_path: Path) -> Path:
-    """A commune on disk in which ana earned, paid and was paid, and left; 300 more payments follow."""
+    """A commune on disk, in SQLite."""
+    return settle(tmp_path)
+
+
+def settle(tmp_path: Path) -> Path:
+    """A commune in which ana earned, paid and was paid, and left; 300 more payments follow."""
     with testing.village(tmp_path, "ana", "ben", "eve") as ledger:
         ledger.submit([testing.site("farm", "ana"), testing.device("meter", "farm")])
         for window in range(3):
@@ -255,8 +260,9 @@ def files(commune: Path) -> Iterator[Path]:
     return (path for path in commune.rglob("*") if path.is_file())
 
 
-def test_commune_when_a_person_is_erased(commune: Path) -> None:
+def test_commune_when_a_person_is_erased(directory: Path) -> None:
     """The command leaves no trace in any file; both modes count the empty slots; balances and the ledger stand."""
+    commune = settle(directory)
     before = run("balance", commune)
     assert any(SECRET.encode() in path.read_bytes() for path in files(commune))
     since = commune / "audit"
