@@ -39,7 +39,9 @@ def calibrate_command(
     current_a: str = typer.Option(
         "", help=_("Mean current; default: power over voltage, which is right for a heater.")
     ),
-    config: Path | None = typer.Option(None, help=_("Write the gains into this device.json.")),
+    config: Path | None = typer.Option(
+        None, help=_("Put the gains into this file, which enrol lays over the device's settings.")
+    ),
 ) -> None:
     """Exit code 1 and a reason if the load does not make a calibration; the configuration is then left as it was."""
     from commonwatt.device.calibration import KnownLoad, Refusal, calibrate
@@ -85,10 +87,10 @@ def _read(path: Path) -> list[dict[str, Any]]:
 def _write(path: Path, gains: dict[str, list[int]]) -> None:
     """Replace the file in one step, so that a device never gets half of it."""
     try:
-        settings = json.loads(path.read_text())
-        settings["meter"]["gains"] = gains
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError("this is no device.json with a meter", where=path) from error
+        settings = json.loads(path.read_text()) if path.exists() else {}
+        settings.setdefault("meter", {})["gains"] = gains
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise UserError("this is no device.json", where=path) from error
     beside = path.with_name(path.name + ".new")
     beside.write_text(json.dumps(settings, indent=2) + "\n")
     beside.replace(path)

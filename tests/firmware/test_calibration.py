@@ -120,3 +120,24 @@ def test_command_when_it_refuses(tmp_path):
     assert done.exit_code == 1
     assert "fewer than five" in done.output
     assert config.read_text() == '{"meter": {}}'
+
+
+def test_command_when_the_configuration_is_new_or_none(tmp_path):
+    """A file that is not there is made, for enrol to lay over the device's settings; one that is none is left alone."""
+    config = tmp_path / "gains.json"
+    assert _run(tmp_path, _snapshots(), "--power-w", "2000", "--config", str(config)).exit_code == 0
+    assert list(json.loads(config.read_text())) == ["meter"]
+    for wrong in ("", "[]", '{"meter": 7}'):
+        config.write_text(wrong)
+        assert _run(tmp_path, _snapshots(), "--power-w", "2000", "--config", str(config)).exit_code != 0
+        assert config.read_text() == wrong
+
+
+def test_command_when_the_states_are_none(tmp_path):
+    """Lines that begin no object are passed over; an object that is cut is named by its line."""
+    path = tmp_path / "states.jsonl"
+    path.write_text('boot\n{"uptime_ms": 1\n')
+    done = CliRunner().invoke(device_app, ["calibrate", str(path), "--power-w", "2000"])
+    assert "line 2" in str(done.exception)
+    done = CliRunner().invoke(device_app, ["calibrate", str(tmp_path / "missing"), "--power-w", "2000"])
+    assert "cannot be read" in str(done.exception)
