@@ -30,7 +30,7 @@ def drawing() -> schemdraw.Drawing:
     d += elm.Dot().at((middle, bus.r2[1]))
     d += elm.Dot().at((middle, bus.r1[1]))
     d += elm.Resistor().at((middle, bus.r2[1])).to((middle, bus.r1[1])).scale(0.5)
-    d += elm.Label().at((middle, bus.r2[1] + 0.3)).label("R1 120 Ω, at both ends")
+    d += elm.Label().at((middle, bus.r2[1] + 0.5)).label("R1 120 Ω, at both ends")
     d += elm.Line().at(esp.l1).left(1).label("+5 V from PS1", "left")
     d += elm.Line().at(esp.l0).left(1).label("0 V from PS1", "left")
     return d

@@ -1,4 +1,4 @@
-"""The box and its two lines: several meters on one pair, ended at both ends. Mains conductors are not drawn."""
+"""The box and its two lines: several meters on one pair and a reference conductor, the pair ended at both ends. Mains conductors are not drawn."""
 
 import schemdraw
 import schemdraw.elements as elm
@@ -23,7 +23,7 @@ def drawing() -> schemdraw.Drawing:
     d += elm.Label().at((pi.S[0] + 0.5, pi.S[1] - 0.7)).label("I²C")
     d += flow.Box(w=3, h=1.2).anchor("N").label("U4  clock")
     x, y = adapter.E
-    for offset, name in ((0.5, "+"), (-0.5, "−")):
+    for offset, name in ((0.5, "+"), (-0.5, "−"), (-1, "0V")):
         d += elm.Line().at((x, y + offset)).to((x + 11, y + offset))
         d += elm.Label().at((x + 0.3, y + offset + 0.2)).label(name)
     for place, label in ((1.4, "R1\n120 Ω"), (11, "R1\n120 Ω")):
@@ -35,8 +35,8 @@ def drawing() -> schemdraw.Drawing:
             .label(label, "bottom", ofst=0.2)
         )
     for place, label in ((4.2, "M1\naddress 1"), (8.2, "M2\naddress 2")):
-        for shift, offset in ((-0.3, 0.5), (0.3, -0.5)):
+        for shift, offset in ((-0.6, 0.5), (0, -0.5), (0.6, -1)):
             d += elm.Dot().at((x + place + shift, y + offset))
-            d += elm.Line().at((x + place + shift, y + offset)).to((x + place + shift, y - 1.8))
-        d += flow.Box(w=2.6, h=1.6).at((x + place, y - 1.8)).anchor("N").label(label)
+            d += elm.Line().at((x + place + shift, y + offset)).to((x + place + shift, y - 2.2))
+        d += flow.Box(w=2.6, h=1.6).at((x + place, y - 2.2)).anchor("N").label(label)
     return d

@@ -101,7 +101,7 @@ def test_discovery_when_compared_with_the_firmware() -> None:
 
 
 @pytest.mark.story
-@pytest.mark.parametrize("broker", BROKERS)
+@pytest.mark.parametrize("broker", [BROKERS[1], pytest.param(BROKERS[0], marks=pytest.mark.soak)])
 def test_gateway_when_home_assistant_listens(tmp_path: Path, broker: str) -> None:
     """Announced, counted, silent, gone, killed: what Home Assistant hears at each turn, by its own account alone."""
     with FaultyMeter() as own:
