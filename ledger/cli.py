@@ -70,7 +70,7 @@ def verify_command(
     log, key = open_log(_place(path)), _read_vkey(vkey)
     begun = time.perf_counter()
     if since is not None:
-        report = verify_since.verify_since(log, key, verify_since.load(since))
+        report = verify_since.verify_since(log, key, verify_since.load(since), _read_policy(policy))
     else:
         report = verify(log, key, mode=mode, lenient=lenient, policy=_read_policy(policy))
     _print_report(report, mode, time.perf_counter() - begun)

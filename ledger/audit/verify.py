@@ -85,11 +85,11 @@ def verify(
     report.problems += check.problems
     judge.finish()
     if policy is not None or (not lenient and (files.root / COSIGNED).exists()):
-        report.problems += _check_cosigned(files, log, head, policy or TlogPolicy())
+        report.problems += check_cosigned(files, log, head, policy or TlogPolicy())
     return report
 
 
-def _check_cosigned(files: PublishedLog, log: Verifier, head: Checkpoint, policy: TlogPolicy) -> Iterator[Problem]:
+def check_cosigned(files: PublishedLog, log: Verifier, head: Checkpoint, policy: TlogPolicy) -> Iterator[Problem]:
     """The cosigned head meets the policy, is of this tree, and has no line that nobody can judge."""
     try:
         seen = open_witnessed(files.read(COSIGNED, size_max=NOTE_SIZE_MAX), log, policy)

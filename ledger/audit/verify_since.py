@@ -13,7 +13,7 @@ from commonwatt import __version__
 from commonwatt.errors import FormatError, UserError
 from commonwatt.i18n import _
 from ledger.audit import saved_state
-from ledger.audit.verify import Report
+from ledger.audit.verify import Report, check_cosigned
 from ledger.book import rules
 from ledger.book.refusals import Refusal
 from ledger.book.state import State
@@ -24,6 +24,7 @@ from ledger.log.published import PublishedLog
 from ledger.log.tiles import CHECKPOINT, ENTRIES, WIDTH, TileName
 from ledger.log.tree_check import Problem
 from ledger.proof.tree import PublishedTree
+from ledger.witness.policy import TlogPolicy
 
 _MAGIC = b"commonwatt audit 2\n"
 
@@ -71,8 +72,11 @@ def parse(data: bytes) -> Saved:
     raise FormatError("version", "the audit was saved by another version")
 
 
-def verify_since(files: PublishedLog, log: Verifier, saved: Saved) -> Report:
-    """An audit of everything after `saved`. The report names the first entry that is wrong, and why."""
+def verify_since(files: PublishedLog, log: Verifier, saved: Saved, policy: TlogPolicy | None = None) -> Report:
+    """An audit of everything after `saved`. The report names the first entry that is wrong, and why.
+
+    With a `policy` its quorum of witnesses must have cosigned a head of this very tree.
+    """
     report = Report()
     try:
         old, _old = open_checkpoint(saved.checkpoint, log)
@@ -91,8 +95,9 @@ def verify_since(files: PublishedLog, log: Verifier, saved: Saved) -> Report:
         problem = Problem(CHECKPOINT, "", str(error))
     if problem is not None:
         report.problems.append(problem)
-    else:
-        report.state = saved.state
+    elif policy is not None:
+        report.problems += check_cosigned(files, log, head, policy)
+    report.state = None if report.problems else saved.state
     return report
 
 

@@ -15,11 +15,12 @@ import pytest
 from commonwatt.errors import FormatError
 from commonwatt.testing import ManualClock
 from ledger import app, testing
-from ledger.audit.verify import Mode, verify
+from ledger.audit import verify_since
+from ledger.audit.verify import Mode, Report, verify
 from ledger.log import checkpoint, merkle, note
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.note import Signer
-from ledger.log.published import COSIGNED
+from ledger.log.published import COSIGNED, PublishedLog
 from ledger.witness import client as witness_client
 from ledger.witness import cosignature
 from ledger.witness import decide as witness
@@ -336,3 +337,29 @@ def test_policy_when_groups_are_nested() -> None:
     policy = tlog_policy.parse("\n".join(lines))
     for names, expected in [("X1 X2 Y3", True), ("X1 X2", False), ("X1 Y1 Y2 Y3", False), ("", False)]:
         assert policy.is_met([keys[name] for name in names.split()]) is expected
+
+
+def test_audit_when_it_goes_on_with_a_policy(start: Callable[[str], Running], tmp_path: Path) -> None:
+    """`verify --since` with `--policy` asks for the quorum too: a head that nobody cosigned is not good."""
+    log = tmp_path / "c" / "log"
+    with testing.village(tmp_path / "c", "ana", "ben") as ledger:
+        ledger.publish()
+        state = verify(log, LOG.verifier, mode=Mode.AUDIT).state
+        assert state is not None
+        verify_since.save(tmp_path / "audit", verify_since.Saved((log / "checkpoint").read_bytes(), state))
+        ledger.submit([testing.member("eve")])
+        ledger.publish()
+    text = f"log {LOG.verifier}\nwitness w {witness_key('w').cosigner} {start('w').url}\nquorum w\n"
+    policy = tlog_policy.parse(text)
+
+    def audit() -> Report:
+        saved = verify_since.load(tmp_path / "audit")
+        return verify_since.verify_since(PublishedLog(log), LOG.verifier, saved, policy)
+
+    (problem,) = audit().problems
+    assert problem.file == COSIGNED
+    assert WitnessClient(root=log, log_key=LOG.verifier, policy=policy).ask_all().is_met
+    report = audit()
+    assert report.is_good, report.problems
+    assert report.state is not None
+    assert report.state.size == 6
