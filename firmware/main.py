@@ -66,6 +66,7 @@ def set_up_if_needed(path):
 
     if not setup.needed(config, board):
         return False
+    setup.supply(board, config)
     asyncio.run(setup.run(board, path))  # ends with a complete configuration in flash
     return True
 

@@ -20,7 +20,8 @@ How it ends, and what is then true:
 
 import asyncio
 
-from node import dns, identity, link, provision, settings
+from node import cbor, dns, identity, link, provision, settings
+from node.cell import Cell
 from node.improv import Improv
 from node.port import const, sleep_ms, ticks_diff, ticks_ms, wait_event_ms
 from node.portal import Portal
@@ -56,6 +57,22 @@ async def run(board, path, minutes=None):
         return await setup.run(minutes)
     finally:
         await setup.close()
+
+
+def supply(board, config):
+    """Put the relay, where there is one, where it stood, or on: a load does not wait for a person with a phone."""
+    if board.has_relay(config):
+        board.make_folder(config["state_dir"])
+        board.switch(config)(_stood(board, config))
+
+
+def _stood(board, config):
+    """What node/command.py kept; a device that knows nothing supplies its load."""
+    try:
+        value = Cell(board.blocks(config, "control")).value
+        return value is None or cbor.decode(value)[1] is not False
+    except (OSError, ValueError, TypeError, IndexError):
+        return True
 
 
 def forget(config):

@@ -123,7 +123,7 @@ def test_command_when_it_refuses(tmp_path):
 
 
 def test_command_when_the_configuration_is_new_or_none(tmp_path):
-    """A file that is not there is made, for enrol to lay over the device's settings; one that is none is left alone."""
+    """A file that is missing is made, for enrol to lay over the device's settings; one that is none stays."""
     config = tmp_path / "gains.json"
     assert _run(tmp_path, _snapshots(), "--power-w", "2000", "--config", str(config)).exit_code == 0
     assert list(json.loads(config.read_text())) == ["meter"]

@@ -324,6 +324,16 @@ def test_set_up_by_its_cable(home, line):
     assert "claim" not in home.told()
 
 
+def test_relay_of_a_plug_in_its_set_up(tmp_path):
+    """A new plug supplies its load before anybody has told it anything."""
+    home = Home(tmp_path, control={})
+    try:
+        home.switch_on()
+        assert (tmp_path / "state" / "relay").read_text() == "on\n"
+    finally:
+        home.end()
+
+
 def test_set_up_by_its_cable_alone(tmp_path, line):
     """A device that was given its gateway needs a network and nothing else."""
     port = free_port()

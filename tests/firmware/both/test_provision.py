@@ -4,13 +4,15 @@ import asyncio
 import json
 from hashlib import sha256
 
-from node import button, cbor, cose, dns, improv, provision, settings
+from node import button, cbor, cose, dns, improv, provision, settings, setup
 from node.button import Button
+from node.cell import Cell
 from node.ed25519 import SigningKey, verify
 from node.improv import Improv, packet
 from node.portal import Portal, form
 from node.wifi import Wifi
 
+from blocks import Blocks
 from neutral import folder, raises, run, seeded
 
 CODE = "4RT69KQ2XM"
@@ -323,3 +325,41 @@ def test_wifi_when_it_comes_and_goes():
 
     run(tell())
     assert len(ups) == 2
+
+
+class Plug:
+    """A board with a relay, and flash that may be damaged."""
+
+    def __init__(self, value=None, has_relay=True):
+        self.flash = Blocks(2, 64)
+        self.moved = []
+        self._has_relay = has_relay
+        if value is not None:
+            Cell(self.flash).write(value)
+
+    def has_relay(self, _config):
+        return self._has_relay
+
+    def make_folder(self, _path):
+        pass
+
+    def blocks(self, _config, name):
+        assert name == "control"
+        return self.flash
+
+    def switch(self, _config):
+        return self.moved.append
+
+
+def test_relay_while_nobody_has_set_the_device_up():
+    """It supplies its load, or stands where the last command left it; damaged flash switches nothing off."""
+    for plug, moved in [
+        (Plug(), [True]),
+        (Plug(cbor.encode([7, False, []])), [False]),
+        (Plug(cbor.encode([7, True, []])), [True]),
+        (Plug(b"\xff"), [True]),
+        (Plug(cbor.encode([7])), [True]),
+        (Plug(has_relay=False), []),
+    ]:
+        setup.supply(plug, {"state_dir": "state"})
+        assert plug.moved == moved
