@@ -172,6 +172,9 @@ def test_safety_when_compared_between_languages() -> None:
         "`device`",
         "`gateway`",
         "`declared`",
+        "CONSUEL",
+        "112",
+        "30 mA",
     ):
         assert needed in english
         assert needed in french
