@@ -194,9 +194,9 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class CarryForward:
-    """The balances that no longer follow from the log once the entries of `holder` are erased (erasure.py).
+    """The balances that no longer follow from the log once the entries of `holder` are erased.
 
-    `erased`: ranges of places, first and count, ascending: everything erased up to here, also for others before.
+    `erased`: ranges of places, first and count, ascending, whose entries this allows to empty (rules_erasure.py).
 
     [h'0b5e…', [[812, 2], [901, 1]], [[h'ba4e…', 0, 5000, 0, 0], …], "asked for on 2024-07-15"]
     """
