@@ -59,7 +59,7 @@ def findings(state: State, *, age_s: float) -> list[Finding]:
             _spool(state),
             _disk(state),
         ]
-        found += [*_meters(state), *_devices(state), *_blocks(state)]
+        found += [*_meters(state), *_devices(state), *_blocks(state), *_settings(state)]
     return sorted(found, key=lambda finding: -finding.level)
 
 
@@ -229,11 +229,30 @@ def _blocks(state: State) -> Iterator[Finding]:
         )
         to_do = _("Tell the association: a device is broken, was revoked, or somebody pretends to be one.")
         yield Finding(Level.ORANGE, _("Refused blocks"), says, to_do)
+    dropped = state["spool"].get("expired", 0) + state["spool"].get("readings_dropped", 0)
+    if dropped:
+        says = _(
+            "{count} blocks or readings were too many or too old to keep: their detail is lost, their energy is not."
+        )
+        to_do = _("Tell the association; a larger spool_mib_max in gateway.toml keeps more.")
+        yield Finding(Level.RED, _("Dropped"), says.format(count=dropped), to_do)
     if blocks["turned_away"]:
         says = _(
             "{count} blocks were not taken because the spool is full; devices keep them and send them again."
         ).format(count=blocks["turned_away"])
         yield Finding(Level.ORANGE, _("Blocks turned away"), says, _("Look at the lines for spool and receipts."))
+
+
+def _settings(state: State) -> Iterator[Finding]:
+    settings = state.get("settings") or {}
+    if settings.get("mistake"):
+        says = _("gateway.toml has a mistake; the gateway goes on with what it read before: {mistake}")
+        to_do = _("Mend that line, then: systemctl reload commonwatt-gateway")
+        yield Finding(Level.ORANGE, _("Settings"), says.format(mistake=settings["mistake"]), to_do)
+    if settings.get("restart_for"):
+        says = _("Changed in gateway.toml, and taken over by a restart only: {names}")
+        to_do = _("When it suits: systemctl restart commonwatt-gateway")
+        yield Finding(Level.ORANGE, _("Settings"), says.format(names=", ".join(settings["restart_for"])), to_do)
 
 
 def _reasons(counts: Mapping[str, int]) -> str:

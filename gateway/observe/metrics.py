@@ -64,6 +64,8 @@ def _spool(spool: State) -> Iterator[Metric]:
     yield _gauge("spool_bytes", "What the spool takes on the disk.", spool["bytes"])
     yield _gauge("spool_limit_bytes", "At this size no more device blocks are taken.", spool.get("bytes_max"))
     yield _gauge("disk_free_bytes", "Room on the spool's disk.", spool.get("disk_free_bytes"))
+    yield _counter("spool_expired_blocks", "Blocks dropped because they were too old.", spool.get("expired", 0))
+    yield _counter("readings_dropped", "Own readings dropped for want of room.", spool.get("readings_dropped", 0))
     yield _gauge("spool_oldest_age_seconds", "Age of the oldest block without a receipt.", spool["oldest_age_s"] or 0)
     yield _gauges(
         "spool_refused_blocks", "Blocks that the aggregator refused, kept aside.", "reason", spool["refused_upstream"]

@@ -48,6 +48,8 @@ WELL: dict[str, Any] = {
         "bytes_max": 1 << 30,
         "disk_free_bytes": 20 << 30,
         "oldest_age_s": 20,
+        "expired": 0,
+        "readings_dropped": 0,
         "refused_upstream": {},
     },
     "batches": {"sent": 5, "resent": 1, "receipted": 4, "in_flight": 1},
@@ -63,6 +65,7 @@ WELL: dict[str, Any] = {
     },
     "seen": {DEVICE: NOW_S - 120},
     "meters": {"roof": METER},
+    "settings": {"mistake": None, "restart_for": []},
 }
 
 

@@ -65,6 +65,10 @@ SILENT = {"state": "silent", "silent_because": "no-answer"}
         ({"claims__unadmitted": [{}]}, (ORANGE, "New devices")),
         ({"blocks__refused": {"bad-signature": 3}}, (ORANGE, "Refused blocks")),
         ({"blocks__turned_away": 5}, (ORANGE, "Blocks turned away")),
+        ({"spool__expired": 3}, (RED, "Dropped")),
+        ({"spool__readings_dropped": 1}, (RED, "Dropped")),
+        ({"settings__mistake": "line 7: …"}, (ORANGE, "Settings")),
+        ({"settings__restart_for": ["local"]}, (ORANGE, "Settings")),
     ],
 )
 def test_findings_when_one_thing_is_wrong(changes: dict[str, object], expected: tuple[Level, str]) -> None:

@@ -59,6 +59,7 @@ def samples(told: Mapping[str, object], age_s: float = 1.0) -> dict[str, float]:
         ("batches_sent_total", 5),
         ("batches_resent_total", 1),
         ("batches_acknowledged_total", 4),
+        ("spool_expired_blocks_total", 0),
         ("broker_up{broker=upstream}", 1),
         ("meters{state=ok}", 1),
         ("meters{state=silent}", 0),

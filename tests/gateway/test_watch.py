@@ -116,6 +116,7 @@ def test_page_when_it_is_asked_for_in_french(watch: tuple[Watch, ManualClock]) -
         document = response.read().decode()
     assert document == expected
     assert '<html lang="fr">' in document
+    assert "Tout va bien" in document
     with get(served.port, "/") as response:
         assert '<html lang="en">' in response.read().decode()
 
