@@ -7,11 +7,13 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from commonwatt import block, cbor, cose
+from commonwatt.demo.programs import wait_for
 
 HERE = Path(__file__).parent
 NODE = HERE.parent.parent / "firmware" / "node"
@@ -20,6 +22,22 @@ NEEDED = (
     *("__init__", "block", "cbor", "cose", "deliver", "ed25519", "fileflash", "flashlog", "link", "mqtt", "port"),
     *("recorder", "ring", "sample", "sha512", "sha512_viper"),
 )
+
+# What a device without Wi-Fi, TLS, updates and Home Assistant never imports once it is set up.
+ELSEWHERE = {
+    "setup",
+    "portal",
+    "improv",
+    "dns",
+    "provision",
+    "update",
+    "slots",
+    "fetch",
+    "http",
+    "homeassistant",
+    "wifi",
+}
+ELSEWHERE |= {"sha512_plain", "sntp", "tls", "timekeeper", "timesync", "undated", "sectorfiles", "claiming"}
 
 
 @pytest.fixture
@@ -111,3 +129,44 @@ def test_memory_of_a_day(modules, port, tmp_path):
 def test_memory_of_a_week(modules, port, tmp_path):
     """A week of it."""
     _live(modules, port, tmp_path, 7 * 96)
+
+
+def test_memory_of_all_that_main_builds(tmp_path):
+    """The whole device, health, reports, control of a relay and all, signs in 176 kB of heap."""
+    folder = tmp_path / "modules"
+    sources = [NODE.parent / "main.py", NODE.parent / "board.py"]
+    sources += [path for path in NODE.glob("*.py") if path.stem not in ELSEWHERE]
+    sources += [NODE.parent / "meters" / "__init__.py", NODE.parent / "meters" / "replay.py"]
+    for source in sources:
+        target = folder / source.relative_to(NODE.parent).with_suffix(".mpy")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _compile(source, target)
+    (tmp_path / "recording").write_text("quantities,1,2\n900,1000,5\n")
+    config = {
+        "device": "ab" * 16,
+        "broker": {"host": "127.0.0.1", "port": 1},
+        "state_dir": str(tmp_path / "state"),
+        "step_s": 900,
+        "block_readings": 4,
+        "meter": {"type": "replay", "file": str(tmp_path / "recording")},
+        "clock": {"wall_anchor_s": time.time(), "civil_anchor_s": 1_721_001_600, "factor": 36_000},
+        "retry_ms_max": 200,
+        "control": {},
+    }
+    (tmp_path / "device.json").write_text(json.dumps(config))
+    command = [BIN / "micropython", "-X", "heapsize=176k", "-m", "main", tmp_path / "device.json"]
+    environment = {**os.environ, "MICROPYPATH": f"{folder}:.frozen"}
+    device = subprocess.Popen(
+        command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    status = tmp_path / "state" / "status.json"
+
+    def has_signed():
+        assert device.poll() is None, device.stdout.read()
+        return status.exists() and json.loads(status.read_text())["next_seq"] > 20
+
+    try:
+        wait_for(has_signed, what="blocks", timeout_s=30)
+    finally:
+        device.kill()
+        device.communicate()
