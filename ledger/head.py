@@ -34,15 +34,23 @@ class HeadPublisher(Publisher):
             return published
         return Checkpoint(self._origin, self._last.size, self._last.root) if self._last.size else published
 
+    def begin(self, tree: TileTree) -> None:
+        """Swap the head, then begin to write; StorageError if the head is no longer the one that we know."""
+        self._swap(tree)
+        super().begin(tree)
+
     def publish(self, tree: TileTree) -> Checkpoint:
         """Swap the head, then publish; StorageError if the head is no longer the one that we know."""
+        self._swap(tree)
+        return super().publish(tree)
+
+    def _swap(self, tree: TileTree) -> None:
         new = Remembered(tree.size, tree.root())
         if new != self._last:
             with WitnessStore(self._head) as store:
                 if not store.swap(self._origin, self._last, new, b""):
                     raise self._differs("another process has signed a head of this log")
             self._last = new
-        return super().publish(tree)
 
     def _differs(self, what: str) -> StorageError:
         return StorageError(

@@ -314,7 +314,7 @@ class Sequencer:
             start = piece.first - first
             self._tree.extend(piece.entries, leaf_hashes[start : start + piece.entry_count])
         if len(self._tree.finished) >= EARLY_TILES:
-            self._publisher.begin(self._tree.take_finished())
+            self._publisher.begin(self._tree)
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:

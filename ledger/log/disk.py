@@ -6,15 +6,17 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-SYNC_ALL_FILES = 16
-"""From so many files on, one flush of the file system costs less than one for each file."""
-
 HANDLES_MAX = 256
 """Files held open at once; a process may often have 1,024."""
 
 
 class Disk:
-    """The calls themselves. Each raises OSError."""
+    """The calls themselves. Each raises OSError, but `remove`: what it leaves harms nobody.
+
+    `sync_all_files`: from so many files on, one flush of the file system costs less than one for each file.
+    """
+
+    sync_all_files = 16
 
     def read(self, path: Path) -> bytes:
         """The bytes of a file."""
@@ -83,7 +85,7 @@ def _put_some(disk: Disk, root: Path, scratch: Path, files: list[tuple[str, byte
             rest = memoryview(data)
             while rest:
                 rest = rest[disk.write(handles[-1], rest) :]
-        if len(handles) >= SYNC_ALL_FILES and _syncfs is not None:
+        if len(handles) >= disk.sync_all_files and _syncfs is not None:
             disk.sync_all(handles[0])
         else:
             for handle in handles:

@@ -62,10 +62,10 @@ class Publisher:
         self._write({name.path: data for name, data in files.items()})
         self._full += [name for name in files if name.width == WIDTH]
 
-    def begin(self, files: Mapping[TileName, bytes]) -> None:
-        """`write_tiles` in the background, once those before are done; a failure is raised by the next call."""
+    def begin(self, tree: TileTree) -> None:
+        """Write full tiles in the background, once those before are done; a failure is raised by the next call."""
         self._finish()
-        self._begun = self._writer.submit(self.write_tiles, files)
+        self._begun = self._writer.submit(self.write_tiles, tree.take_finished())
 
     def erase(self, places: Collection[int]) -> None:
         """Empty these entries in every published bundle, also those of earlier sizes; the newest bundle first.
