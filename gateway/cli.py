@@ -75,7 +75,9 @@ def scan(
     tic: str = typer.Option("", metavar="PATH", help=_("A dongle on a Linky.")),
     baud: str = typer.Option("", help=_("Speeds to try, as 9600,19200; default: the usual ones.")),
     parity: str = typer.Option("", help=_("Parities to try, as none,even; default: both.")),
-    units: str = typer.Option("", help=_("Addresses to ask, as 1-247 or 1,3,126; default: all there are.")),
+    units: str = typer.Option(
+        "", help=_("Addresses to ask, as 1-247 or 1,3,126; default: the usual with --tcp, else all.")
+    ),
     timeout_s: float = typer.Option(0.3, min=0.01, help=_("How long to wait for each address.")),
     dry_run: bool = typer.Option(False, help=_("Print what would be added and write nothing.")),
 ) -> None:
