@@ -314,6 +314,25 @@ def restore_command(
     typer.echo(_("{size} entries restored, root {root}").format(size=head.size, root=head.root.hex()))
 
 
+@app.command("enter", help=_("Sign an entry of any further kind with key files, place it in the log and publish."))
+def enter_command(
+    commune: Path = typer.Argument(help=_("The directory of a commune; its aggregator must not be running.")),
+    kind: str = typer.Argument(help=_("Which: top-up, credit-limit, charge, reverse, hold, rotate …; ? lists them.")),
+    words: list[str] = typer.Argument(None, help=_("NAME=VALUE for each field of docs/spec/entry.cddl.")),
+    keys: list[Path] = typer.Option(..., "--key", help=_("Who signs, then who approves: key files.")),
+    clock: str = typer.Option("", help=_("Civil time as CIVIL@WALLxFACTOR; default: now.")),
+) -> None:
+    """Opens the store as the sequencer, so the aggregator must be stopped."""
+    from ledger import enter
+
+    body = enter.body_of(kind, words or [])
+    signers = [load_key(key) for key in keys]
+    placed = enter.enter(commune, body, signers, time_s=int(CivilClock.parse(clock).now_s()))
+    typer.echo(_("entry {place} of the log").format(place=placed.place))
+    for account in placed.warned:
+        typer.echo(_("{account} is past its soft limit").format(account=account.hex()), err=True)
+
+
 @app.command(
     "erase",
     help=_("Erase a person: first the signed carry-forward of the balances; later, with --carry-out, their entries."),
