@@ -107,7 +107,7 @@ def test_scan_when_several_meters_share_a_serial_bus(tmp_path: Path) -> None:
     settings.write_text(GOOD)
     with serial_meters(tmp_path, units) as adapter:
         words = (str(settings), "--serial", str(adapter.path), "--baud", "9600", "--units", "1-6")
-        done = scan(*words, "--parity", "none", "--timeout-s", "0.2")
+        done = scan(*words, "--parity", "none", "--timeout-s", "0.1")
         assert done.exit_code == 0, done.output
         own = read_settings(settings)
         assert [(m.unit, m.type, m.bus) for m in own.meters] == [
@@ -116,7 +116,7 @@ def test_scan_when_several_meters_share_a_serial_bus(tmp_path: Path) -> None:
         ]  # fmt: skip
         assert len({m.device for m in own.meters}) == 4
         assert "# unit 5: answers, but no table makes sense of its registers" in settings.read_text()
-        again = scan(*words, "--parity", "none", "--timeout-s", "0.2", "--units", "1-4")
+        again = scan(*words, "--parity", "none", "--timeout-s", "0.1", "--units", "1-4")
         assert "stands in" in again.output
         assert read_settings(settings) == own
 
@@ -135,7 +135,7 @@ def test_scan_when_an_inverter_has_a_meter_behind_it(tmp_path: Path) -> None:
     settings = tmp_path / "gateway.toml"
     settings.write_text(GOOD)
     with tcp_meters({126: sunspec_map(INVERTER, METER)}) as port:
-        assert scan(str(settings), "--tcp", f"127.0.0.1:{port}").exit_code == 0
+        assert scan(str(settings), "--tcp", f"127.0.0.1:{port}", "--timeout-s", "0.05").exit_code == 0
     (meter,) = read_settings(settings).meters
     assert (meter.unit, meter.type, meter.model) == (126, "sunspec", 103)
     assert "# as likely: model = 203" in settings.read_text()
