@@ -2,7 +2,8 @@
 
 status.json (on a chip: the serial console)   everything, when something changed
 cw/<device>/state                             retained, JSON: {"state": "online"} and what is not zero, once a
-                                              minute and on every connection; "offline" is the last will.
+                                              minute, on every connection and after every command; "offline" is
+                                              the last will.
 """
 
 import json
@@ -16,7 +17,10 @@ _TELL_MS = const(60000)
 
 
 class Reporter:
-    """`describe()` gives the state as a flat dict; `write(state)` shows it beside the device; OSError: not now."""
+    """`describe()` gives the state as a flat dict; `write(state)` shows it beside the device; OSError: not now.
+
+    It is shown every `every_ms` at most.
+    """
 
     def __init__(self, describe, write, link, topic, every_ms=_LOOK_MS):
         self._describe = describe
@@ -25,6 +29,7 @@ class Reporter:
         self._topic = topic
         self._every_ms = every_ms
         self._written = None
+        self._written_at = 0
         self._told = None
         self._told_at = 0
         self._connection = 0
@@ -33,25 +38,32 @@ class Reporter:
         """Report for ever."""
         while True:
             await self.step()
-            await sleep_ms(self._every_ms)
+            await sleep_ms(_LOOK_MS)
 
     async def step(self):
         """Report what changed."""
         state = self._describe()
-        if state != self._written:
+        if state != self._written and (self._written is None or _is_over(self._written_at, self._every_ms)):
             try:
                 self._write(state)
-                self._written = state
+                self._written, self._written_at = state, ticks_ms()
             except OSError:
                 pass  # a full disk must not stop anything; the next change tries again
         is_new = self._connection != self._link.connects
-        if self._link.is_up and (is_new or (state != self._told and self._is_due())):
+        if self._link.is_up and (is_new or self._is_news(state)):
             connection = self._link.connects
             if await self._link.tell(self._topic, told(state)):
                 self._told, self._told_at, self._connection = state, ticks_ms(), connection
 
-    def _is_due(self):
-        return ticks_diff(ticks_ms(), self._told_at) >= _TELL_MS
+    def _is_news(self, state):
+        """Whether a command was obeyed, which its commander waits to hear, or a minute has passed."""
+        if self._told is None or state.get("command") != self._told.get("command"):
+            return True
+        return state != self._told and _is_over(self._told_at, _TELL_MS)
+
+
+def _is_over(since, wait_ms):
+    return ticks_diff(ticks_ms(), since) >= wait_ms
 
 
 def told(state):

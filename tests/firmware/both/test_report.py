@@ -57,7 +57,7 @@ def test_report_when_the_connection_is_new_and_the_disk_is_full():
         if len(written) == 1:
             raise OSError(28)
 
-    reporter = Reporter(lambda: {"boots": air.connects}, write, air, "cw/d/state")
+    reporter = Reporter(lambda: {"boots": air.connects}, write, air, "cw/d/state", 0)
 
     async def live():
         for connects in (1, 1, 2):
@@ -67,6 +67,21 @@ def test_report_when_the_connection_is_new_and_the_disk_is_full():
     run(live())
     assert air.told == [("cw/d/state", {"state": "online", "boots": n}) for n in (1, 2)]
     assert written == [{"boots": 1}, {"boots": 1}, {"boots": 2}]
+
+
+def test_report_when_a_command_was_obeyed():
+    """Its commander hears at once; other changes wait for their minute, and for the time between two showings."""
+    air, written, state = Air(), [], {"command": 1, "sent": 0}
+    reporter = Reporter(lambda: dict(state), written.append, air, "cw/d/state", 60000)
+
+    async def live():
+        for command, sent in ((1, 1), (1, 2), (2, 3)):
+            state.update({"command": command, "sent": sent})
+            await reporter.step()
+
+    run(live())
+    assert [(told["command"], told["sent"]) for _topic, told in air.told] == [(1, 1), (2, 3)]
+    assert written == [{"command": 1, "sent": 1}]
 
 
 def _watch(health, is_well, looks=3):
