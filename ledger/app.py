@@ -139,7 +139,7 @@ def _rebuild(store: Store, publisher: Publisher) -> tuple[State, TileTree]:
     signed = 0
     for piece in store.pieces():
         entries, hashes = store.open_piece(piece)
-        computed = [merkle.leaf_hash(data) for data in entries]
+        computed = merkle.slot_hashes(entries, hashes)
         if computed != hashes:
             place = next(place for place, pair in enumerate(zip(computed, hashes, strict=True)) if pair[0] != pair[1])
             raise _damaged(store.where, f"entry {piece.first + place} has another leaf hash")
@@ -176,7 +176,7 @@ def _grow(
 
 def _compare_ids(ids: list[bytes], entries: list[bytes], first: int, store: Store) -> int:
     """The store must know the id of each signed entry, and its place; how many there are."""
-    places = [place for place, data in enumerate(entries, first) if not is_leaf(data)]
+    places = [place for place, data in enumerate(entries, first) if data and not is_leaf(data)]
     if store.places(ids) != dict(zip(ids, places, strict=True)):
         raise _damaged(store.where, f"the ids from entry {first} on are not those of the entries")
     return len(ids)

@@ -6,7 +6,6 @@ Restoring audits the copy in full and builds the store anew, in one transaction.
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from ledger.audit.verify import Mode, Report
 from ledger.book import entry
 from ledger.book.entry import SignedEntry
 from ledger.book.state import State
-from ledger.log import note
+from ledger.log import note, tiles
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.published import PublishedLog
 from ledger.log.tiles import CHECKPOINT, ENTRIES, WIDTH, TileName
@@ -61,10 +60,30 @@ def back_up(directory: Path, target: Path) -> Kept:
         raise UserError(
             _("the entries are not published here"), where=source.root, to_do=_("back up the ledger itself")
         )
+    _carry_erasures(source, target / app.LOG, done.head.size, key)
     for name in KEPT:
         if (directory / name).exists():
             _copy(directory / name, target / name)
     return Kept(done.head, done.head.size - done.before, done.files)
+
+
+def _carry_erasures(source: PublishedLog, target: Path, size: int, key: note.Verifier) -> None:
+    """Empty in the backup what was erased in the log; an audit must know of it, or nothing is taken out."""
+    held = PublishedLog(target)
+    current = {name.path: name for name in tiles.names(size) if name.level == ENTRIES}
+    emptied = {}
+    for path, name in current.items():
+        entries = source.bundle(name)
+        if b"" in entries and entries != held.bundle(name):
+            emptied[path] = tiles.encode_bundle(entries)
+    if not emptied:
+        return
+    _audit(source, key)
+    for path, data in emptied.items():
+        _put(target / path, data)
+    for path in list(held.paths()):  # bundles of earlier sizes, which nobody needs who has these
+        if path.startswith("tile/entries/") and path not in current:
+            (target / path).unlink()
 
 
 def restore(backup: Path, directory: Path, *, store: str = "") -> Checkpoint:
@@ -167,14 +186,23 @@ def _balances(state: State) -> dict[bytes, tuple[int, int]]:
 
 
 def _copy(source: Path, target: Path) -> None:
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise StorageError(f"cannot be read: {error.strerror}", where=source, to_do="mend the disk") from error
+    _put(target, data)
+
+
+def _put(target: Path, data: bytes) -> None:
     beside = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, beside)
-        with beside.open("rb") as file:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
             os.fsync(file.fileno())
         beside.replace(target)
     except OSError as error:
         raise StorageError(
-            f"cannot be copied: {error.strerror}", where=source, to_do="make room, then run again"
+            f"cannot be written: {error.strerror}", where=target, to_do="make room, run again"
         ) from error

@@ -42,11 +42,13 @@ class Mode(StrEnum):
 class Report:
     """What was found. `checkpoint` is None when the log's head itself is worth nothing.
 
-    `entries`: how many entries were read (0 when the log publishes hashes only). `state`: after an audit.
+    `entries`: how many entries were read (0 when the log publishes hashes only), `erased`: how many of them were
+    empty. `state`: after an audit.
     """
 
     checkpoint: Checkpoint | None = None
     entries: int = 0
+    erased: int = 0
     problems: list[Problem] = field(default_factory=list)
     state: State | None = None
 
@@ -150,7 +152,7 @@ class _Audit:
             return
         is_first = reader.size == 0
         is_good = group is not None and reader.read(group.entries, group.leaf_hashes, parsed)
-        self._report.entries = reader.size
+        self._report.entries, self._report.erased = reader.size, reader.state.erasure.count
         if is_first and reader.state.constitution is not None:
             _check_origin(reader.state.founded.genesis, self._log, self._report)
         if not is_good:
@@ -208,7 +210,8 @@ class _PublicEntries:
 
     def _read(self, group: Checked | None) -> None:
         for data in group.entries if group is not None else ():
-            refusal = self._judge(data)
+            self._report.erased += not data
+            refusal = self._judge(data) if data else None
             if refusal is not None:
                 self._report.problems.append(_entry_problem(self._report, self._place, f"refused: {refusal.label}"))
             self._report.entries += 1

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from commonwatt.errors import UserError
 from commonwatt.identity import save_key
 from commonwatt.registry import Status
-from ledger import app, cli, testing
+from ledger import app, backup, cli, testing
 from ledger.audit.mirror import mirror
 from ledger.audit.verify import Mode, verify
 from ledger.book import erased, rules
@@ -316,6 +316,35 @@ def test_mirror_when_the_original_was_erased(commune: Path, tmp_path: Path) -> N
         assert verify(target, LOG.verifier, mode=Mode.AUDIT, lenient=True).is_good, target
     with pytest.raises(UserError, match="was erased"):
         proof_make.prove(PublishedLog(commune / "log"), 3)
+
+
+def test_backup_when_the_original_was_erased(commune: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The next backup empties what was erased, also in what it had copied; restored, the person stays erased."""
+    kept = tmp_path_factory.mktemp("kept")
+    backup.back_up(commune, kept)
+    assert any(SECRET.encode() in path.read_bytes() for path in files(kept))
+    erase(commune)
+    backup.back_up(commune, kept)
+    assert not any(SECRET.encode() in path.read_bytes() for path in files(kept))
+    assert verify(kept / "log", LOG.verifier, mode=Mode.AUDIT).is_good
+    new = tmp_path_factory.mktemp("new")
+    assert backup.restore(kept, new).size == size(commune)
+    with app.open_parts(new, LOG) as ledger, app.open_parts(commune, LOG) as other:
+        assert ledger.state.digest() == other.state.digest()
+
+
+def test_backup_when_somebody_empties_a_slot(commune: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Emptying the log is no way to empty its backup: without a carry-forward nothing is taken out."""
+    kept = tmp_path_factory.mktemp("kept")
+    backup.back_up(commune, kept)
+    name = TileName(ENTRIES, 0)
+    entries = tiles.parse_bundle((commune / "log" / name.path).read_bytes())
+    entries[entries.index(testing.member("ben"))] = b""
+    (commune / "log" / name.path).write_bytes(tiles.encode_bundle(entries))
+    before = {path: path.read_bytes() for path in files(kept)}
+    with pytest.raises(UserError, match="damaged"):
+        backup.back_up(commune, kept)
+    assert {path: path.read_bytes() for path in files(kept)} == before
 
 
 def test_erase_when_it_may_not_be(commune: Path) -> None:
