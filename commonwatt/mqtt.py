@@ -135,6 +135,9 @@ class MqttLink:
     def __exit__(self, *_: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        # Without the way back to us nobody else holds paho's client, and it closes its own sockets at once.
+        self._client.on_connect = self._client.on_connect_fail = self._client.on_disconnect = None
+        self._client.on_message = self._client.on_log = None
 
     @property
     def is_up(self) -> bool:

@@ -47,6 +47,16 @@ class ClosedBatch:
     signed: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedBlock:
+    """A block that the aggregator refused for good, kept aside. `refused_s`: civil time of its receipt."""
+
+    device: bytes
+    seq: int
+    reason: Refusal
+    refused_s: int
+
+
 class Spool:
     """Blocks and batches in the database; counts kept in memory follow the last transaction."""
 
@@ -146,6 +156,13 @@ class Spool:
     def refused_by_reason(self) -> dict[str, int]:
         """How many blocks the aggregator refused, by the reason's label."""
         return {reason.label: count for reason, count in sorted(self._refused.items())}
+
+    def newest_refused(self, count_max: int) -> list[RefusedBlock]:
+        """The blocks that the aggregator refused last, newest first."""
+        rows = self._database.execute(
+            "SELECT device, seq, reason, refused_s FROM refused ORDER BY id DESC LIMIT ?", (count_max,)
+        )
+        return [RefusedBlock(device, seq, Refusal(reason), refused_s) for device, seq, reason, refused_s in rows]
 
     def oldest_arrival_s(self) -> int | None:
         """Civil time at which the oldest block without a receipt arrived."""

@@ -22,6 +22,8 @@ STATE_S = 10.0
 """How often the retained state is published while nothing else makes it worth it (protocol time)."""
 CLAIMS_SHOWN_MAX = 100
 """Claims that status.json lists, in the order of the devices' ids."""
+REFUSED_SHOWN_MAX = 20
+"""Refused blocks that status.json lists, the newest first."""
 DOWN = b'{"state": "down"}'
 """The last will, and what a gateway says when it is stopped."""
 
@@ -114,6 +116,7 @@ class Reporter:
                 "in_flight": gateway.uplink.in_flight,
             },
             "ignored": dict(gateway.uplink.ignored),
+            "refused": self._refused(),
             "commands": self._commands(),
             "claims": self._claims(),
             "updates": self._depot.described() if self._depot else None,
@@ -122,6 +125,17 @@ class Reporter:
             "meters": self._meters(),
             "settings": self._settings_state(),
         }
+
+    def _refused(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "device": block.device.hex(),
+                "seq": block.seq,
+                "reason": block.reason.label,
+                "refused_s": block.refused_s,
+            }
+            for block in self._gateway.spool.newest_refused(REFUSED_SHOWN_MAX)
+        ]
 
     def _commands(self) -> dict[str, Any]:
         commands = self._gateway.desks.commands

@@ -80,6 +80,8 @@ class Client:
     def __exit__(self, *_exception: object) -> None:
         self._paho.disconnect()
         self._paho.loop_stop()
+        # Without the way back to us nobody holds paho's client any longer than we do, and it closes its own sockets.
+        self._paho.on_connect = self._paho.on_subscribe = self._paho.on_message = None
 
     def start(self, *topics: str) -> bool:
         """Connect; whether the broker let us in. Returns when it has answered, our subscriptions too."""

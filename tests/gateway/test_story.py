@@ -198,6 +198,20 @@ def test_gateway_when_blocks_are_bad(town: Town) -> None:
         story.until(lambda: not story.unanswered, "the admitted stranger's acknowledgement")
 
 
+def test_gateway_when_upstream_refuses_a_block(town: Town) -> None:
+    """A block that the aggregator refuses is shown with device, number and reason, and is not sent again."""
+    device = town.devices[0]
+    with town.broker(), Story(town, answered_share=0.0) as story, town.running_gateway():
+        story.upstream.publish_registry(device.record())
+        story.measure(1)
+        story.until(lambda: story.upstream.batches, "the batch")
+        receipt = town.aggregator.receipt(story.upstream.batches[0], {0: Refusal.CONFLICT})
+        story.upstream.client.publish(of_gateway(COMMUNE, town.gateway, "receipt"), receipt)
+        story.until(lambda: town.status().get("refused"), "the refusal in the status")
+        (shown,) = [shown for shown in town.status()["refused"] if shown["device"] == device.id.hex()]
+        assert (shown["seq"], shown["reason"]) == (0, "conflict")
+
+
 def test_gateway_when_a_registry_is_rolled_back(town: Town) -> None:
     """A registry of a smaller log changes nothing, also after a restart: a revoked device stays out."""
     device = town.devices[0]

@@ -164,6 +164,8 @@ def test_receipt_when_it_refuses_a_block(bench: Bench) -> None:
     (batch,) = bench.tick()
     bench.deliver(bench.aggregator.receipt(batch, {1: Refusal.CONFLICT}))
     assert bench.spool.refused_by_reason() == {"conflict": 1}
+    newest = [(b.device, b.seq, b.reason) for b in bench.spool.newest_refused(20)]
+    assert newest == [(bench.device.id, 1, Refusal.CONFLICT)]
     assert bench.database.execute("SELECT signed FROM refused") == [(signed[1],)]
     again = NewBlock(bench.device.id, 0, sha256(signed[0]), signed[0])
     with bench.database.transaction():
@@ -230,3 +232,50 @@ def test_registry_when_the_kept_one_is_not_believed_any_more(bench: Bench) -> No
     bench.aggregator = SigningAggregator()
     bench.open()
     assert bench.uplink.devices == {}
+
+
+def test_uplink_when_the_broker_is_away_for_a_week(bench: Bench) -> None:
+    """Blocks pile up in the spool, none is signed beyond the window; then all goes out in order, each block once."""
+    bench.link.is_up = False
+    made: list[bytes] = []
+    for _ in range(7 * 24):
+        made += bench.arrive(2)
+        bench.clock.advance(3600)
+        assert bench.tick() == []
+    assert (bench.uplink.in_flight, bench.spool.count) == (2, len(made))
+    bench.link.is_up = True
+    carried: list[bytes] = []
+    while batches := bench.tick():
+        for batch in batches:
+            carried += read_batch(batch).blocks
+            bench.deliver(bench.aggregator.receipt(batch))
+    assert carried == made
+    assert (bench.spool.count, bench.uplink.ignored, bench.uplink.resent) == (0, {}, 0)
+
+
+def test_receipts_when_the_broker_redelivers_everything(bench: Bench) -> None:
+    """Every receipt ever given, a hundred times: the first counts, the others are counted, nothing else happens."""
+    receipts = []
+    for _ in range(3):
+        bench.arrive(3)
+        (batch,) = bench.tick()
+        receipts.append(bench.aggregator.receipt(batch))
+        bench.deliver(receipts[-1])
+    waiting = bench.arrive(2)
+    for _ in range(100):
+        for receipt in receipts:
+            bench.deliver(receipt)
+    assert (bench.uplink.receipted, bench.uplink.ignored) == (3, {"unknown-batch": 300})
+    assert [block.signed for block in bench.spool.oldest_waiting(count_max=9, bytes_max=10**6)] == waiting
+
+
+def test_batch_when_the_civil_clock_is_set(bench: Bench) -> None:
+    """A jump of a year, either way, neither hurries nor delays a batch: its age is protocol time."""
+    bench.arrive(1)
+    assert bench.tick() == []
+    for jump_s in (365 * 86_400, -730 * 86_400):
+        bench.clock.civil_s += jump_s
+        assert bench.tick() == []
+    bench.clock.advance(10.0)
+    (batch,) = bench.tick()
+    assert read_batch(batch).sent_s == int(bench.clock.now_s())
