@@ -239,6 +239,24 @@ def test_device_when_the_button_is_held_for_ten_seconds(tmp_path, port):
         _end(device)
 
 
+@pytest.mark.soak
+def test_device_when_the_button_is_held_for_five_seconds(tmp_path, port):
+    """The set-up opens beside the metering, which goes on."""
+    button, page = tmp_path / "button", free_port()
+    path = _settings(tmp_path, port, button_file=str(button), set_up_port=page)
+    device = _start(path)
+    flash = tmp_path / "state" / "journal.flash"
+    try:
+        _status(tmp_path, lambda status: status["next_seq"] > 0)
+        _hold(button, 6)
+        wait_for(lambda: _answers(page), what="the set-up's page", timeout_s=PATIENCE_S)
+        before = flash.read_bytes()
+        wait_for(lambda: flash.read_bytes() != before, what="another sample", timeout_s=PATIENCE_S)
+        assert device.poll() is None
+    finally:
+        _end(device)
+
+
 def test_update_when_a_web_server_has_one(tmp_path, port):
     """The device fetches it, ends to be restarted, runs on trial, and confirms it once gateway and meter answer."""
     shelf = tmp_path / "shelf"
