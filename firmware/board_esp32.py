@@ -138,7 +138,8 @@ class PartitionSlots:
         running = esp32.Partition(esp32.Partition.RUNNING)
         self._other = running.get_next_update()
         self.size = self._other.info()[3]
-        self.is_trial = bool(_is_pending())
+        self._here = running.info()[2]
+        self.is_trial = _trial_at() == self._here
         self._tail = b""
         self._block = 0
 
@@ -165,13 +166,13 @@ class PartitionSlots:
 
     def try_other(self):
         """Start the other partition next time, on trial."""
+        _note_trial(self._other.info()[2])  # first: an image that does not know of its trial never ends it
         self._other.set_boot()
-        _note_pending(True)
 
     def confirm(self):
         """What runs now is good: ESP-IDF does not go back any more."""
         esp32.Partition.mark_app_valid_cancel_rollback()
-        _note_pending(False)
+        _note_trial(0)
         self.is_trial = False
 
     def _write_block(self, block):
@@ -283,15 +284,18 @@ def restart():
     machine.reset()
 
 
-def _is_pending():
-    """MicroPython cannot ask the boot loader whether this is a trial, so the old image leaves a note for the new."""
+def _trial_at():
+    """Where the image on trial lies, 0 without one. MicroPython cannot ask the boot loader, so the old one notes it.
+
+    An address, not a flag: after a roll-back the note is still there, and must not put the old image on trial.
+    """
     try:
         return esp32.NVS("commonwatt").get_i32("trial")
     except OSError:
         return 0
 
 
-def _note_pending(is_pending):
+def _note_trial(address):
     notes = esp32.NVS("commonwatt")
-    notes.set_i32("trial", int(is_pending))
+    notes.set_i32("trial", address)
     notes.commit()
