@@ -14,7 +14,7 @@ from commonwatt.topics import of_device, of_gateway
 from gateway.database import Database
 from gateway.devices.commands import KEPT_S, PENDING_MAX, PER_DEVICE_MAX, SIZE_MAX, CommandDesk, Commander
 from gateway.testing import MemoryLink, SigningDevice
-from tests.gateway.support import COMMUNE, Town, wait_for
+from tests.gateway.support import BIN, COMMUNE, Town, started, wait_for
 
 KEY, GENESIS, GATEWAY = SigningKey.from_seed(bytes([7]) * 32), bytes(32), bytes.fromhex("aa" * 16)
 DEVICE = bytes(range(16))
@@ -215,3 +215,33 @@ def test_gateway_when_a_device_was_away(tmp_path: Path) -> None:
             wait_for(lambda: town.status()["commands"]["pending"] == 0, "the command obeyed")
             said = town.status()["devices"]["by_device"][device.id.hex()]
             assert (said["online"], said["said"]["command"]) == (True, 1)
+
+
+@pytest.mark.story
+def test_relay_when_a_real_device_comes_back(tmp_path: Path) -> None:
+    """MicroPython runs the firmware: commanded while it is off, it moves its relay once it is on, and says so."""
+    device, folder = SigningDevice(), tmp_path / "device"
+    folder.mkdir()
+    town = Town(tmp_path, [device], extra=f'command_public_key = "{KEY.public_key.hex()}"').found()
+    user = device.id.hex()
+    (folder / "registers").write_text("quantities,1,2\n900,1000,5\n")
+    config = {
+        "device": user,
+        "broker": {"host": "127.0.0.1", "port": town.port, "username": user, "password": town.passwords[user]},
+        "state_dir": str(folder / "state"),
+        "step_s": 900,
+        "block_readings": 4,
+        "meter": {"type": "replay", "file": str(folder / "registers")},
+        "retry_ms_max": 300,
+        "control": {"public_key": KEY.public_key.hex(), "genesis_sha256": GENESIS.hex()},
+    }
+    (folder / "device.json").write_text(json.dumps(config))
+    firmware = Path(__file__).parents[2] / "firmware" / "main.py"
+    with town.broker(), town.running_gateway(), town.client("aggregator") as commander:
+        topic = of_gateway(COMMUNE, town.gateway, f"cmd/{user}")
+        commander.publish(topic, command(3, OFF, device.id), retain=True)
+        wait_for(lambda: town.status().get("commands", {}).get("pending") == 1, "the command, kept")
+        with started([str(BIN / "micropython"), "-X", "heapsize=1M", str(firmware), str(folder / "device.json")]):
+            wait_for(lambda: town.status()["commands"]["obeyed"] == 1, "the device's word that it obeyed")
+        assert (folder / "state" / "relay").read_text() == "off\n"
+        assert town.status()["commands"]["pending"] == 0
