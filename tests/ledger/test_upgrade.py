@@ -69,6 +69,14 @@ def test_ledger_of_the_first_version_when_opened(tmp_path: Path) -> None:
     assert report.entries == 11
 
 
+def test_file_when_its_schema_changes(tmp_path: Path) -> None:
+    """Before the upgrade the file is kept as it was: every row of the first version is in the copy."""
+    before = dump(first_version(tmp_path))
+    reopen(tmp_path).close()
+    assert dump(tmp_path / "ledger.db.schema-1") == before
+    assert not (tmp_path / "ledger.db.schema-1.new").exists()
+
+
 def test_upgrade_when_repeated(tmp_path: Path) -> None:
     """A database that is up to date is left as it is: the same tables as a new one has, at every opening."""
     path = first_version(tmp_path)
