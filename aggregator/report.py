@@ -13,6 +13,7 @@ from aggregator.settling.settlement import Settled
 from aggregator.sql import Database, counters
 from commonwatt import status
 from commonwatt.clock import Civil, MonotonicClock
+from commonwatt.identity import ID_SIZE
 from commonwatt.quantities import EXPORT, IMPORT
 from ledger.book.body import DeviceRole
 from ledger.sequencer import Sequencer
@@ -72,7 +73,9 @@ def report(database: Database, ledger: Sequencer, directory: Directory, *, civil
         "readings": counted.get("readings.accepted", 0),
         "energy_wh": {row.device.hex(): _energy_wh(row, directory) for row in settled},
         "credits_mc": {
-            account.hex(): row.balance_mc for account, row in ledger.state.book.accounts.items() if any(account)
+            account.hex(): row.balance_mc
+            for account, row in ledger.state.book.accounts.items()
+            if any(account) and len(account) == ID_SIZE  # energy credits: the unit that is minted
         },
         "intervals": {"closed": closed, "last_end_s": last_end_s or 0},
         "held": held,

@@ -9,7 +9,7 @@ from aggregator.commune.private import PrivateStore
 from aggregator.sql import FILE
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
-from ledger.book.replay import replay
+from ledger.book.replay import replay_slots
 from ledger.log.published import PublishedLog
 
 LOG = "log"
@@ -38,7 +38,7 @@ def list_devices(directory: Path) -> list[DeviceRow]:
     names = PrivateStore(CommuneDirectory(directory).private_toml)
     chains, frozen = _read_chains(directory / FILE)
     rows = []
-    for device in replay(log.entries()).admissions.devices():
+    for device in replay_slots(log.slots()).admissions.devices():
         highest_seq, blocks, latest_s = chains.get(device.device, (-1, 0, 0))
         rows.append(
             DeviceRow(
