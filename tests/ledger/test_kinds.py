@@ -2,26 +2,35 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from commonwatt.errors import FormatError
 from commonwatt.units import INT64_MAX
 from ledger import testing
 from ledger.book import entry, found, rules
 from ledger.book.body import (
     CreditLimit,
+    Hold,
     PaymentRequest,
     Policy,
     Quorum,
+    Release,
     Rotate,
     TopUp,
     Transfer,
 )
 from ledger.book.entry import Entry, sha256
+from ledger.book.genesis import Genesis
 from ledger.book.kinds import QUORUM_KINDS, Kind, Subject
+from ledger.book.mint_arrays import MintArrays, from_leaves
 from ledger.book.refusals import Refusal
 from ledger.book.state import REVERSIBLE_HALF, Moved, State
+from ledger.book.units import Limits, Unit
+from ledger.sequencer import Placed
 
 START = "policy\nassociation\nadmit ana ben eve\nmerchant shop\n"
 RICH = START + "mint 0 ana 900 100\n mint 0 ben 90 10\n run 0\n"
@@ -329,3 +338,51 @@ def test_charge_when_the_policy_cannot_be_read(book: Any, text: str) -> None:
     book.write(RICH)
     assert book.put(testing.policy(policy)) is None
     book.write("charge levy energy 0 340 ! wrong-policy")
+
+
+def genesis_refused(**changes: Any) -> str:
+    """Why a constitution with these changes is none."""
+    good = testing.constitution()
+    body = replace(good, **changes)
+    with pytest.raises(FormatError) as caught:
+        Genesis.from_cbor(body.to_cbor())
+    return str(caught.value)
+
+
+def test_constitution_when_badly_written() -> None:
+    """Units and quorums stand in one order, each once, within what they may say."""
+    good = testing.constitution()
+    euro, mutual, hours = good.units
+    assert Genesis.from_cbor(good.to_cbor()) == good
+    assert "ascending" in genesis_refused(units=(mutual, euro))
+    assert "ascending" in genesis_refused(units=(hours, hours))
+    assert "below zero" in genesis_refused(units=(replace(euro, limits=Limits(0, 1)),))
+    assert "soft limit" in genesis_refused(units=(replace(mutual, limits=Limits(2, 1)),))
+    assert "unit" in genesis_refused(units=(replace(mutual, unit=Unit.ENERGY),))
+    assert "ascending" in genesis_refused(quorums=(*good.quorums[:4], good.quorums[5], good.quorums[4]))
+    assert "not one quorum" in genesis_refused(quorums=good.quorums[1:])
+    assert "no quorum is kept" in genesis_refused(quorums=(*good.quorums, Quorum(Kind.TRANSFER, ("steward",), 1)))
+    assert "ledger itself" in genesis_refused(association=bytes(15) + b"\x01")
+    assert good.quorum(Kind.TRANSFER) is None
+
+
+def test_run_in_columns_when_a_claim_is_held(tmp_path: Path) -> None:
+    """The fast way of minting whole runs minds holds and releases too."""
+    with testing.village(tmp_path, "ana", "ben") as ledger:
+        window = (testing.TIME_S, testing.TIME_S + testing.WINDOW_S)
+        hold = Hold(testing.ident("ana"), 1, *window, 5, "odd")
+        release = Release(testing.entry_id("hold"), True, "seen")
+        leaves = from_leaves([testing.earned("ana", 5)])
+        later = from_leaves([testing.earned("ana", 6, window=1)])
+
+        def mint(rows: MintArrays, run: str) -> Any:
+            policy, key = testing.POLICY.sha256, testing.key("aggregator")
+            return ledger.mint_arrays(testing.ident(run), rows, policy_sha256=policy, time_s=0, key=key)
+
+        ledger.submit([testing.signed(hold, "steward", entry_id="hold")])
+        assert mint(leaves, "a").refusal is Refusal.CLAIM_HELD
+        assert isinstance(mint(later, "b"), Placed)
+        ledger.submit([testing.signed(release, "steward")])
+        assert isinstance(mint(leaves, "c"), Placed)
+        assert ledger.state.book.balance_mc(testing.ident("ana")) == 11
+        assert mint(from_leaves([testing.earned("ana", 7)]), "d").refusal is Refusal.WINDOW_MINTED
