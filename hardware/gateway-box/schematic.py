@@ -1,4 +1,4 @@
-"""The box and its two lines: several meters on one pair and a reference conductor, the pair ended at both ends. Mains conductors are not drawn."""
+"""The box and its line: meters on one pair and a reference conductor, the pair ended at both ends. No mains here."""
 
 import schemdraw
 import schemdraw.elements as elm
