@@ -126,7 +126,7 @@ def measure_replay(count: int = TRANSFERS // 2) -> Figure:
 def measure_replay_mints(count: int = 2 * RUN_LEAVES) -> Figure:
     """Mint leaves that an auditor replays from the published files, tiles and hashes included."""
     with tempfile.TemporaryDirectory() as folder:
-        size = min(count, RUN_LEAVES) // 10 or 2
+        size = min(count, RUN_LEAVES) // 50 or 2
         with _auditable_village(Path(folder), size) as sequencer:
             for window in range(count // size):
                 _mint(sequencer, _claims(size, window))
