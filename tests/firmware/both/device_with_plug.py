@@ -77,6 +77,7 @@ def poll_often(meter):
 
 meters.bl0937.ticks_ms = fast_ms
 meters.bl0937.PulseMeter.poll = poll_often
-report.Reporter._is_due = lambda _reporter: True  # a minute of the plug's is less than a second of the network's
+assert hasattr(report, "_is_over")
+report._is_over = lambda _since, _wait_ms: True  # a minute of the plug's is less than a second of the network's
 board.hardware = lambda config: Plug(config["state_dir"])
 sys.exit(main.main([sys.argv[2]]))
