@@ -50,12 +50,14 @@ async def get(url, on_data, size_max):
         head, data = await wait_for_ms(http.head(reader, _HEAD_MAX), _STEP_MS)
         if head.split(b" ", 2)[1:2] != [b"200"]:
             raise ValueError("the server does not have it")
-        while data and size_max:
+        while size_max:
+            # Often nothing of the body comes with the head; only a read that brings nothing is the end.
+            data = data or await wait_for_ms(reader.read(_CHUNK), _STEP_MS)
             data = data[:size_max]
-            if on_data(data):
+            if not data or on_data(data):
                 return
             size_max -= len(data)
-            data = await wait_for_ms(reader.read(_CHUNK), _STEP_MS)
+            data = b""
     finally:
         writer.close()
         try:

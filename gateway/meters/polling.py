@@ -113,7 +113,6 @@ class Poller:
         self._may_sign = may_sign
         self._rounds: dict[BusSettings, Round] = {}
         self._is_up = threading.Event()
-        self._loop = asyncio.new_event_loop()
         self._reads = asyncio.Semaphore(READS_MAX)
         self._stop = asyncio.Event()
         self._changes = 0
@@ -121,6 +120,8 @@ class Poller:
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
 
     def __enter__(self) -> "Poller":
+        # Not before: a loop that nobody closes complains when the process ends, over the sentence that says why.
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
         self._is_up.wait()
         return self

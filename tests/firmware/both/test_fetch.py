@@ -58,9 +58,13 @@ def _look(manifest_answer, image_answer=b""):
 
 def test_update_when_it_is_served():
     """Head and body in one piece or not: it is installed."""
-    outcome, update = _look(HEAD + manifest(8, IMAGE), HEAD + IMAGE)
-    assert outcome is True
-    assert update.refused == {}
+    # A head of 256 bytes is read in one piece and nothing of the body with it.
+    alone = HEAD[:-2] + b"X: " + b"y" * (256 - len(HEAD) - 5) + b"\r\n\r\n"
+    assert len(alone) == 256
+    for head in (HEAD, alone):
+        outcome, update = _look(head + manifest(8, IMAGE), head + IMAGE)
+        assert outcome is True
+        assert update.refused == {}
 
 
 def test_update_when_the_server_is_none():
