@@ -16,6 +16,7 @@ from ledger import settings as ledger_settings
 from ledger.book import entry, erased
 from ledger.book.body import CarryForward
 from ledger.book.entry import SIZE_MAX, Entry, SignedEntry
+from ledger.book.reader import LogReader
 from ledger.log.note import Signer
 from ledger.log.publish import Publisher
 from ledger.log.published import PublishedLog
@@ -60,6 +61,7 @@ def carry_out(directory: Path, place: int) -> int:
     signer = Signer(commune.origin, load_key(directory / app.LOG_KEY))
     with Store(ledger_settings.load(directory).engine(directory)) as store:
         places = _named_by(store, place)
+        _check_rest(store, set(places))
         store.erase(places)
         publisher = Publisher(directory / app.LOG, signer)
         try:
@@ -69,6 +71,22 @@ def carry_out(directory: Path, place: int) -> int:
     (directory / INDEX).unlink(missing_ok=True)
     app.open_ledger(directory).close()
     return len(places)
+
+
+def _check_rest(store: Store, places: set[int]) -> None:
+    """Read the log as it will be: what came after the carry-forward may still need what it names."""
+    reader = LogReader()
+    for piece in store.pieces():
+        entries, hashes = store.open_piece(piece)
+        kept = [b"" if place in places else data for place, data in enumerate(entries, piece.first)]
+        if not reader.read(kept, hashes):
+            break
+    if not reader.finish():
+        raise UserError(
+            _("entry {index} still needs what would be erased; nothing was").format(index=reader.size),
+            where=store.where,
+            to_do=_("sign another carry-forward, which takes it along, and carry that one out"),
+        )
 
 
 def _named_by(store: Store, place: int) -> list[int]:

@@ -9,6 +9,8 @@ from commonwatt.errors import FormatError, UserError
 from commonwatt.i18n import _
 
 TIMEOUT_S = 10.0
+MISSING = (401, 403, 404, 410)
+"""Statuses of what is not there for us; any other failure may pass."""
 
 
 def is_url(text: str) -> bool:
@@ -17,13 +19,13 @@ def is_url(text: str) -> bool:
 
 
 def get(url: str, *, size_max: int) -> bytes:
-    """The body of a good answer, unpacked if it travels as gzip; FormatError "missing", "too-large" or "malformed".
+    """The body of a good answer, unpacked if it travels as gzip.
 
-    OSError when nobody answers.
+    FormatError "missing", "refused", "too-large" or "malformed"; OSError when nobody answers.
     """
     status, data, encoding = _send(url, None, size_max)
     if status != 200:
-        raise FormatError("missing", f"{url} answers {status}")
+        raise FormatError("missing" if status in MISSING else "refused", f"{url} answers {status}")
     if encoding == "gzip":
         data = _unpack(data, size_max)
     if len(data) > size_max:

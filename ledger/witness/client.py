@@ -105,7 +105,8 @@ def last_seen(item: Witness, log_key: Verifier) -> Checkpoint | None:
     try:
         head, signed = open_checkpoint(http_fetch.get(url, size_max=ANSWER_SIZE_MAX), log_key)
     except (OSError, FormatError) as error:
-        log.warning("witness %s cannot be asked: %s", item.name, error)
+        if not (isinstance(error, FormatError) and error.reason == "missing"):  # a new log has been seen by nobody
+            log.warning("witness %s cannot be asked: %s", item.name, error)
         return None
     return head if cosignature.times_s(signed, [item.cosigner]) else None
 

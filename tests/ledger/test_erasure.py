@@ -347,6 +347,30 @@ def test_backup_when_somebody_empties_a_slot(commune: Path, tmp_path_factory: py
     assert {path: path.read_bytes() for path in files(kept)} == before
 
 
+def test_erase_when_they_are_named_again_after_the_carry_forward(commune: Path) -> None:
+    """Nothing is emptied that an entry after the carry-forward still needs; a second one takes that along."""
+    keys = [word for name in ("steward", "townhall") for word in ("--key", commune / "keys" / f"{name}.key")]
+    announce = ["erase", commune, testing.ident("ana").hex(), "--reason", "asked for", *keys]
+    place = run(*announce).split()[1]
+    with app.open_ledger(commune) as ledger:
+        (late,) = ledger.submit([testing.status(Subject.DEVICE, "meter", Status.REVOKED)])
+        assert isinstance(late, Placed)
+        leaves = [testing.earned(name, 5, window=9) for name in ("ana", "eve")]
+        assert isinstance(testing.mint(ledger, leaves, run="run 9", window=9), Placed)
+        ledger.publish()
+    before = {path: path.read_bytes() for path in files(commune) if path.suffix != ".db"}
+    with pytest.raises(UserError, match=f"entry {late.place} still needs"):
+        CliRunner().invoke(
+            cli.app, ["erase", str(commune), "--carry-out", place], catch_exceptions=False, standalone_mode=False
+        )
+    assert {path: path.read_bytes() for path in files(commune) if path.suffix != ".db"} == before
+    place = run(*announce).split()[1]
+    assert "entries are erased" in run("erase", commune, "--carry-out", place)
+    assert LOG_GOOD in verified(commune, Mode.AUDIT)
+    for path in files(commune):
+        assert SECRET.encode() not in path.read_bytes(), path
+
+
 def test_erase_when_it_may_not_be(commune: Path) -> None:
     """Each refusal says why, and the log stays as it was."""
     before, ana = size(commune), testing.ident("ana").hex()
