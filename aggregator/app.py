@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aggregator import sql
+from aggregator.commune import enacted
 from aggregator.commune.directory import Commune, CommuneDirectory
 from aggregator.commune.registry import Directory, RegistryPublisher
 from aggregator.intake.evidence import Evidence
 from aggregator.intake.pipeline import Intake
 from aggregator.minting.outbox import Minter
-from aggregator.policy.rules import Policy
 from aggregator.report import StatusFile
 from aggregator.settling.closing import Closer
 from aggregator.sql import Database
@@ -28,9 +28,10 @@ from commonwatt.errors import UserError
 from commonwatt.identity import SigningKey
 from commonwatt.mqtt import BrokerAccount, Message, MqttLink
 from commonwatt.service import Stop, run_until
-from ledger.app import open_ledger
+from ledger.app import LOG, open_ledger
 from ledger.book import entry
 from ledger.book.entry import SignedEntry
+from ledger.log.published import PublishedLog
 from ledger.sequencer import Sequencer
 
 log = logging.getLogger(__name__)
@@ -145,7 +146,7 @@ def run(options: Options, stop: Stop) -> None:
         link = stack.enter_context(_link(account, commune))
         intake = _intake(commune, key, database, directory, options)
         stack.callback(intake.close)
-        aggregator = _assemble(commune, key, ledger, database, intake, link, options.clock)
+        aggregator = _assemble(options.directory, commune, key, ledger, database, intake, link, options.clock)
         status_file = StatusFile(options.status_file, database=database, ledger=ledger, clock=options.clock)
         sink = sink_settings and InfluxSink(sink_settings, commune=commune.name, directory=options.directory)
         points = sink and TelemetryFeed(stack.enter_context(sink), database=database, clock=MonotonicClock())
@@ -183,6 +184,7 @@ def _intake(commune: Commune, key: SigningKey, database: Database, directory: Di
 
 
 def _assemble(
+    directory: Path,
     commune: Commune,
     key: SigningKey,
     ledger: Sequencer,
@@ -191,11 +193,11 @@ def _assemble(
     link: MqttLink,
     clock: CivilClock,
 ) -> Aggregator:
-    policy = policy_in_force(ledger)
+    known = enacted.follow(database, PublishedLog(directory / LOG))
     return Aggregator(
         link=link,
         intake=intake,
-        closer=Closer(database=database, policy=policy, genesis_s=genesis_s(ledger), clock=clock),
+        closer=Closer(database=database, known=known, genesis_s=genesis_s(ledger), clock=clock),
         minter=Minter(database=database, ledger=ledger, key=key),
         registry=RegistryPublisher(commune=commune.name, genesis=commune.genesis, key=key),
         clock=MonotonicClock(),
@@ -208,15 +210,6 @@ def read_account(path: Path) -> BrokerAccount:
     base = path.resolve().parent
     files = {name: getattr(read, name) for name in ("ca_file", "cert_file", "key_file")}
     return BrokerAccount(**dict(read) | {name: base / file for name, file in files.items() if file})
-
-
-def policy_in_force(ledger: Sequencer) -> Policy:
-    """The newest policy of the log; the log's text is the one that counts."""
-    state = ledger.state
-    if not state.policies:
-        raise UserError("the ledger has no policy", to_do="found the commune with commonwatt init")
-    newest = max(state.policies, key=lambda sha256: state.policies[sha256])
-    return Policy.parse(state.policy_texts[newest], where="the policy in the ledger")
 
 
 def genesis_s(ledger: Sequencer) -> int:

@@ -4,7 +4,8 @@ auditors: their columns keep their meaning. Times are Unix seconds (civil), ener
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""The number of the last revision below migrations/versions."""
 
 metadata = sa.MetaData()
 
@@ -103,6 +104,7 @@ closing = sa.Table(
     _number("demand_wh"),
     _number("matched_wh"),
     _number("unallocated_wh"),
+    sa.Column("log_size", sa.BigInteger, nullable=False, server_default="0"),  # how much of the log was known
     comment="one row per closed interval, as it was when it closed",
 )
 
@@ -112,6 +114,8 @@ pool = sa.Table(
     _time("end_s", primary_key=True),
     _number("left_wh"),
     _number("sites"),
+    sa.Column("largest_supply_wh", sa.BigInteger),  # of one site; none: not recorded
+    sa.Column("largest_demand_wh", sa.BigInteger),
     comment="what gaps and late blocks may still take from a closed interval; how many sites stood behind it",
 )
 
@@ -141,7 +145,18 @@ held = sa.Table(
     _number("reason"),  # commonwatt.refusal.Hold
     _number("energy_wh"),
     _number("closing_s"),
-    comment="spans that wait for a steward",
+    sa.Column("evidence_id", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("review_place", sa.BigInteger),  # of the review in the log; none: it still waits
+    sa.Column("is_released", sa.BigInteger),
+    comment="spans that wait for a steward, and what was decided",
+)
+
+logged = sa.Table(
+    "logged",
+    metadata,
+    _time("place", primary_key=True),
+    _bytes("entry"),
+    comment="entries of the log that settling needs to know: policies, and reviews of held spans",
 )
 
 run = sa.Table(

@@ -11,9 +11,9 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from aggregator import schema
+from aggregator import schema, upgrade
 from commonwatt import sqlite
-from commonwatt.errors import StorageError, UserError
+from commonwatt.errors import StorageError
 
 FILE = "aggregator.db"
 BUSY_S = 5.0
@@ -35,9 +35,7 @@ class Database:
         self._engine = sqlite.engine(url, busy_s=busy_s, is_exclusive=False, pages_max=pages_max)
         try:
             self._connection = self._engine.connect()
-            with self.transaction() as connection:
-                schema.metadata.create_all(connection)
-            self._check_version()
+            self._make_ready()
         except sa.exc.SQLAlchemyError as error:
             raise _explained(url, error) from error
 
@@ -64,17 +62,17 @@ class Database:
             self._has_failed = True
             raise _explained(self._url, error) from error
 
-    def _check_version(self) -> None:
+    def _make_ready(self) -> None:
+        """Make the tables, or bring those of an earlier version up to date behind a copy of the file."""
         with self.transaction() as connection:
-            row = sqlite_insert(schema.meta).values(name="schema", value=str(schema.SCHEMA_VERSION))
-            connection.execute(row.on_conflict_do_nothing())
-            found = connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.name == "schema"))
-        if found != str(schema.SCHEMA_VERSION):
-            raise UserError(
-                f"this database has schema {found}, we read {schema.SCHEMA_VERSION}",
-                where=self._url,
-                to_do="install the version of commonwatt that wrote it",
-            )
+            found = upgrade.version_of(connection, self._url)
+            if found is None:
+                upgrade.create(connection)
+        if found is not None and found < schema.SCHEMA_VERSION:
+            file = Path(str(self._engine.url.database))
+            sqlite.copy(self._connection, file.with_name(f"{file.name}.schema-{found}"))
+            with self.transaction() as connection:
+                upgrade.upgrade(connection, found)
 
 
 def count(connection: sa.Connection, increments: Mapping[str, int]) -> None:

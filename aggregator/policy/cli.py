@@ -1,4 +1,4 @@
-"""`commonwatt policy check|explain|diff|replay`: for the people who vote on the rules."""
+"""`commonwatt policy check|explain|diff|replay|enact`: for the people who vote on the rules."""
 
 import json
 import re
@@ -92,6 +92,33 @@ def replay_command(
         return
     names = PrivateStore(place.private_toml)
     _print(outcome, past, lambda account: account.hex()[:8] if anonymous else names.name_of(account))
+
+
+@app.command("enact", help=_("Put a policy into the ledger. The aggregator must not be running."))
+def enact_command(
+    directory: Path = typer.Argument(help=_("The directory of a commune.")),
+    file: Path = typer.Argument(help=_("The policy that was voted for.")),
+    key: list[Path] = typer.Option(
+        [], help=_("A key file, once for each who signs; default: the steward's and the town hall's.")
+    ),
+    clock: str = typer.Option("", help=_("Civil time as CIVIL@WALLxFACTOR; default: now.")),
+) -> None:
+    """Prints the entry's place and from when the policy counts."""
+    from aggregator.commune.directory import CommuneDirectory
+    from aggregator.commune.init import POLICY_SIGNERS
+    from aggregator.policy.enact import enact
+    from aggregator.policy.rules import Policy
+    from commonwatt.clock import CivilClock
+    from commonwatt.identity import load_key
+
+    files = key or [CommuneDirectory(directory).key_file(role) for role in POLICY_SIGNERS]
+    time_s = int(CivilClock.parse(clock).now_s())
+    enactment = enact(directory, Policy.load(file), [load_key(path) for path in files], time_s=time_s)
+    typer.echo(
+        _("Entry {place} of the log. It counts for what is measured from {start} UTC on.").format(
+            place=enactment.place, start=_day(enactment.from_s)
+        )
+    )
 
 
 def _seconds(text: str) -> int:

@@ -4,8 +4,7 @@ The decisions are pure (settlement, interval, valuation); this module reads what
 A crash before the commit leaves the interval open, a crash after it leaves it closed.
 """
 
-import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -13,10 +12,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from aggregator import schema
+from aggregator.commune.enacted import Known
 from aggregator.commune.registry import Directory
 from aggregator.minting import outbox as minting
 from aggregator.minting import valuation
 from aggregator.policy.rules import Policy
+from aggregator.policy.schedule import Schedule
 from aggregator.settling import registers, settlement
 from aggregator.settling.interval import Claim, Closed, HeldSpan, close, touched_ends_s
 from aggregator.settling.settlement import Reading, Settled, Span
@@ -29,7 +30,7 @@ CLOSINGS_PER_COMMIT = 96
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _Evident:
     """What a closing may look at: everything committed before it."""
 
     evidence_id_max: int
@@ -38,66 +39,91 @@ class _Known:
 
 
 class Closer:
-    """Closes what is due. `genesis_s`: civil time of the genesis entry; the first interval is the one it lies in."""
+    """Closes what is due. `known`: what the log says; `genesis_s`: civil time of the genesis entry; the first
+    interval is the one it lies in."""
 
-    def __init__(self, *, database: Database, policy: Policy, genesis_s: int, clock: Civil) -> None:
+    def __init__(self, *, database: Database, known: Known, genesis_s: int, clock: Civil) -> None:
         self._database = database
-        self._policy = policy
+        self._known = known
         self._clock = clock
         with database.transaction() as connection:
             last_s = connection.scalar(sa.select(sa.func.max(schema.closing.c.end_s)))
+            self.schedule = Schedule.of(known.policies, _closed_before(connection))
         self.next_end_s: int = INTERVAL_S + (interval_start_s(genesis_s) if last_s is None else last_s)
 
     def step(self, directory: Directory) -> int:
         """Close the intervals whose grace is over, a bounded number at once; how many were closed."""
         now_s = self._clock.now_s()
-        rules = self._policy.rules
-        due = math.floor((now_s - rules.grace_s - self.next_end_s) / INTERVAL_S) + 1
-        ends_s = [self.next_end_s + INTERVAL_S * index for index in range(min(due, CLOSINGS_PER_COMMIT))]
-        if not ends_s:
+        due = self._due(now_s)
+        if not due:
             return 0
         with self._database.transaction() as connection:
-            known = _known(connection)
-            for end_s in ends_s:
-                self._close(connection, end_s, known, directory)
-                if end_s % rules.window_s == 0:
-                    minting.prepare(connection, end_s, self._policy, time_s=int(now_s))
-        self.next_end_s = ends_s[-1] + INTERVAL_S
-        return len(ends_s)
+            evident = _evident(connection)
+            for end_s, policy in due:
+                self._close(connection, end_s, policy, evident, directory)
+                if end_s % policy.rules.window_s == 0:
+                    minting.prepare(connection, end_s, policy, time_s=int(now_s))
+        self.next_end_s = due[-1][0] + INTERVAL_S
+        return len(due)
 
-    def _close(self, connection: sa.Connection, end_s: int, known: _Known, directory: Directory) -> None:
+    def _due(self, now_s: float) -> list[tuple[int, Policy]]:
+        """Ends of the intervals whose grace is over, each with the policy of its window. In order: one whose policy
+        has a shorter grace waits for those before it."""
+        due: list[tuple[int, Policy]] = []
+        end_s = self.next_end_s
+        policy = self.schedule.at(end_s - INTERVAL_S)
+        while end_s + policy.rules.grace_s <= now_s and len(due) < CLOSINGS_PER_COMMIT:
+            due.append((end_s, policy))
+            end_s += INTERVAL_S
+            policy = self.schedule.at(end_s - INTERVAL_S)
+        return due
+
+    def _close(
+        self, connection: sa.Connection, end_s: int, policy: Policy, evident: _Evident, directory: Directory
+    ) -> None:
         spans = _settle(connection, end_s)
         closed = close(
             end_s,
             spans,
             meters=directory.meters,
-            frozen=known.frozen,
+            frozen=evident.frozen,
             unallocated_wh=_unallocated_wh(connection, end_s, spans),
         )
-        _record(connection, end_s, known, closed)
-        _write(connection, schema.claim, [self._claim_row(claim, end_s) for claim in closed.claims])
+        _record(connection, end_s, evident, self._known.size, closed)
+        _write(connection, schema.claim, [_claim_row(claim, end_s, policy) for claim in closed.claims])
         _write(connection, schema.held, [_held_row(held, end_s) for held in closed.held])
 
-    def _claim_row(self, claim: Claim, end_s: int) -> dict[str, Any]:
-        return {
-            "device": claim.device,
-            "start_s": claim.start_s,
-            "end_s": claim.end_s,
-            "source": int(claim.source),
-            "revision": claim.revision,
-            "energy_wh": claim.energy_wh,
-            "amount_mc": valuation.amount_mc(claim, self._policy.rules),
-            "account": claim.account,
-            "closing_s": end_s,
-            "evidence_id": claim.evidence_id,
-        }
+
+def _claim_row(claim: Claim, end_s: int, policy: Policy) -> dict[str, Any]:
+    return {
+        "device": claim.device,
+        "start_s": claim.start_s,
+        "end_s": claim.end_s,
+        "source": int(claim.source),
+        "revision": claim.revision,
+        "energy_wh": claim.energy_wh,
+        "amount_mc": valuation.amount_mc(claim, policy.rules),
+        "account": claim.account,
+        "closing_s": end_s,
+        "evidence_id": claim.evidence_id,
+    }
 
 
-def _known(connection: sa.Connection) -> _Known:
+def _closed_before(connection: sa.Connection) -> Callable[[int], int]:
+    """End of the last interval that closed before the entry at a place was known."""
+    closing = schema.closing.c
+
+    def closed_s(place: int) -> int:
+        return connection.scalar(sa.select(sa.func.max(closing.end_s)).where(closing.log_size <= place)) or 0
+
+    return closed_s
+
+
+def _evident(connection: sa.Connection) -> _Evident:
     evidence_id_max = connection.scalar(sa.select(sa.func.max(schema.evidence.c.id)))
     conflict_id_max = connection.scalar(sa.select(sa.func.max(schema.conflict.c.id)))
     frozen = connection.execute(sa.select(schema.conflict.c.device).distinct()).scalars()
-    return _Known(evidence_id_max or 0, conflict_id_max or 0, frozenset(frozen))
+    return _Evident(evidence_id_max or 0, conflict_id_max or 0, frozenset(frozen))
 
 
 def _settle(connection: sa.Connection, end_s: int) -> list[Span]:
@@ -162,16 +188,17 @@ def _unallocated_wh(connection: sa.Connection, end_s: int, spans: Iterable[Span]
     return {row.end_s: row.left_wh for row in rows}
 
 
-def _record(connection: sa.Connection, end_s: int, known: _Known, closed: Closed) -> None:
+def _record(connection: sa.Connection, end_s: int, evident: _Evident, log_size: int, closed: Closed) -> None:
     pool = closed.pool
     row = {
         "end_s": end_s,
-        "evidence_id_max": known.evidence_id_max,
-        "conflict_id_max": known.conflict_id_max,
+        "evidence_id_max": evident.evidence_id_max,
+        "conflict_id_max": evident.conflict_id_max,
         "supply_wh": pool.supply_wh,
         "demand_wh": pool.demand_wh,
         "matched_wh": pool.matched_wh,
         "unallocated_wh": pool.unallocated_wh,
+        "log_size": log_size,
     }
     connection.execute(sa.insert(schema.closing), row)
     left = [{"end_s": end, "left_wh": wh, "sites": closed.sites} for end, wh in closed.left_wh.items()]

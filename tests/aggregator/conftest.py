@@ -1,5 +1,6 @@
 """An aggregator without a broker: the real stages over a real database and ledger, driven by hand."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from aggregator import testing
+from aggregator.commune import enacted
 from aggregator.commune.registry import Directory
 from aggregator.intake.evidence import Evidence
 from aggregator.intake.pipeline import Intake
@@ -16,11 +18,13 @@ from aggregator.policy.rules import Policy
 from aggregator.settling.closing import Closer
 from aggregator.sql import Database
 from aggregator.testing import COMMUNE, GENESIS, POLICY, TIME_S, GatewayStandIn, MeterStandIn, ident, key
-from commonwatt import cose
+from commonwatt import block, cose
+from commonwatt.demo.judge.judge import judge
 from commonwatt.testing import ManualClock
 from commonwatt.transport import RECEIPT, Receipt
 from ledger import app
 from ledger.log.note import Signer
+from ledger.log.published import PublishedLog
 from ledger.sequencer import Sequencer
 from ledger.testing import LOG_KEY, ORIGIN
 
@@ -60,6 +64,25 @@ class Works:
         connection.close()
         return found
 
+    def judged(self) -> list[str]:
+        """What the demo's judge has against these books, with the readings themselves as what the meters showed."""
+        names = {ident(name): name for name in self.meters}
+        registers = {}
+        for device, signed in self.rows("SELECT device, signed FROM evidence"):
+            read = block.parse(cose.parse1(signed, size_max=10**6).payload)
+            numbers = [channel.quantity for channel in read.channels]
+            for time_s, values in read.readings():
+                registers |= {(names[device], q, time_s): wh for q, wh in zip(numbers, values, strict=True)}
+        rows = [f"{name},{q},{time_s},{wh}\n" for (name, q, time_s), wh in sorted(registers.items())]
+        (self.directory / "registers.csv").write_text("device,quantity,time_s,register_wh\n" + "".join(rows))
+        times = [time_s for _name, _quantity, time_s in registers]
+        devices = {name: ident(name).hex() for name, _quantity, _time_s in registers}
+        demo = {"devices": devices, "starts_s": min(times), "ends_s": max(times)}
+        (self.directory / "demo.json").write_text(json.dumps(demo))
+        newest = max(self.ledger.state.policies, key=lambda sha256: self.ledger.state.policies[sha256])
+        (self.directory / "policy.toml").write_text(self.ledger.state.policy_texts[newest])
+        return [str(row) for row in judge(self.directory, self.directory / "registers.csv").differences]
+
     def claims(self) -> list[tuple[object, ...]]:
         """Device's name, start after the beginning in intervals, intervals long, source, revision, Wh, mc."""
         names = {ident(name): name for name in self.meters}
@@ -78,10 +101,10 @@ class Works:
 
 def open_works(directory: Path, *, policy: Policy = POLICY, clock: ManualClock | None = None) -> Works:
     """Found the quarter in an empty directory and put the aggregator's parts together."""
-    return assemble(directory, testing.quarter(directory, policy=policy), policy, clock or ManualClock(TIME_S + 3600))
+    return assemble(directory, testing.quarter(directory, policy=policy), clock or ManualClock(TIME_S + 3600))
 
 
-def assemble(directory: Path, ledger: Sequencer, policy: Policy, clock: ManualClock, **limits: float) -> Works:
+def assemble(directory: Path, ledger: Sequencer, clock: ManualClock, **limits: float) -> Works:
     """The parts over an open ledger and the database of the directory; `limits` as Database takes them."""
     database = Database(f"sqlite:///{directory / 'aggregator.db'}", **limits)
     intake = Intake(
@@ -92,7 +115,8 @@ def assemble(directory: Path, ledger: Sequencer, policy: Policy, clock: ManualCl
         genesis=GENESIS,
         clock=clock,
     )
-    closer = Closer(database=database, policy=policy, genesis_s=TIME_S, clock=clock)
+    known = enacted.follow(database, PublishedLog(directory / "log"))
+    closer = Closer(database=database, known=known, genesis_s=TIME_S, clock=clock)
     minter = Minter(database=database, ledger=ledger, key=key("aggregator"))
     return Works(directory, ledger, database, clock, intake, closer, minter)
 
@@ -129,7 +153,7 @@ class _Maker:
         works.database.close()
         works.ledger.close()
         ledger = app.open_parts(works.directory, Signer(ORIGIN, LOG_KEY))
-        again = assemble(works.directory, ledger, POLICY, works.clock, **limits)
+        again = assemble(works.directory, ledger, works.clock, **limits)
         again.meters, again.gateway = works.meters, works.gateway
         self._made.append(again)
         return again

@@ -115,7 +115,7 @@ def commune(tmp_path: Path) -> Path:
     with closing(sqlite3.connect(tmp_path / sql.FILE)) as connection, connection:
         for days, account, source, wh in ((0, ANA, 1, 10_000), (30, BEN, 2, 6_000)):
             end_s = FIRST_S + DAY_S * days
-            connection.execute("INSERT INTO closing VALUES (?, 1, 0, 0, 0, 0, 0)", (end_s,))
+            connection.execute("INSERT INTO closing VALUES (?, 1, 0, 0, 0, 0, 0, 0)", (end_s,))
             connection.execute(
                 "INSERT INTO claim VALUES (?, ?, ?, ?, 0, ?, 0, ?, ?, 1)",
                 (account, end_s - INTERVAL_S, end_s, source, wh, account, end_s),

@@ -35,7 +35,7 @@ CREATE TABLE evidence(id INTEGER PRIMARY KEY AUTOINCREMENT, device BLOB, seq INT
 CREATE TABLE conflict(id INTEGER PRIMARY KEY AUTOINCREMENT, device BLOB, seq INTEGER, sha256 BLOB, received_s INTEGER,
     signed BLOB, evidence_id INTEGER);
 CREATE TABLE closing(end_s INTEGER PRIMARY KEY, evidence_id_max INTEGER, conflict_id_max INTEGER, supply_wh INTEGER,
-    demand_wh INTEGER, matched_wh INTEGER, unallocated_wh INTEGER);
+    demand_wh INTEGER, matched_wh INTEGER, unallocated_wh INTEGER, log_size INTEGER);
 CREATE TABLE claim(device BLOB, start_s INTEGER, end_s INTEGER, source INTEGER, revision INTEGER, energy_wh INTEGER,
     amount_mc INTEGER, account BLOB, closing_s INTEGER);
 CREATE TABLE held(device BLOB, start_s INTEGER, end_s INTEGER, reason INTEGER, energy_wh INTEGER, closing_s INTEGER);
@@ -166,7 +166,9 @@ class TinyCommune:
             )
             database.execute("INSERT INTO evidence VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, signed))
         for quarter, figures in self.closings.items():
-            database.execute("INSERT INTO closing VALUES (?, ?, 0, ?, ?, ?, ?)", (at(quarter), len(BLOCKS), *figures))
+            database.execute(
+                "INSERT INTO closing VALUES (?, ?, 0, ?, ?, ?, ?, 15)", (at(quarter), len(BLOCKS), *figures)
+            )
         for name, first, last, source, revision, energy_wh, amount_mc, closing in self.claims:
             span = (ident(name), at(first), at(last), source, revision, energy_wh, amount_mc)
             row = (*span, ident(HOMES[name]), at(closing))

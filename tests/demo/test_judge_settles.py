@@ -18,6 +18,7 @@ from commonwatt.demo.judge.settle import (
     FROM_PRODUCTION,
     FROZEN,
     FUTURE,
+    Policies,
     Policy,
     Settlement,
     shares,
@@ -43,7 +44,7 @@ def settled(readings, evidence_id_max_by_quarter, frozen_from=None, conflict_id_
         site_members={site: site for site in SITES.values()},
         readings=readings,
         frozen_from=frozen_from or {},
-        policy=POLICY,
+        policies=Policies([(0, POLICY, b"")]),
     )
     for quarter, evidence_id_max in evidence_id_max_by_quarter.items():
         book.close(Closing(900 * quarter, evidence_id_max, conflict_id_max, (0, 0, 0, 0)))
@@ -199,7 +200,7 @@ def test_judge_and_aggregator_settle_alike(seed):
         site_members={site: site for site in SITES.values()},
         readings=readings,
         frozen_from=frozen_from,
-        policy=POLICY,
+        policies=Policies([(0, POLICY, b"")]),
     )
     for quarter in range(1, 31):
         book.close(Closing(900 * quarter, quarter, quarter, (0, 0, 0, 0)))

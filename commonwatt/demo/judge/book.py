@@ -42,6 +42,16 @@ class Mint:
     lines_root: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyEntry:
+    """A policy, the place of its entry and the time in it."""
+
+    index: int
+    time_s: int
+    sha256: bytes
+    text: str
+
+
 @dataclass(slots=True)
 class Book:
     """Everything the entries say, gathered while reading them."""
@@ -54,8 +64,8 @@ class Book:
     wallets: dict[bytes, bytes] = field(default_factory=dict)
     site_members: dict[bytes, bytes] = field(default_factory=dict)
     devices: dict[bytes, Device] = field(default_factory=dict)
-    policy_sha256: bytes = b""
-    policy_text: str = ""
+    policies: list[PolicyEntry] = field(default_factory=list)
+    run_policies: list[tuple[int, int, bytes]] = field(default_factory=list)  # window's start and end, SHA-256
     mints: list[Mint] = field(default_factory=list)
     runs: int = 0
     transfers: int = 0
@@ -90,6 +100,7 @@ class _Reader:
         self.uncommitted: dict[int, Mint] = {}
         self._entries = entries
         self._findings = findings
+        self._time_s = 0
 
     def read_mint(self, index: int, entry: bytes) -> bytes:
         """An unsigned leaf; answers its nonce."""
@@ -114,6 +125,7 @@ class _Reader:
             raise UnreadableError("another version, or genesis is not the first entry and the only one")
         if index == 0:
             self.book.genesis_sha256 = hashlib.sha256(entry).digest()
+        self._time_s = time_s
         getattr(self, "_read_" + KINDS[kind].replace("-", "_"))(index, body)
         statement = hashlib.sha256(encode([version, kind, entry_id, time_s, body])).digest()
         found = self._signers(kind, body, signed, [read_signed(row) for row in approvals], statement)
@@ -159,9 +171,10 @@ class _Reader:
         """Who is suspended or revoked decides what is accepted, not what accepted evidence is worth."""
 
     def _read_policy(self, index: int, body: Any) -> None:
-        self.book.policy_sha256, _version, self.book.policy_text = body
-        text_sha256 = hashlib.sha256(self.book.policy_text.encode()).digest()
-        self._findings.expect(f"entry {index}: hash of the policy", text_sha256, self.book.policy_sha256)
+        sha256, _version, text = body
+        self.book.policies.append(PolicyEntry(index, self._time_s, sha256, text))
+        text_sha256 = hashlib.sha256(text.encode()).digest()
+        self._findings.expect(f"entry {index}: hash of the policy", text_sha256, sha256)
 
     def _read_mint_run(self, index: int, body: Any) -> None:
         first, count, root, energy_wh, total_mc, policy_sha256, start_s, end_s = body
@@ -176,8 +189,8 @@ class _Reader:
         self._findings.expect(f"{where} leaves, not committed to before", count, len(leaves))
         self._findings.expect(f"{where} root", tree_root(leaf_hashes), root)
         self._findings.expect(f"{where} energy and total", totals, (energy_wh, total_mc))
-        self._findings.expect(f"{where} policy", self.book.policy_sha256, policy_sha256)
         self._findings.expect(f"{where} window", windows, {(start_s, end_s)})
+        self.book.run_policies.append((start_s, end_s, policy_sha256))
         self.book.runs += 1
 
     def _read_transfer(self, index: int, body: Any) -> None:

@@ -39,6 +39,7 @@ class Closing:
     evidence_id_max: int
     conflict_id_max: int
     figures: tuple[int, int, int, int]  # supply, demand, matched, unallocated, in Wh
+    log_size: int = 0  # how many entries of the log were known
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,8 @@ def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Finding
         )
         closings = _rows(
             database,
-            "SELECT end_s, evidence_id_max, conflict_id_max, supply_wh, demand_wh, matched_wh, unallocated_wh"
-            " FROM closing ORDER BY end_s",
+            "SELECT end_s, evidence_id_max, conflict_id_max, supply_wh, demand_wh, matched_wh, unallocated_wh,"
+            " log_size FROM closing ORDER BY end_s",
         )
         frozen = _rows(database, "SELECT device, MIN(id) FROM conflict GROUP BY device")
         claims = _rows(
@@ -80,13 +81,15 @@ def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Finding
         )
     database.close()
     ends_s = [row[0] for row in closings]
+    sizes = [row[7] for row in closings]
+    findings.expect("closings that knew less of the log than the one before", sorted(sizes), sizes)
     findings.expect("intervals closed out of turn", [], [b for a, b in pairwise(ends_s) if b != a + 900])
     return Evidence(
         _read_blocks(rows, devices, findings),
         len(rows),
         sorted((row[0], row[4]) for row in rows),
         _check_chains(rows, findings),
-        [Closing(row[0], row[1], row[2], tuple(row[3:])) for row in closings],
+        [Closing(row[0], row[1], row[2], tuple(row[3:7]), row[7]) for row in closings],
         dict(frozen),
         claims,
         held,

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import sqlite3
-import tomllib
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,16 +12,11 @@ from commonwatt.demo.judge.book import ISSUANCE, Book, read_book
 from commonwatt.demo.judge.evidence import Evidence, Reading, read_evidence
 from commonwatt.demo.judge.log import read_log
 from commonwatt.demo.judge.mints import ExpectedMint, check_lines, check_mints, expected_mints
+from commonwatt.demo.judge.policies import read_policies
 from commonwatt.demo.judge.report import BalanceLine, EnergyLine, Findings, JudgeReport
-from commonwatt.demo.judge.settle import (
-    FROM_MATCHING,
-    FROM_PRODUCTION,
-    Claim,
-    Policy,
-    Settled,
-    Settlement,
-)
+from commonwatt.demo.judge.settle import Claim, Policies, Settled, Settlement
 from commonwatt.demo.registers import REGISTERS_CSV, DeviceRegisters, read_registers
+from commonwatt.units import INTERVAL_S
 
 
 def judge(directory: Path, registers_csv: Path = REGISTERS_CSV) -> JudgeReport:
@@ -37,19 +31,21 @@ def judge(directory: Path, registers_csv: Path = REGISTERS_CSV) -> JudgeReport:
     origin, entries = published
     book = read_book(entries, findings)
     findings.expect("origin of the log in its genesis entry", origin, book.origin)
-    policy = _read_policy(directory / "policy.toml", book, findings)
+    _compare_paper(directory / "policy.toml", book, findings)
     try:
         evidence = read_evidence(directory / "aggregator.db", book.devices, findings)
     except sqlite3.Error as error:
         findings.expect("aggregator.db", "readable", str(error))
         return JudgeReport(tuple(findings.differences))
+    policies = read_policies(book, evidence.closings)
+    _check_run_policies(book, policies, findings)
     demo = json.loads((directory / "demo.json").read_text())
     energies = _compare_registers(demo, read_registers(registers_csv), evidence, findings)
-    _check_nothing_in_time_was_left_out(evidence, policy, findings)
-    settled = _settle(book, evidence, policy)
+    _check_nothing_in_time_was_left_out(evidence, policies, findings)
+    settled = _settle(book, evidence, policies)
     _compare_conclusions(settled, evidence, findings)
     closed_until_s = max((closing.end_s for closing in evidence.closings), default=0)
-    mints = expected_mints(settled.claims, policy, closed_until_s)
+    mints = expected_mints(settled.claims, policies, closed_until_s)
     check_mints(mints, book.mints, findings)
     check_lines(mints, book.mints, evidence.mint_lines, findings)
     balances = _compare_balances(mints, book, findings)
@@ -57,15 +53,16 @@ def judge(directory: Path, registers_csv: Path = REGISTERS_CSV) -> JudgeReport:
     return JudgeReport(tuple(findings.differences), tuple(energies), tuple(balances), counts)
 
 
-def _read_policy(path: Path, book: Book, findings: Findings) -> Policy:
-    data = path.read_bytes()
-    findings.expect("policy.toml: hash in the log", hashlib.sha256(data).digest(), book.policy_sha256)
-    table = tomllib.loads(data.decode())
-    rates = {source: int(table[name]["rate_mc_per_kwh"]) for source, name in _RATE_TABLES.items()}
-    return Policy(int(table["grace_s"]), int(table["window_s"]), int(table["share_permille"]), rates)
+def _compare_paper(path: Path, book: Book, findings: Findings) -> None:
+    """policy.toml is what people read; the log has the policies that count, and this is the last of them."""
+    found = hashlib.sha256(path.read_bytes()).digest()
+    findings.expect("policy.toml: hash in the log", found, book.policies[-1].sha256 if book.policies else b"")
 
 
-_RATE_TABLES = {FROM_PRODUCTION: "production", FROM_MATCHING: "matched"}
+def _check_run_policies(book: Book, policies: Policies, findings: Findings) -> None:
+    for start_s, end_s, sha256 in book.run_policies:
+        expected = policies.sha256_of_interval(start_s + INTERVAL_S)
+        findings.expect(f"policy of the mint-run of window {start_s}..{end_s}", expected, sha256)
 
 
 def _compare_registers(
@@ -107,10 +104,10 @@ def _energies(
     return lines
 
 
-def _check_nothing_in_time_was_left_out(evidence: Evidence, policy: Policy, findings: Findings) -> None:
+def _check_nothing_in_time_was_left_out(evidence: Evidence, policies: Policies, findings: Findings) -> None:
     """Which evidence a closing knew is the aggregator's word; that it knew all that came within the grace is not."""
     for closing in evidence.closings:
-        deadline_s = closing.end_s + policy.grace_s
+        deadline_s = closing.end_s + policies.of_interval(closing.end_s).grace_s
         left_out = [
             identifier
             for identifier, received_s in evidence.received
@@ -119,13 +116,13 @@ def _check_nothing_in_time_was_left_out(evidence: Evidence, policy: Policy, find
         findings.expect(f"evidence in time for closing {closing.end_s} that was left out", [], left_out)
 
 
-def _settle(book: Book, evidence: Evidence, policy: Policy) -> Settled:
+def _settle(book: Book, evidence: Evidence, policies: Policies) -> Settled:
     settlement = Settlement(
         devices=book.devices,
         site_members=book.site_members,
         readings=evidence.readings,
         frozen_from=evidence.frozen_from,
-        policy=policy,
+        policies=policies,
     )
     for closing in evidence.closings:
         settlement.close(closing)

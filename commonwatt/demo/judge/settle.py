@@ -34,6 +34,24 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Policies:
+    """Policies one after the other: the time from which each counts, a boundary of windows, and its SHA-256."""
+
+    rows: list[tuple[int, Policy, bytes]]
+
+    def of_interval(self, end_s: int) -> Policy:
+        """The policy of the interval that ends then."""
+        return self._row(end_s)[1]
+
+    def sha256_of_interval(self, end_s: int) -> bytes:
+        """Its name."""
+        return self._row(end_s)[2]
+
+    def _row(self, end_s: int) -> tuple[int, Policy, bytes]:
+        return [row for row in self.rows if row[0] <= end_s - INTERVAL_S][-1]
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
     """What a device's registers grew by between two settled readings (Wh by quantity)."""
 
@@ -94,13 +112,13 @@ class Settlement:
         site_members: Mapping[bytes, bytes],
         readings: Mapping[bytes, Iterable[Reading]],
         frozen_from: Mapping[bytes, int],
-        policy: Policy,
+        policies: Policies,
     ) -> None:
         self.settled = Settled()
         self._devices = [devices[device] for device in sorted(devices)]
         self._site_members = site_members
         self._frozen_from = frozen_from
-        self._policy = policy
+        self._policies = policies
         self._waiting = {
             device: [reading for reading in readings.get(device, ()) if reading.time_s % INTERVAL_S == 0]
             for device in devices
@@ -197,7 +215,7 @@ class Settlement:
 
     def _claim(self, span: Span, source: int, revision: int, energy_wh: int, closing_s: int) -> None:
         if energy_wh > 0:
-            amount_mc = self._policy.amount_mc(source, energy_wh)
+            amount_mc = self._policies.of_interval(closing_s).amount_mc(source, energy_wh)
             account = self._site_members[span.device.site]
             place = (span.device.id, span.start_s, span.end_s, source, revision)
             self.settled.claims.append(Claim(*place, energy_wh, amount_mc, account, closing_s, span.block_sha256))

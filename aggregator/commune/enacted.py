@@ -1,0 +1,83 @@
+"""Follows the published log for what settling must know: policies, and reviews of held spans.
+
+What was found is kept in the table `logged`, so that a start reads only what is new.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from aggregator import schema
+from aggregator.policy.rules import Policy
+from aggregator.policy.schedule import Enacted
+from aggregator.sql import Database, upsert
+from commonwatt.errors import StorageError, UserError
+from ledger.book import body, entry
+from ledger.book.entry import SignedEntry
+from ledger.log.published import PublishedLog
+from ledger.log.tiles import ENTRIES, WIDTH, TileName
+
+_READ = "log.read"
+"""The row of `meta` that says how much of the log was read."""
+
+_SIGNED = b"\xd2"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the first `size` entries of the log say about settling, in their order."""
+
+    size: int
+    policies: tuple[Enacted, ...]
+
+
+def follow(database: Database, log: PublishedLog) -> Known:
+    """Read what is new in the log. StorageError if the log is shorter than it was."""
+    size = log.unverified_checkpoint().size
+    with database.transaction() as connection:
+        read = int(connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.name == _READ)) or 0)
+        if size < read:
+            raise StorageError(
+                f"the log has {size} entries, and {read} were known: it is an older copy",
+                where=log.where,
+                to_do="put the ledger and the aggregator's database of the same time together again",
+            )
+        rows = [
+            {"place": place, "entry": data} for place, data, parsed in entries_from(log, read) if _is_for_us(parsed)
+        ]
+        if rows:
+            connection.execute(upsert(schema.logged), rows)
+        connection.execute(upsert(schema.meta), {"name": _READ, "value": str(size)})
+        found = connection.execute(sa.select(schema.logged).order_by(schema.logged.c.place)).all()
+    return known_of(size, [(row.place, row.entry) for row in found])
+
+
+def entries_from(log: PublishedLog, first: int) -> Iterator[tuple[int, bytes, SignedEntry]]:
+    """The signed entries from a place on, with their places."""
+    size = log.unverified_checkpoint().size
+    for start in range(first // WIDTH * WIDTH, size, WIDTH):
+        bundle = log.bundle(TileName(ENTRIES, start // WIDTH, min(WIDTH, size - start)))
+        for place, data in enumerate(bundle, start):
+            if place >= first and data[:1] == _SIGNED:
+                parsed = entry.parse(data)
+                assert isinstance(parsed, SignedEntry)
+                yield place, data, parsed
+
+
+def known_of(size: int, entries: list[tuple[int, bytes]]) -> Known:
+    """Entries by place as settling knows them. UserError if there is no policy among them."""
+    policies = []
+    for place, data in entries:
+        signed = entry.parse(data)
+        assert isinstance(signed, SignedEntry)
+        if isinstance(signed.entry.body, body.Policy):
+            policy = Policy.parse(signed.entry.body.text, where=f"the policy at {place} of the log")
+            policies.append(Enacted(place, signed.entry.time_s, policy))
+    if not policies:
+        raise UserError("the ledger has no policy", to_do="found the commune with commonwatt init")
+    return Known(size, tuple(policies))
+
+
+def _is_for_us(signed: SignedEntry) -> bool:
+    return isinstance(signed.entry.body, body.Policy)
