@@ -14,21 +14,32 @@ import esp32
 import machine
 import micropython
 import network
-from node.port import sync
+from node.blockfiles import BlockFiles
 
 VERSION = 1  # of this image; an update must have a greater one
 WIFI = True  # whether a person has to tell us a network
 STATUS_MS = 60000  # how often the status may be shown
 TIME = {"server": "pool.ntp.org"}  # the configuration's `time` where it says nothing
 
-urandom = os.urandom
-
-_BLOCK = 512
 _FLASH_BLOCK = 4096
 _SECTORS = 192
-# RTC_CNTL_RESET_STATE_REG: its lowest six bits say why the first core was reset (ESP-IDF, soc/rtc_cntl_reg.h).
-_RESET_STATE = 0x3FF48034 if sys.implementation._machine.endswith("with ESP32") else 0x60008038
-_BROWN_OUT = 15
+# RTC_CNTL_RESET_STATE_REG: its lowest six bits say why the first core was reset (ESP-IDF, soc/rtc_cntl_reg.h). The
+# plain ESP32 has it elsewhere; some of them are called "with ESP32-UNICORE" or the like.
+_RESET_STATE = 0x60008038 if sys.implementation._machine[-2:] in ("S3", "C3") else 0x3FF48034
+_POWER_ON = 1
+
+
+def urandom(size):
+    """Random bytes, for keys too: the radio is on meanwhile, for without its noise the chip promises no true ones."""
+    radios = [network.WLAN(side) for side in (network.STA_IF, network.AP_IF)]
+    is_silent = not any(radio.active() for radio in radios)
+    if is_silent:
+        radios[0].active(True)
+    try:
+        return os.urandom(size)
+    finally:
+        if is_silent:
+            radios[0].active(False)
 
 
 def random():
@@ -38,7 +49,7 @@ def random():
 
 def seed_random():
     """Make jitter differ between devices that boot together."""
-    _random.seed(int.from_bytes(urandom(4), "big"))
+    _random.seed(int.from_bytes(os.urandom(4), "big"))
 
 
 def make_folder(path):
@@ -54,38 +65,9 @@ def write_status(_path, state):
     print(json.dumps(state))
 
 
-class FileBlocks:
-    """A block device whose blocks are files: littlefs writes a file anew elsewhere, so it also levels the wear."""
-
-    def __init__(self, path, count, size):
-        self._path = path
-        self._count = count
-        self._size = size
-
-    def ioctl(self, request, _argument):
-        """4: how many blocks; 5: how large."""
-        return {4: self._count, 5: self._size}.get(request)
-
-    def readblocks(self, number, buffer):
-        """Fill `buffer` from a block; one that was never written is erased flash."""
-        for at in range(len(buffer)):
-            buffer[at] = 0xFF
-        try:
-            with open(self._path + "." + str(number), "rb") as file:
-                file.readinto(buffer)
-        except OSError:
-            pass
-
-    def writeblocks(self, number, buffer):
-        """Replace a block; durable on return."""
-        with open(self._path + "." + str(number), "wb") as file:
-            file.write(buffer)
-            sync(file)
-
-
 def blocks(config, name, count=4):
     """A block device of this name for one durable value."""
-    return FileBlocks(config["state_dir"] + "/" + name, count, _BLOCK)
+    return BlockFiles(config["state_dir"] + "/" + name, count)
 
 
 def journal(config):
@@ -100,11 +82,13 @@ def journal(config):
 
 def cause():
     """Why we start, one of node.health.CAUSES."""
-    if machine.mem32[_RESET_STATE] & 0x3F == _BROWN_OUT:
-        return "brownout"  # machine.reset_cause() calls it power
-    causes = {machine.PWRON_RESET: "power", machine.WDT_RESET: "watchdog", machine.SOFT_RESET: "reset"}
-    causes[machine.HARD_RESET] = "reset"
-    return causes.get(machine.reset_cause(), "other")
+    reset = machine.reset_cause()
+    if reset == machine.PWRON_RESET:
+        # MicroPython calls a brown-out the same. Whether ESP-IDF noticed it and restarted by software, or the chip
+        # reset itself: the register has another number.
+        return "power" if machine.mem32[_RESET_STATE] & 0x3F == _POWER_ON else "brownout"
+    causes = {machine.WDT_RESET: "watchdog", machine.SOFT_RESET: "reset", machine.HARD_RESET: "reset"}
+    return causes.get(reset, "other")
 
 
 def watchdog(timeout_ms):
@@ -271,7 +255,7 @@ def switch(config):
 
     board = boards.find(config["board"])
     inverted = "relay" in board["inverted"]
-    pin = machine.Pin(board["pins"]["relay"], machine.Pin.OUT, hold=True)
+    pin = machine.Pin(board["pins"]["relay"])  # as it was held: with a mode, the relay would drop at each start
 
     def move(is_on):
         pin.init(machine.Pin.OUT, value=bool(is_on) != inverted, hold=True)

@@ -10,5 +10,5 @@ BOARD = {
     "inverted": ("button", "led"),
     "uart": {"id": 1, "rx": 20, "tx": None},
     "meter": {"type": "cse7766", "power_max_w": 3680},
-    "verified": "pins read in public configurations; not measured here",
+    "verified": "pins read in public configurations; not measured here; MicroPython drives GPIO 10 as the UART's TX",
 }

@@ -28,11 +28,13 @@ class Hardware:
     def uart(self, baud, bits, parity, stop):
         """The board's UART, opened or set anew."""
         wires = self._board["uart"]
-        if self._uart is None:
-            self._uart = self._machine.UART(wires["id"])
-        settings = {"baudrate": baud, "bits": bits, "parity": parity, "stop": stop}
+        settings = {"baudrate": baud, "bits": bits, "parity": parity, "stop": stop, "rxbuf": _RX_BUFFER}
         settings.update({role: wires[role] for role in ("rx", "tx") if wires[role] is not None})
-        self._uart.init(rxbuf=_RX_BUFFER, **settings)
+        if self._uart is None:
+            # With its pins at once: opened without, it drives those that MicroPython chose (9 and 10), for a moment.
+            self._uart = self._machine.UART(wires["id"], **settings)
+        else:
+            self._uart.init(**settings)
         if "de" in self._board["pins"]:
             return _HalfDuplex(self._uart, self)
         return self._uart

@@ -1,4 +1,7 @@
-"""Keeps one small value durable: two append-only files, used in turn, each at most a flash sector long.
+"""Keeps one small value durable: two append-only files, used in turn.
+
+Of 128 bytes each, because littlefs keeps such a file in its folder's own block: a save there adds to that block, one
+to a longer file erases another (`tests/firmware/test_board_esp32.py` counts them).
 
     record = sequence (4, little-endian)  length (1)  value  CRC-32 of all before it (4)
 
@@ -19,12 +22,14 @@ _HEAD = const(5)
 _CRC = const(4)
 _VALUE_MAX = const(200)
 _ENOSPC = const(28)
+_SIZE_MAX = const(128)
+_FOUND_MAX = const(4096)  # of a file that another version wrote
 
 
 class FileStore:
     """load() -> bytes or None; save(bytes). `path` is extended by .a and .b."""
 
-    def __init__(self, path, size_max=4096):
+    def __init__(self, path, size_max=_SIZE_MAX):
         self._paths = (path + ".a", path + ".b")
         self._size_max = size_max
         self._sequence = 0
@@ -64,7 +69,7 @@ class FileStore:
         """Read one file; the record with the highest sequence of both files is the value."""
         try:
             with open(self._paths[index], "rb") as file:
-                data = file.read(self._size_max + 1)
+                data = file.read(max(self._size_max, _FOUND_MAX) + 1)
         except OSError:
             return
         at, sequence, value = 0, 0, None

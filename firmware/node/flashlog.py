@@ -80,6 +80,11 @@ class FlashJournal:
         """Runs of bytes that were skipped at start."""
         return self._log.damaged + self._pending.damaged
 
+    @property
+    def worn(self):
+        """Erases of the sector that was erased most, of ERASES_MAX."""
+        return max(self._log.worn, self._pending.worn)
+
     def add_sample(self, sample):
         """Take a sample; durable on return."""
         time_s, registers = sample
@@ -147,6 +152,7 @@ class FlashJournal:
             "journal_lost": self.lost,
             "journal_unreadable": self.unreadable,
             "journal_undatable": self.undatable,
+            "journal_worn": self.worn,
             "journal_wiped": self._horizon is not None and self._horizon.wiped,
             "refused": {str(reason): count for reason, count in self.refused.items()},
         }

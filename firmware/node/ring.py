@@ -47,7 +47,6 @@ class Ring:
         self._newest = 0  # number of the sector that is written; sector `number` lies at `number` modulo the count
         self._at = self._size  # full: the first record begins a sector
         self.damaged = 0
-        self.erased = 0
         self._buffer = None  # a sector, while replaying
         self._remains = None  # where the newest sector ends in a record that was cut: (first, end)
 
@@ -66,6 +65,11 @@ class Ring:
         self._strike_out()
         return self._newest > 0
 
+    @property
+    def worn(self):
+        """How often the sector was erased that was erased most, in all its life: the marks count."""
+        return -(-self._newest // self._count)
+
     def has_room(self, size):
         """Whether a body of `size` bytes fits into the sector that is written."""
         return self._at + size + AROUND <= self._size - _MARK
@@ -78,7 +82,6 @@ class Ring:
         number = self._newest + 1
         place = number % self._count
         self._flash.ioctl(_ERASE, self._first + place)
-        self.erased += 1
         mark = number.to_bytes(4, "little")
         mark += crc32(_SALT + mark).to_bytes(4, "little")
         self._program(place, mark, self._size - _MARK)

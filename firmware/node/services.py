@@ -138,7 +138,7 @@ class Services:
         from node.cell import Cell
         from node.homeassistant import HomeAssistant
 
-        # 16 blocks: written every five minutes, each is erased 6,600 times a year; flash stands 100,000.
+        # 16 blocks, written every five minutes: on raw flash each would be erased 6,600 times a year, of 100,000.
         cell = Cell(self._board.blocks(self._config, "totals", 16))
         return HomeAssistant(settings, self._config["device"], self._tap, self._link, cell)
 

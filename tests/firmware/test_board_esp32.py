@@ -1,11 +1,13 @@
-"""The chip's two image slots under a boot loader of paper that keeps ESP-IDF's rules: trial, confirmation, roll-back.
+"""The chip's board on paper: two image slots under ESP-IDF's rules (trial, confirmation, roll-back), pins, radio.
 
-Not a chip: `esp32` is modelled from its documentation (Partition, NVS, roll-back enabled), so that the order of what
-we ask of it is tested at least.
+Not a chip: `esp32`, `machine` and `network` are modelled from their documentation and MicroPython's sources, so that
+the order of what we ask of them is tested at least. The file system is MicroPython's own.
 """
 
 import hashlib
 import importlib.util
+import json
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -18,9 +20,13 @@ from node.update import TRIES_MAX, Update
 from commonwatt import cbor, cose
 from commonwatt.identity import SigningKey
 
-BOARD = Path(__file__).parents[2] / "firmware" / "board_esp32.py"
+FIRMWARE = Path(__file__).parents[2] / "firmware"
+BOARD = FIRMWARE / "board_esp32.py"
+MICROPYTHON = Path(sys.executable).parent / "micropython"
+FILES_ON_FLASH = Path(__file__).parent / "both" / "files_on_flash.py"
 KEY = SigningKey.from_seed(bytes([5]) * 32)
 GENESIS = bytes(32)
+LEVELS = []  # what pins were driven to: (number, level)
 OLD, NEW = b"\x07" * 5000, b"\x08" * 5000
 
 
@@ -106,9 +112,14 @@ def _board(chip):
             chip.wrote()
             chip.notes = self._notes
 
-    fakes = {"esp32": {"Partition": Partition, "NVS": NVS}, "machine": {}, "micropython": {}, "network": {}}
+    return _load({"esp32": {"Partition": Partition, "NVS": NVS}})
+
+
+def _load(fakes, chip="paper with ESP32"):
+    """board_esp32.py on a chip with these modules' contents."""
+    fakes = {name: fakes.get(name, {}) for name in ("esp32", "machine", "micropython", "network")}
     before = {name: sys.modules.get(name) for name in fakes}
-    sys.implementation._machine = "paper with ESP32"
+    sys.implementation._machine = chip
     try:
         for name, content in fakes.items():
             sys.modules[name] = types.ModuleType(name)
@@ -181,3 +192,92 @@ def test_slots_when_the_power_is_cut_in_every_write():
                 _install(update)
         assert chip.start().number == 8
     assert after > 3
+
+
+@pytest.mark.parametrize(
+    ("chip", "register"),
+    [
+        ("Generic ESP32 module with ESP32", 0x3FF48034),
+        ("Generic ESP32 module with ESP32-UNICORE", 0x3FF48034),
+        ("Generic ESP32S3 module with ESP32S3", 0x60008038),
+        ("ESP32C3 module with ESP32C3", 0x60008038),
+    ],
+)
+def test_cause(chip, register):
+    """MicroPython calls a brown-out power; the chip does not, whether it or ESP-IDF's interrupt started it again."""
+    machine = {"PWRON_RESET": 1, "HARD_RESET": 2, "WDT_RESET": 3, "DEEPSLEEP_RESET": 4, "SOFT_RESET": 5, "mem32": {}}
+    board = _load({"machine": machine}, chip)
+    found = {}
+    for reset, number in ((1, 1), (1, 15), (1, 12), (2, 12), (3, 12), (5, 1), (4, 5), (0, 21)):
+        sys.modules["machine"] = board.machine
+        board.machine.reset_cause = lambda reset=reset: reset
+        board.machine.mem32 = {register: 0xFFC0 | number}
+        found[reset, number] = board.cause()
+    del sys.modules["machine"]
+    assert found == {
+        (1, 1): "power",
+        (1, 15): "brownout",
+        (1, 12): "brownout",
+        (2, 12): "reset",
+        (3, 12): "watchdog",
+        (5, 1): "reset",
+        (4, 5): "other",
+        (0, 21): "other",
+    }
+
+
+class Pin:
+    """A pin as MicroPython makes it: without a mode it is left alone, with one it takes the level it was given."""
+
+    OUT = 3
+
+    def __init__(self, number, mode=None, **settings):
+        self.number = number
+        if mode is not None:
+            self.init(mode, **settings)
+
+    def init(self, mode, value=None, hold=None):
+        assert (mode, hold) == (Pin.OUT, True)
+        LEVELS.append((self.number, value))
+
+
+def test_switch_when_the_device_starts():
+    """A relay that was held through the restart is given no level but the one it is to have."""
+    LEVELS.clear()
+    move = _load({"machine": {"Pin": Pin}}).switch({"board": "esp32c3_plug_cse7766"})
+    assert LEVELS == []
+    move(True)
+    move(False)
+    assert LEVELS == [(5, True), (5, False)]
+
+
+@pytest.mark.parametrize("is_on", [(False, False), (True, False), (False, True)])
+def test_urandom(is_on):
+    """The radio is on while a key is drawn, and afterwards as it was."""
+    history = []
+
+    class Wlan:
+        def __init__(self, side):
+            self.side = side
+
+        def active(self, on=None):
+            if on is not None:
+                history.append((self.side, on))
+            return is_on[self.side]
+
+    board = _load({"network": {"WLAN": Wlan, "STA_IF": 0, "AP_IF": 1}})
+    drawn = {board.urandom(16) for _ in range(2)}
+    assert len(drawn) == 2
+    assert all(len(data) == 16 for data in drawn)
+    assert history == ([(0, True), (0, False)] * 2 if not any(is_on) else [])
+
+
+def test_files_when_a_plug_has_kept_all_it_keeps():
+    """Half of the smallest layout's file system is free, or a file could not be written anew elsewhere."""
+    done = subprocess.run(
+        [MICROPYTHON, "-X", "heapsize=8M", FILES_ON_FLASH, FIRMWARE], capture_output=True, text=True, check=True
+    )
+    found = json.loads(done.stdout)
+    assert found["blocks"] == 48
+    assert found["used"] <= found["blocks"] // 2
+    assert found["erased"] < 60  # of 2800 saves: far fewer than one for each

@@ -108,6 +108,27 @@ def test_flashlog_when_full():
     journal = FlashJournal(flash, 4)
     assert _state(journal) == expected
     assert list(journal.unsettled()) == list(range(journal.dropped, 60))
+    assert flash.erases // 10 <= journal.state()["journal_worn"] <= flash.erases
+
+
+def test_flashlog_when_a_sector_wears():
+    """The marks count the erases of each sector, over every start."""
+    flash = Flash(10, 512, seeded(10))
+    erased = [0] * 10
+    program = flash.ioctl
+
+    def counting(request, argument):
+        if request == 6:
+            erased[argument] += 1
+        return program(request, argument)
+
+    flash.ioctl = counting
+    for start in range(4):
+        journal = FlashJournal(flash, 4)
+        for number in range(40 * start, 40 * start + 40):
+            journal.add_sample((900 * number, ((1, number),)))
+            journal.add_block(bytes(100))
+        assert journal.worn == FlashJournal(flash, 4).worn == max(erased)
 
 
 def test_flashlog_when_it_was_wiped():
@@ -155,6 +176,15 @@ def test_flashlog_when_a_block_goes_bad_while_it_waits():
 
 def test_flashlog_when_offline_for_thirty_days():
     """A 4 MB flash's 184 sectors hold 30 days of blocks of 196 bytes, one in 15 minutes, for centuries."""
+    flash = Flash(192, 4096, seeded(11))
+    journal = FlashJournal(flash)
+    for number in range(30 * 96):
+        journal.add_sample((900 * number, ((1, number), (2, number))))
+        journal.add_block(number.to_bytes(4, "big") + bytes(192))
+    assert (journal.dropped, journal.backlog()) == (0, 30 * 96)
+    journal = FlashJournal(flash)
+    assert list(journal.unsettled()) == list(range(30 * 96))
+    assert journal.read_block(0)[:4] == bytes(4)
     assert days_offline(184, 196, 900) >= 30
     assert days_offline(184, 245, 900) >= 26
     day = 96 * (196 + 25 + 16)

@@ -9,9 +9,9 @@ LEVELS = {}  # what pins were driven to, by number
 
 
 class Uart:
-    def __init__(self, number):
+    def __init__(self, number, **settings):
         self.number = number
-        self.settings = None
+        self.settings = settings
         self.said = []
 
     def init(self, **settings):
@@ -68,7 +68,9 @@ def test_uart():
     assert uart.number == 2
     assert uart.settings == {"rxbuf": 1024, "baudrate": 1200, "bits": 7, "parity": 0, "stop": 1, "rx": 16}
     hardware = Hardware(boards.find("esp32_tic"), Esp32, folder())
-    assert hardware.uart(9600, 8, None, 1) is hardware.uart(19200, 8, None, 1)
+    uart = hardware.uart(9600, 8, None, 1)
+    assert hardware.uart(19200, 8, None, 1) is uart
+    assert uart.settings["baudrate"] == 19200
 
 
 def test_uart_when_the_line_is_shared():

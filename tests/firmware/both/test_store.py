@@ -70,6 +70,20 @@ def _cut(before, after, old, new):
             assert FileStore(path, 256).load() == b"next"
 
 
+def test_store_when_another_version_wrote_a_longer_file():
+    """The newest value of all that lies there counts, and the next save begins the other file."""
+    path = folder() + "/energy"
+    store = FileStore(path, 4096)
+    for value in VALUES:
+        store.save(value)
+    assert len(_files(path)[".a"]) > 1000
+    store = FileStore(path)
+    assert store.load() == VALUES[-1]
+    store.save(b"next")
+    assert FileStore(path).load() == b"next"
+    assert len(_files(path)[".b"]) <= 128
+
+
 def test_store_of_random_bytes():
     """Files of noise are no value, seeded; the store says so and works."""
     chance = seeded(5)
