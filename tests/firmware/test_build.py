@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import types
 import zipfile
 from pathlib import Path
 
@@ -77,6 +78,27 @@ def test_build_for_an_image(built, tmp_path):
     assert ends[-1] == 4 * 1024 * 1024
     with pytest.raises(UserError, match="is no version"):
         build(FIRMWARE, tmp_path, 0)
+
+
+@pytest.mark.parametrize(("outcome", "then"), [(0, []), (2, [60, "restart"])])
+def test_starter(built, monkeypatch, outcome, then):
+    """A device that cannot start tries again, a minute later."""
+    done = []
+    device, board, clock = types.ModuleType("device"), types.ModuleType("board"), types.ModuleType("time")
+    device.main = lambda words: done.append(words) or outcome
+    board.restart = lambda: done.append("restart")
+    clock.sleep = done.append
+    for module in (device, board, clock):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    with zipfile.ZipFile(built[1][0].path) as archive:
+        starter = archive.read("main.py")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    frozen = (built[0] / "frozen" / "modules" / "main.py").read_bytes()
+    assert frozen.endswith(starter)
+    for text in (starter, frozen):
+        done.clear()
+        exec(compile(text, "main.py", "exec"), {})
+        assert done == [["device.json"], *then]
 
 
 def test_archive_when_a_byte_was_changed(built, tmp_path):

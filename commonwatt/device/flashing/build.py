@@ -28,7 +28,17 @@ ARCHITECTURES = {"esp32": "xtensawin", "esp32s3": "xtensawin", "esp32c3": "rv32i
 NUMBER_MAX = (1 << 32) - 1
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _PACKAGES = ("boards", "buses", "meters", "node")
-_STARTER = 'from device import main\n\nmain(["device.json"])\n'
+# A device that cannot start (a radio that failed in the set-up, settings that flash lost) says so once a minute, and
+# tries again; a person with the cable interrupts it.
+_STARTER = """from time import sleep
+
+import board
+from device import main
+
+if main(["device.json"]):
+    sleep(60)
+    board.restart()
+"""
 # An image brings its modules: what lies in the files of a device that had others before must not stand in their way.
 _FROZEN_STARTER = 'import sys\n\nsys.path.insert(0, ".frozen")\n' + _STARTER
 # ESP-IDF's subtypes where a partition is not called by it. Raw data of our own has none: 0x40 is the first free one.
