@@ -56,6 +56,7 @@ def findings(state: State, *, age_s: float) -> list[Finding]:
             *_brokers(state),
             _receipts(state),
             _refused_upstream(state),
+            *_ignored(state),
             _spool(state),
             _disk(state),
         ]
@@ -89,6 +90,10 @@ def _clock(state: State) -> Finding:
             "Check the way to the Internet (box, cable); then in a terminal: timedatectl, systemctl restart chrony"
         )
         return Finding(Level.RED, about, says, to_do)
+    jumps = state["clock_jumps"]
+    if jumps["count"]:
+        says = _("It is right. It was set {count} times since the start, last by {seconds} s.")
+        return Finding(Level.GREEN, about, says.format(count=jumps["count"], seconds=round(jumps["last_s"])))
     return Finding(Level.GREEN, about, _("It is right."))
 
 
@@ -139,6 +144,18 @@ def _refused_upstream(state: State) -> Finding:
         count=sum(refused.values()), reasons=_reasons(refused)
     )
     return Finding(Level.ORANGE, about, says, _("Tell the association: it can see which device it is, and why."))
+
+
+def _ignored(state: State) -> Iterator[Finding]:
+    ignored = dict(state["ignored"])
+    about = _("Messages not believed")
+    if unknown := ignored.pop("unknown-batch", 0):
+        says = _("{count} receipts named no batch that waits for one: harmless, and normal after a bad line.")
+        yield Finding(Level.GREEN, about, says.format(count=unknown))
+    if ignored:
+        says = _("{count} messages from the commune's side changed nothing here: {reasons}")
+        to_do = _("Tell the association: its keys have changed, an old copy was restored, or somebody plays tricks.")
+        yield Finding(Level.ORANGE, about, says.format(count=sum(ignored.values()), reasons=_reasons(ignored)), to_do)
 
 
 def _spool(state: State) -> Finding:

@@ -48,6 +48,7 @@ SILENT = {"state": "silent", "silent_because": "no-answer"}
         ({"spool__oldest_age_s": 3_600}, (ORANGE, "Receipts")),
         ({"spool__oldest_age_s": DAY_S}, (RED, "Receipts")),
         ({"spool__refused_upstream": {"conflict": 2}}, (ORANGE, "Refused by the commune")),
+        ({"ignored": {"bad-signature": 2, "unknown-batch": 1}}, (ORANGE, "Messages not believed")),
         ({"spool__bytes": 1 << 29}, (ORANGE, "Spool")),
         ({"spool__bytes": 1 << 30}, (RED, "Spool")),
         ({"spool__disk_free_bytes": (1 << 30) - 1}, (ORANGE, "Disk")),
@@ -98,6 +99,15 @@ def test_findings_when_a_meter_is_silent() -> None:
     first = findings(state(meters__roof__silent_because="no-answer"), age_s=1)[0]
     assert "last read 5 min ago" in first.says
     assert "address, baud, parity" in first.says
+
+
+def test_findings_when_receipts_are_for_nothing_or_the_clock_was_set() -> None:
+    """Counted and shown with what it means, and no reason to act."""
+    found = findings(state(ignored={"unknown-batch": 3}, clock_jumps={"count": 2, "last_s": -3600.4}), age_s=1)
+    assert bad(found) == []
+    says = {finding.about: finding.says for finding in found}
+    assert says["Messages not believed"].startswith("3 receipts named no batch")
+    assert says["Clock"] == "It is right. It was set 2 times since the start, last by -3600 s."
 
 
 def test_findings_when_a_broker_says_why() -> None:
