@@ -17,10 +17,15 @@ def life(tmp_path: Path, *arguments: str) -> Town:
         town = Town(tmp_path, [SigningDevice()], meters=_meter(meter.port)).found()
         with town.running_gateway(*arguments):
             with town.broker(), town.client("aggregator") as aggregator:
-                wait_for(lambda: "connected as" in town.log(), "a connection")
+                wait_for(lambda: town.log().count("connected as") == 2, "both connections")
                 registry = town.registry_message(town.devices[0].record())
-                aggregator.publish(registry.topic, b"nonsense", retain=True)
-                wait_for(lambda: "ignored a message" in town.log(), "the nonsense")
+
+                def is_heard() -> bool:
+                    # Its subscription may still be on its way; what came before that is nobody's.
+                    aggregator.publish(registry.topic, b"nonsense")
+                    return "ignored a message" in town.log()
+
+                wait_for(is_heard, "the nonsense")
                 wait_for(lambda: "meter roof" in town.log(), "a silent meter")
             wait_for(lambda: not town.status()["broker"]["local"], "the broker's end")
     return town
