@@ -9,6 +9,7 @@ from commonwatt.clock import CivilClock
 from commonwatt.device.cli import calibrate_command, states_command
 from commonwatt.device.flashing import cli as flashing
 from commonwatt.device.signing import cli as signing
+from commonwatt.errors import UserError
 from commonwatt.i18n import _
 
 app = typer.Typer(no_args_is_help=True, help=_("Verify, settle and mint."))
@@ -50,12 +51,22 @@ def init(
     trial: bool = typer.Option(
         True, "--trial/--real", help=_("A trial publishes everything; its credits are never worth anything.")
     ),
+    units: list[str] = typer.Option(
+        [],
+        "--unit",
+        help=_("A unit beside energy credits, for good: euro, hours, or mutual=NAME:SOFT:HARD with its limits."),
+    ),
     clock: str = _CLOCK,
 ) -> None:
     """Make a new commune: keys, constitution, policy, and the first checkpoint of its log."""
     from aggregator.commune.init import found_commune, slug_of
     from aggregator.policy.rules import DEFAULT_FILE, Policy
+    from ledger.book.found import unit_terms
 
+    try:
+        terms = [unit_terms(text) for text in units]
+    except ValueError as error:
+        raise UserError(str(error), where="--unit") from error
     found_commune(
         directory,
         title=name,
@@ -63,6 +74,7 @@ def init(
         policy=Policy.load(policy or DEFAULT_FILE),
         is_trial=trial,
         time_s=int(CivilClock.parse(clock).now_s()),
+        units=terms,
     )
     typer.echo(_("{name} is founded in {directory}").format(name=name, directory=directory))
     typer.echo(

@@ -3,17 +3,19 @@
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
 from aggregator.commune.directory import ASSOCIATION_KEY, LOG_KEY, ROLES, CommuneDirectory
 from aggregator.commune.private import PrivateStore
 from aggregator.policy.rules import Policy
-from commonwatt.errors import UserError
+from commonwatt.errors import FormatError, UserError
 from commonwatt.i18n import _
 from commonwatt.identity import SigningKey, new_id, save_key
 from commonwatt.topics import is_slug
 from ledger import app
 from ledger.book import body, entry, found
+from ledger.book.genesis import UnitTerms
 from ledger.log.note import Signer
 from ledger.sequencer import Refused, Sequencer
 
@@ -30,10 +32,20 @@ def slug_of(title: str) -> str:
     return slug
 
 
-def found_commune(root: Path, *, title: str, origin: str, policy: Policy, is_trial: bool, time_s: int) -> None:
+def found_commune(
+    root: Path,
+    *,
+    title: str,
+    origin: str,
+    policy: Policy,
+    is_trial: bool,
+    time_s: int,
+    units: Sequence[UnitTerms] = (),
+) -> None:
     """Make a commune in `root`. UserError if there is one already; nothing of it is overwritten."""
     place = CommuneDirectory(root)
     slug = slug_of(title)
+    units = sorted(units, key=lambda row: row.unit)
     if not body.is_origin(origin):
         raise UserError(_("not a log's name: {origin!r}").format(origin=origin), to_do=_("no spaces, no plus signs"))
     if place.commune_toml.exists() or place.key_file(LOG_KEY).parent.exists():
@@ -41,21 +53,21 @@ def found_commune(root: Path, *, title: str, origin: str, policy: Policy, is_tri
             _("a commune is here already"), where=root, to_do=_("name another directory; nothing was changed")
         )
     keys = {role: SigningKey.generate() for role in (*ROLES, LOG_KEY, ASSOCIATION_KEY)}
-    for role, key in keys.items():
-        save_key(place.key_file(role), key)
     association = new_id()
-    genesis = found.genesis_entry(
-        found.genesis_body(
+    try:
+        constitution = found.genesis_body(
             commune=slug,
             trial=is_trial,
             origin=origin,
             association=association,
             roles={role: [keys[role].public_key] for role in ROLES},
-        ),
-        entry_id=new_id(),
-        time_s=time_s,
-        steward=keys["steward"],
-    )
+            units=units,
+        )
+    except FormatError as error:
+        raise UserError(_("not a constitution: {error}").format(error=error)) from error
+    for role, key in keys.items():
+        save_key(place.key_file(role), key)
+    genesis = found.genesis_entry(constitution, entry_id=new_id(), time_s=time_s, steward=keys["steward"])
     place.policy_toml.write_text(policy.text, encoding="utf-8")
     with app.create_ledger(root, genesis, keys[LOG_KEY]) as ledger:
         _enact(ledger, policy, keys, time_s)

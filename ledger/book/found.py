@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from commonwatt.identity import SigningKey
+from commonwatt.units import parse_credits
 from ledger.book.entry import Entry
 from ledger.book.genesis import Genesis, Quorum, UnitTerms
 from ledger.book.kinds import Kind
+from ledger.book.units import Limits, Unit
 
 DEFAULT_QUORUMS: tuple[Quorum, ...] = (
     Quorum(Kind.ADMIT, ("steward",), 1),
@@ -46,6 +48,19 @@ def genesis_body(
     rows = tuple((name, tuple(keys)) for name, keys in roles.items())
     genesis = Genesis(commune, trial, unit_name, origin, association, rows, tuple(quorums), tuple(units))
     return Genesis.from_cbor(genesis.to_cbor())
+
+
+def unit_terms(text: str) -> UnitTerms:
+    """A unit as founders write it: `euro`, `hours`, `mutual=heart:100:200` (its name, soft and hard limit in units).
+
+    ValueError for anything else.
+    """
+    word, _, terms = text.partition("=")
+    name, *limits = terms.split(":")
+    units = {unit.name.lower(): unit for unit in Unit if unit is not Unit.ENERGY}
+    if word not in units or len(limits) not in (0, 2):
+        raise ValueError(f"not a unit: {text!r} (write {', '.join(units)} or mutual=NAME:SOFT:HARD)")
+    return UnitTerms(units[word], name or word, Limits(*map(parse_credits, limits)))
 
 
 def genesis_entry(body: Genesis, *, entry_id: bytes, time_s: int, steward: SigningKey) -> bytes:

@@ -92,6 +92,27 @@ def test_init_refuses_a_directory_with_a_commune(commune):
     assert before == {path: path.read_bytes() for path in commune.rglob("*") if path.is_file()}
 
 
+def test_init_founds_further_units(tmp_path):
+    """The constitution has the units that were named, in its own order, with their limits."""
+    words = ("--unit", "mutual=heart:100:200.5", "--unit", "euro")
+    assert commonwatt("init", tmp_path / "commune", "--name", "Village", *words)[0] == 0
+    state = replay(PublishedLog(tmp_path / "commune" / "log").entries())
+    euro, heart = state.founded.genesis.units
+    assert (euro.name, heart.name) == ("euro", "heart")
+    assert (heart.limits.soft_mc, heart.limits.hard_mc) == (100_000, 200_500)
+
+
+@pytest.mark.parametrize(
+    "unit", ["energy", "gold", "mutual=heart:1", "mutual=heart:200:100", "euro=e:0:1", "euro=e:x:1"]
+)
+def test_init_refuses_a_unit_that_cannot_be(tmp_path, unit):
+    """The mistake is named, and nothing is made."""
+    code, _, errors = commonwatt("init", tmp_path / "commune", "--name", "Village", "--unit", unit)
+    assert code == 2
+    assert "unit" in errors or "amount" in errors or "limit" in errors
+    assert not (tmp_path / "commune").exists()
+
+
 def test_admit_admits_once(commune, tmp_path):
     """What was admitted is printed with its id; the same roster again changes nothing."""
     (tmp_path / "roster.toml").write_text(roster())
