@@ -63,13 +63,20 @@ class MintArrays:
         return len(self.sources)
 
     @property
+    def has_its_columns(self) -> bool:
+        """Whether every column has its type and length: no fraction is cut off and no row left out by taking them."""
+        columns = (self.sources, self.energy_wh, self.amount_mc, self.association_mc, self.lines)
+        octets = ((self.nonces, ID_SIZE), (self.account_ids, ID_SIZE), (self.lines_roots, HASH_SIZE))
+        return all(column.dtype == np.int64 and column.shape == (len(self),) for column in columns) and all(
+            rows.dtype == np.uint8 and rows.shape == (len(self), size) for rows, size in octets
+        )
+
+    @property
     def is_well_formed(self) -> bool:
         """Whether every row is a leaf that `mint.parse` would read, and every column has its type and length."""
         columns = (self.sources, self.energy_wh, self.amount_mc, self.association_mc, self.lines)
-        octets = ((self.nonces, ID_SIZE), (self.account_ids, ID_SIZE), (self.lines_roots, HASH_SIZE))
         return (
-            all(column.dtype == np.int64 and column.shape == (len(self),) for column in columns)
-            and all(rows.dtype == np.uint8 and rows.shape == (len(self), size) for rows, size in octets)
+            self.has_its_columns
             and len(self) > 0
             and all(int(column.min()) >= 0 for column in columns)
             and 1 <= int(self.sources.min()) <= int(self.sources.max()) <= 2

@@ -1,7 +1,7 @@
 """Leaves in columns are the leaves of the plain encoder, byte for byte, and runs of them meet the same rules."""
 
 import tempfile
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from commonwatt.errors import FormatError
 from commonwatt.units import INT64_MAX
-from ledger import testing
+from ledger import app, testing
 from ledger.book import mint, mint_arrays
 from ledger.book.kinds import ISSUANCE
 from ledger.book.mint import Mint
 from ledger.book.mint_arrays import MintArrays
 from ledger.book.refusals import Refusal
 from ledger.log import merkle
+from ledger.log.note import Signer
 from ledger.log.tiles import TileTree
 from ledger.sequencer import Placed, Refused, Sequencer
 
@@ -183,6 +184,70 @@ def test_run_when_a_row_is_refused(tmp_path: Path, changes: dict[str, Any], refu
         )
         assert answer == refused
         assert (ledger.state.digest(), ledger.size) == (before, size)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"amount_mc": np.array([1.5, 1.0, 1.0])},
+        {"amount_mc": np.array([1, 1, 2**63], dtype=np.uint64)},
+        {"amount_mc": np.array([1, 1, 1], dtype=np.int32)},
+        {"amount_mc": np.array([1, 1, 1], dtype=">i8")},
+        {"amount_mc": column(1, 1)},
+        {"energy_wh": column(1, 1, 1, 1)},
+        {"lines": column(1, 1, 1)[:, None]},
+        {"nonces": np.zeros((2, 16), dtype=np.uint8)},
+        {"account_ids": np.zeros((3, 15), dtype=np.uint8)},
+        {"lines_roots": np.zeros((3, 32), dtype=np.int8)},
+    ],
+)
+def test_run_when_a_column_is_none(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """A fraction is not cut off, a number does not wrap and a row is not left out: the run is refused as a whole."""
+    with testing.village(tmp_path, *NAMES[:3]) as ledger:
+        before, size = ledger.state.digest(), ledger.size
+        answer = ledger.mint_arrays(
+            testing.ident("run"),
+            arrays_with(**changes),
+            policy_sha256=testing.POLICY.sha256,
+            time_s=testing.TIME_S,
+            key=testing.key("aggregator"),
+        )
+        assert answer == Refused(Refusal.MALFORMED)
+        assert (ledger.state.digest(), ledger.size) == (before, size)
+
+
+def test_run_when_at_the_edge_of_a_tile(tmp_path: Path) -> None:
+    """Runs of no, one, 255, 256 and 257 leaves, one after the other, are those of the plain door."""
+    names = [f"member {number}" for number in range(257)]
+    found = []
+    for door in ("plain", "columns"):
+        with testing.village(tmp_path / door, *names) as ledger:
+            answers: list[Placed | Refused] = []
+            for window, count in enumerate((1, 255, 256, 257)):
+                rows = [(name, 2**63 - 1 >> 20, window, 2) for name in names[:count]]
+                run = (window, rows, "aggregator", testing.POLICY.sha256, window)
+                answers.append(submit(ledger, run, in_columns=door == "columns"))
+            found.append((answers, ledger.state.digest(), ledger.publish()))
+            empty = replace(arrays_with(), **{name: value[:0] for name, value in columns_of(arrays_with()).items()})
+            nothing = ledger.mint_arrays(
+                testing.ident("none"),
+                empty,
+                policy_sha256=testing.POLICY.sha256,
+                time_s=testing.TIME_S,
+                key=testing.key("aggregator"),
+            )
+            assert nothing == Refused(Refusal.RUN_RANGE)
+            assert ledger.state.digest() == found[-1][1]
+        with app.open_parts(tmp_path / door, Signer(testing.ORIGIN, testing.LOG_KEY)) as ledger:
+            assert ledger.state.digest() == found[-1][1]
+    assert found[0] == found[1]
+    assert [answer.place for answer in found[0][0] if isinstance(answer, Placed)] == [261, 517, 774, 1032]
+
+
+def columns_of(arrays: MintArrays) -> dict[str, Any]:
+    """Those of its fields that have a row for each leaf."""
+    rows = {field.name: getattr(arrays, field.name) for field in fields(arrays)}
+    return {name: value for name, value in rows.items() if isinstance(value, np.ndarray)}
 
 
 def test_run_when_larger_than_a_tile(tmp_path: Path) -> None:
