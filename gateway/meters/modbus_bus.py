@@ -26,7 +26,7 @@ class ModbusBus:
         if isinstance(meter.type, SunSpec):
             return await self._energy_of_sunspec(meter.unit, meter.type)
         table = _table(meter)
-        memory = await self._line.read(table.function, meter.unit, tables.requests(table.energy, table.registers_max))
+        memory = await self._line.read(table.function, meter.unit, tables.energy_requests(table))
         registers_wh = tables.registers_wh(table, memory)
         if registers_wh is None:
             raise MeterSilentError("no-value")

@@ -153,6 +153,7 @@ class MeterTable(Settings):
     source: str
     function: Literal[3, 4]
     registers_max: Annotated[int, Field(ge=4, le=125)] = 64
+    reads_across: Annotated[int, Field(ge=0, le=60)] = 0
     current_max_a: Annotated[int, Field(gt=0)] | None = None
     phases: Literal[1, 3] | None = None
     power_max_kw: Annotated[int, Field(gt=0)] | None = None
@@ -231,16 +232,27 @@ def all_tables(directories: tuple[Path, ...] = ()) -> list[MeterTable]:
     return [find(name, directories) for name in sorted(names)]
 
 
-def requests(registers: tuple[Register, ...], registers_max: int) -> list[Request]:
-    """The fewest requests that read these registers; only touching ones are joined, holes may not be readable."""
+def requests(registers: tuple[Register, ...], registers_max: int, reads_across: int = 0) -> list[Request]:
+    """The fewest requests that read these registers.
+
+    Those that touch are joined, others only over a hole of at most `reads_across` registers: many meters answer a
+    request for a register that they do not have with an exception.
+    """
     joined: list[Request] = []
     for register in sorted(registers, key=lambda register: register.address):
-        last = joined[-1] if joined else None
-        if last and last.address + last.count == register.address and last.count + register.count <= registers_max:
-            joined[-1] = Request(last.address, last.count + register.count)
-        else:
-            joined.append(Request(register.address, register.count))
+        if joined:
+            last = joined[-1]
+            hole, count = register.address - last.address - last.count, register.span.stop - last.address
+            if hole <= reads_across and count <= registers_max:
+                joined[-1] = Request(last.address, count)
+                continue
+        joined.append(Request(register.address, register.count))
     return joined
+
+
+def energy_requests(table: MeterTable) -> list[Request]:
+    """What is asked for the registers that are signed."""
+    return requests(table.energy, table.registers_max, table.reads_across)
 
 
 def value(register: Register, memory: Mapping[int, int]) -> int | float | None:

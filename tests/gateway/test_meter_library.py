@@ -63,6 +63,30 @@ def test_table_when_its_word_order_is_turned_around(name: str, tmp_path: Path) -
                 meters.find(name, (tmp_path,))
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("schneider-iem3155", [(0x0C83, 8)]),
+        ("carlo-gavazzi-em340", [(0x0034, 28)]),
+        ("carlo-gavazzi-em111", [(0x0010, 18)]),
+        ("janitza-umg96rm", [(0x4A7C, 10)]),
+        ("hager-ecr380d", [(0xB060, 2), (0xB064, 2)]),
+    ],
+)
+def test_requests_when_registers_lie_apart(name: str, expected: list[tuple[int, int]]) -> None:
+    """As few as can be: those that touch, and others where the meter is known to answer what lies between."""
+    assert [(r.address, r.count) for r in meters.energy_requests(TABLES[name])] == expected
+
+
+def test_requests_when_they_would_grow_too_long() -> None:
+    """Neither across a hole that is too wide nor beyond what the meter gives at once."""
+    energy = TABLES["carlo-gavazzi-em340"].energy
+    both, apart = [meters.Request(0x34, 28)], [meters.Request(0x34, 2), meters.Request(0x4E, 2)]
+    assert meters.requests(energy, 28, reads_across=24) == both
+    assert meters.requests(energy, 27, reads_across=24) == apart
+    assert meters.requests(energy, 28, reads_across=23) == apart
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_table_when_the_meter_has_no_value(name: str) -> None:
     """What the table calls no value, and what is no number, never becomes energy."""
