@@ -29,12 +29,14 @@ from ledger.book.refusals import Refusal
 from ledger.book.replay import ReplayError, replay_slots
 from ledger.book.state import State
 from ledger.log import note
-from ledger.log.published import PublishedLog
+from ledger.log.published import COSIGNED, PublishedLog
 from ledger.log.tiles import CHECKPOINT
 from ledger.witness import policy as tlog_policy
 from ledger.witness.policy import TlogPolicy
 
 app = typer.Typer(no_args_is_help=True, help=_("Verify, read and pay from the public log."))
+
+WITNESSES = "witnesses.policy"
 
 _LOG = typer.Argument(help=_("A published log, or the directory of a commune."))
 _NAMES = typer.Option(
@@ -53,7 +55,13 @@ def verify_command(
     vkey: Path | None = typer.Option(None, help=_("The file with the log's verifier key (C2SP vkey).")),
     mode: Mode = typer.Option(Mode.PUBLIC, help=_("public: tree and signatures; audit: replay every entry.")),
     lenient: bool = typer.Option(False, help=_("Accept unknown files and signature lines, as C2SP does.")),
-    policy: Path | None = typer.Option(None, help=_("A tlog policy: its quorum of witnesses must have cosigned.")),
+    policy: Path | None = typer.Option(
+        None,
+        help=_(
+            "A tlog policy: its quorum of witnesses must have cosigned; "
+            "default: witnesses.policy beside the vkey, once there are cosignatures."
+        ),
+    ),
     since: Path | None = typer.Option(None, help=_("Go on from an audit saved here (mode audit).")),
     save: Path | None = typer.Option(None, help=_("Save a good audit here, for --since (mode audit).")),
 ) -> None:
@@ -68,6 +76,9 @@ def verify_command(
     if (since or save) and mode is not Mode.AUDIT:
         raise UserError(_("only an audit can be saved or resumed"), to_do=_("add --mode audit"))
     log, key = open_log(_place(path)), _read_vkey(vkey)
+    beside = vkey.with_name(WITNESSES)
+    if policy is None and beside.exists() and (log.root / COSIGNED).exists():
+        policy = beside  # whoever keeps the key keeps the witnesses' keys
     begun = time.perf_counter()
     if since is not None:
         report = verify_since.verify_since(log, key, verify_since.load(since), _read_policy(policy))

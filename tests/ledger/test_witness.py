@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from commonwatt.errors import FormatError
 from commonwatt.testing import ManualClock
-from ledger import app, testing
+from ledger import app, cli, testing
 from ledger.audit import verify_since
 from ledger.audit.verify import Mode, Report, verify
 from ledger.log import checkpoint, merkle, note
@@ -302,6 +303,25 @@ def test_ledger_when_a_witness_is_ahead_at_the_start(
     WitnessClient(root=tmp_path / "c" / "log", log_key=LOG.verifier, policy=policy).ask_all()
     with pytest.raises(WitnessAheadError, match="w has cosigned 5 entries, this ledger has 4"):
         app.open_parts(backup, LOG)
+
+
+def test_verify_when_the_policy_lies_beside_the_key(start: Callable[[str], Running], tmp_path: Path) -> None:
+    """Who keeps both together, as a commune and its backup do, is not told of unknown lines; a bad one is found."""
+    url = start("w").url
+    text = f"log {LOG.verifier}\nwitness w {witness_key('w').cosigner} {url}\nquorum w\n"
+    with testing.village(tmp_path / "c", "ana") as ledger:
+        ledger.publish()
+    (tmp_path / "c" / "witnesses.policy").write_text(text)
+    command = ["verify", str(tmp_path / "c"), "--vkey", str(tmp_path / "c" / "log.vkey")]
+    assert CliRunner().invoke(cli.app, command).exit_code == 0, "nobody has cosigned yet"
+    policy = app.load_witnesses(tmp_path / "c")
+    assert policy is not None
+    log = tmp_path / "c" / "log"
+    assert WitnessClient(root=log, log_key=LOG.verifier, policy=policy).ask_all().is_met
+    assert CliRunner().invoke(cli.app, command).exit_code == 0
+    assert CliRunner().invoke(cli.app, [*command, "--mode", "audit"]).exit_code == 0
+    (log / COSIGNED).write_bytes((log / "checkpoint").read_bytes())
+    assert CliRunner().invoke(cli.app, command).exit_code == 1, "the quorum's lines were taken out"
 
 
 MALFORMED_POLICIES = {
