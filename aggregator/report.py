@@ -58,7 +58,7 @@ def report(database: Database, ledger: Sequencer, directory: Directory, *, civil
             sa.select(sa.func.count(), sa.func.max(schema.closing.c.end_s)).select_from(schema.closing)
         ).one()
         minted = connection.scalar(sa.select(sa.func.count()).where(schema.run.c.place.is_not(None)))
-        held = connection.scalar(sa.select(sa.func.count()).select_from(schema.held))
+        held = connection.scalar(sa.select(sa.func.count()).where(schema.held.c.review_place.is_(None)))
         frozen = connection.scalar(sa.select(sa.func.count(schema.conflict.c.device.distinct())))
         settled = [settled_of(row) for row in connection.execute(sa.select(schema.settled).limit(DEVICES_SHOWN_MAX))]
     return {

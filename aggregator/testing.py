@@ -4,6 +4,7 @@ Keys and ids follow from names (ledger/testing.py). "sun" has a roof; "ana" and 
 behind ana's main meter; "cupboard" is the gateway.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,6 +13,7 @@ from pathlib import Path
 from aggregator.policy.rules import Policy
 from commonwatt import cose, topics
 from commonwatt.block import FIRST_LINK, Block, Channel, link
+from commonwatt.identity import save_key
 from commonwatt.mqtt import Message
 from commonwatt.quantities import EXPORT, IMPORT
 from commonwatt.transport import BATCH, Batch
@@ -19,6 +21,7 @@ from commonwatt.units import INTERVAL_S
 from ledger import app, testing
 from ledger.book import body
 from ledger.book.kinds import DeviceRole, Subject
+from ledger.log.note import Signer
 from ledger.sequencer import Placed, Sequencer
 from ledger.testing import TIME_S as TIME_S
 from ledger.testing import ident as ident
@@ -61,6 +64,27 @@ def quarter(directory: Path, *, policy: Policy = POLICY) -> Sequencer:
     assert all(isinstance(answer, Placed) for answer in answers)
     sequencer.publish()
     return sequencer
+
+
+def write_papers(directory: Path) -> None:
+    """What `commonwatt init` leaves beside the ledger: keys, commune.toml, policy.toml. Repeating changes nothing."""
+    if (directory / "commune.toml").exists():
+        return
+    roles = ("steward", "townhall", "operator")
+    for name, signer in {"log": testing.LOG_KEY, **{role: key(role) for role in roles}}.items():
+        save_key(directory / "keys" / f"{name}.key", signer)
+    facts = {
+        "name": COMMUNE,
+        "title": "Testville",
+        "origin": testing.ORIGIN,
+        "genesis_sha256": GENESIS.hex(),
+        "log_vkey": str(Signer(testing.ORIGIN, testing.LOG_KEY).verifier),
+        "trial": True,
+        "association": ident("association").hex(),
+        "aggregator_public_key": key("aggregator").public_key.hex(),
+    }
+    (directory / "commune.toml").write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in facts.items()))
+    (directory / "policy.toml").write_text(POLICY.text)
 
 
 @dataclass

@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from aggregator import schema
 from aggregator.policy.rules import Policy
 from aggregator.policy.schedule import Enacted
+from aggregator.settling import reviews as held_reviews
+from aggregator.settling.reviews import Review
 from aggregator.sql import Database, upsert
 from commonwatt.errors import StorageError, UserError
 from ledger.book import body, entry
@@ -30,6 +32,7 @@ class Known:
 
     size: int
     policies: tuple[Enacted, ...]
+    reviews: tuple[Review, ...] = ()
 
 
 def follow(database: Database, log: PublishedLog) -> Known:
@@ -67,17 +70,26 @@ def entries_from(log: PublishedLog, first: int) -> Iterator[tuple[int, bytes, Si
 
 def known_of(size: int, entries: list[tuple[int, bytes]]) -> Known:
     """Entries by place as settling knows them. UserError if there is no policy among them."""
-    policies = []
+    policies: list[Enacted] = []
+    reviews: list[Review] = []
     for place, data in entries:
         signed = entry.parse(data)
         assert isinstance(signed, SignedEntry)
         if isinstance(signed.entry.body, body.Policy):
             policy = Policy.parse(signed.entry.body.text, where=f"the policy at {place} of the log")
             policies.append(Enacted(place, signed.entry.time_s, policy))
+        elif (review := review_of(place, signed)) is not None:
+            reviews.append(review)
     if not policies:
         raise UserError("the ledger has no policy", to_do="found the commune with commonwatt init")
-    return Known(size, tuple(policies))
+    return Known(size, tuple(policies), tuple(reviews))
+
+
+def review_of(place: int, signed: SignedEntry) -> Review | None:
+    """The review of a held span that an entry is, or None."""
+    status = signed.entry.body
+    return held_reviews.read(place, status) if isinstance(status, body.SetStatus) else None
 
 
 def _is_for_us(signed: SignedEntry) -> bool:
-    return isinstance(signed.entry.body, body.Policy)
+    return isinstance(signed.entry.body, body.Policy) or review_of(0, signed) is not None

@@ -20,9 +20,11 @@ from aggregator.policy.rules import Policy
 from aggregator.policy.schedule import Schedule
 from aggregator.settling import registers, settlement
 from aggregator.settling.interval import Claim, Closed, HeldSpan, close, touched_ends_s
+from aggregator.settling.reviews import Review
 from aggregator.settling.settlement import Reading, Settled, Span
 from aggregator.sql import Database, upsert
 from commonwatt.clock import Civil
+from commonwatt.refusal import Hold
 from commonwatt.units import INTERVAL_S, interval_start_s
 
 CLOSINGS_PER_COMMIT = 96
@@ -48,7 +50,10 @@ class Closer:
         self._clock = clock
         with database.transaction() as connection:
             last_s = connection.scalar(sa.select(sa.func.max(schema.closing.c.end_s)))
+            read = connection.scalar(sa.select(sa.func.max(schema.closing.c.log_size))) or 0
             self.schedule = Schedule.of(known.policies, _closed_before(connection))
+        # Reviews that no closing knew yet: the next one carries them out.
+        self._reviews = tuple(review for review in known.reviews if review.place >= read)
         self.next_end_s: int = INTERVAL_S + (interval_start_s(genesis_s) if last_s is None else last_s)
 
     def step(self, directory: Directory) -> int:
@@ -59,10 +64,13 @@ class Closer:
             return 0
         with self._database.transaction() as connection:
             evident = _evident(connection)
+            released = _review(connection, self._reviews)
             for end_s, policy in due:
-                self._close(connection, end_s, policy, evident, directory)
+                self._close(connection, end_s, policy, evident, directory, released)
+                released = []
                 if end_s % policy.rules.window_s == 0:
                     minting.prepare(connection, end_s, policy, time_s=int(now_s))
+        self._reviews = ()
         self.next_end_s = due[-1][0] + INTERVAL_S
         return len(due)
 
@@ -79,7 +87,13 @@ class Closer:
         return due
 
     def _close(
-        self, connection: sa.Connection, end_s: int, policy: Policy, evident: _Evident, directory: Directory
+        self,
+        connection: sa.Connection,
+        end_s: int,
+        policy: Policy,
+        evident: _Evident,
+        directory: Directory,
+        released: list[HeldSpan],
     ) -> None:
         spans = _settle(connection, end_s)
         closed = close(
@@ -87,7 +101,8 @@ class Closer:
             spans,
             meters=directory.meters,
             frozen=evident.frozen,
-            unallocated_wh=_unallocated_wh(connection, end_s, spans),
+            unallocated_wh=_unallocated_wh(connection, end_s, [*spans, *released]),
+            released=released,
         )
         _record(connection, end_s, evident, self._known.size, closed)
         _write(connection, schema.claim, [_claim_row(claim, end_s, policy) for claim in closed.claims])
@@ -107,6 +122,23 @@ def _claim_row(claim: Claim, end_s: int, policy: Policy) -> dict[str, Any]:
         "closing_s": end_s,
         "evidence_id": claim.evidence_id,
     }
+
+
+def _review(connection: sa.Connection, reviews: Iterable[Review]) -> list[HeldSpan]:
+    """Note what was decided of the spans that wait; those released. The first review of a span is the one."""
+    held = schema.held.c
+    released: list[HeldSpan] = []
+    for review in reviews:
+        is_it = sa.and_(held.device == review.device, held.start_s == review.start_s, held.review_place.is_(None))
+        row = connection.execute(sa.select(schema.held).where(is_it)).one_or_none()
+        if row is None:
+            continue
+        decided = {"review_place": review.place, "is_released": int(review.is_granted)}
+        connection.execute(sa.update(schema.held).where(is_it).values(decided))
+        if review.is_granted:
+            reason = Hold(row.reason)
+            released.append(HeldSpan(row.device, row.start_s, row.end_s, reason, row.energy_wh, row.evidence_id))
+    return released
 
 
 def _closed_before(connection: sa.Connection) -> Callable[[int], int]:
@@ -177,9 +209,9 @@ def _settled_row(settled: Settled) -> dict[str, Any]:
     }
 
 
-def _unallocated_wh(connection: sa.Connection, end_s: int, spans: Iterable[Span]) -> dict[int, int]:
-    """What the closed intervals that gaps and late spans touch still have."""
-    afterwards = [span for span in spans if not span.is_on_time(end_s)]
+def _unallocated_wh(connection: sa.Connection, end_s: int, spans: Iterable[Span | HeldSpan]) -> dict[int, int]:
+    """What the closed intervals that gaps, late and released spans touch still have."""
+    afterwards = [span for span in spans if isinstance(span, HeldSpan) or not span.is_on_time(end_s)]
     if not afterwards:
         return {}
     first_s = min(touched_ends_s(span)[0] for span in afterwards)
@@ -213,6 +245,7 @@ def _held_row(held: HeldSpan, end_s: int) -> dict[str, Any]:
         "reason": int(held.reason),
         "energy_wh": held.energy_wh,
         "closing_s": end_s,
+        "evidence_id": held.evidence_id,
     }
 
 

@@ -22,8 +22,9 @@ class Source(IntEnum):
     MATCHED = mint.SOURCE_MATCHED
 
 
-ON_TIME, AFTERWARDS = 0, 1
-"""Revisions: of a claim made as its interval closed, and of one for a gap or late span."""
+ON_TIME, AFTERWARDS, REVIEWED = 0, 1, 2
+"""Revisions: of a claim made as its interval closed, of one for a gap or late span, and of one for a span that was
+held until a steward released it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +54,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class HeldSpan:
-    """A span that waits. `energy_wh`: its growth (production), or import − export; may be negative."""
+    """A span that waits. `energy_wh`: its growth (production), or import − export; may be negative. `evidence_id`: of
+    its later reading."""
 
     device: bytes
     start_s: int
     end_s: int
     reason: Hold
     energy_wh: int
+    evidence_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +108,10 @@ def close(
     meters: Mapping[bytes, Meter],
     frozen: frozenset[bytes],
     unallocated_wh: Mapping[int, int],
+    released: Iterable[HeldSpan] = (),
 ) -> Closed:
-    """Close `[end_s − 900, end_s)` with the spans settled now. `unallocated_wh`: of the closed intervals that these
-    spans touch, by the interval's end."""
+    """Close `[end_s − 900, end_s)` with the spans settled now, and those that a steward released since the closing
+    before. `unallocated_wh`: of the closed intervals that these spans touch, by the interval's end."""
     kept, held = _sort_out(spans, meters, frozen)
     on_time = [item for item in kept if item.span.is_on_time(end_s)]
     afterwards = [item for item in kept if not item.span.is_on_time(end_s)]
@@ -115,6 +119,7 @@ def close(
     pool = matching.match({site[0].meter.device: sum(item.net_wh for item in site) for site in mains})
     left_wh = {**unallocated_wh, end_s: pool.unallocated_wh}
     claims = [*_on_time_claims(on_time, mains, pool), *_claims_afterwards(afterwards, left_wh)]
+    claims += _claims_released(sorted(released, key=lambda held: (held.device, held.start_s)), meters, left_wh)
     return Closed(
         pool,
         tuple(claim for claim in claims if claim.energy_wh > 0),
@@ -124,7 +129,7 @@ def close(
     )
 
 
-def touched_ends_s(span: Span) -> range:
+def touched_ends_s(span: Span | HeldSpan) -> range:
     """The ends of the intervals that a span lies in."""
     return range(span.start_s + INTERVAL_S, span.end_s + 1, INTERVAL_S)
 
@@ -141,7 +146,9 @@ def _sort_out(
         if reason is None:
             kept.append(_Kept(span, meter))
         else:
-            held.append(HeldSpan(span.device, span.start_s, span.end_s, reason, energy_wh(span, meter.role)))
+            held.append(
+                HeldSpan(span.device, span.start_s, span.end_s, reason, energy_wh(span, meter.role), span.evidence_id)
+            )
     return kept, held
 
 
@@ -168,8 +175,27 @@ def _claims_afterwards(afterwards: Iterable[_Kept], left_wh: dict[int, int]) -> 
         if item.meter.role is DeviceRole.PRODUCTION:
             yield item.claim(Source.PRODUCTION, AFTERWARDS, item.net_wh)
         elif item.meter.role is DeviceRole.MAIN:
-            ends_s = [end_s for end_s in touched_ends_s(item.span) if end_s in left_wh]
-            matched_wh = matching.match_afterwards(item.net_wh, {end_s: left_wh[end_s] for end_s in ends_s})
-            for end_s in ends_s:
-                left_wh[end_s] -= matched_wh
-            yield item.claim(Source.MATCHED, AFTERWARDS, matched_wh)
+            yield item.claim(Source.MATCHED, AFTERWARDS, _take(item.span, item.net_wh, left_wh))
+
+
+def _claims_released(
+    released: Iterable[HeldSpan], meters: Mapping[bytes, Meter], left_wh: dict[int, int]
+) -> Iterator[Claim]:
+    """Released spans in order, as late ones are."""
+    for held in released:
+        meter = meters[held.device]
+        place = (held.device, held.start_s, held.end_s)
+        if meter.role is DeviceRole.PRODUCTION:
+            yield Claim(*place, Source.PRODUCTION, REVIEWED, held.energy_wh, meter.account, held.evidence_id)
+        elif meter.role is DeviceRole.MAIN:
+            matched_wh = _take(held, held.energy_wh, left_wh)
+            yield Claim(*place, Source.MATCHED, REVIEWED, matched_wh, meter.account, held.evidence_id)
+
+
+def _take(span: Span | HeldSpan, net_wh: int, left_wh: dict[int, int]) -> int:
+    """Take from each closed interval of a span what the span may count as matched."""
+    ends_s = [end_s for end_s in touched_ends_s(span) if end_s in left_wh]
+    matched_wh = matching.match_afterwards(net_wh, {end_s: left_wh[end_s] for end_s in ends_s})
+    for end_s in ends_s:
+        left_wh[end_s] -= matched_wh
+    return matched_wh

@@ -162,3 +162,11 @@ class _Maker:
         for works in self._made:
             works.database.close()
             works.ledger.close()
+
+
+@pytest.fixture
+def commune(tmp_path: Path) -> Path:
+    """A founded quarter with its keys and papers, its aggregator stopped."""
+    testing.quarter(tmp_path).close()
+    testing.write_papers(tmp_path)
+    return tmp_path

@@ -1,6 +1,5 @@
 """Another policy in a running commune: which one values a claim is the same before and after any restart."""
 
-import json
 import time
 
 import pytest
@@ -8,14 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from aggregator import testing
 from aggregator.policy.cli import app
 from aggregator.policy.enact import enact
 from aggregator.policy.rules import Policy
 from aggregator.policy.schedule import Enacted, InForce, Schedule
-from aggregator.testing import GENESIS, POLICY, TIME_S, key
+from aggregator.testing import POLICY, TIME_S, key
 from commonwatt.errors import StorageError, UserError
-from commonwatt.identity import save_key
 from ledger import app as ledgers
 from ledger.book import body, entry
 from ledger.book.replay import replay
@@ -159,27 +156,6 @@ def test_no_policy_divides_a_window(rows, start_s):
     window_s = found.rules.window_s
     assert schedule.at(start_s // window_s * window_s) is found
     assert schedule.at(start_s // window_s * window_s + window_s - 900) is found
-
-
-@pytest.fixture
-def commune(tmp_path):
-    """A founded quarter with its keys and papers, its aggregator stopped."""
-    testing.quarter(tmp_path).close()
-    for name, signer in {"log": LOG_KEY, **{role: key(role) for role in ("steward", "townhall", "operator")}}.items():
-        save_key(tmp_path / "keys" / f"{name}.key", signer)
-    facts = {
-        "name": testing.COMMUNE,
-        "title": "Testville",
-        "origin": ORIGIN,
-        "genesis_sha256": GENESIS.hex(),
-        "log_vkey": str(Signer(ORIGIN, LOG_KEY).verifier),
-        "trial": True,
-        "association": testing.ident("association").hex(),
-        "aggregator_public_key": key("aggregator").public_key.hex(),
-    }
-    (tmp_path / "commune.toml").write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in facts.items()))
-    (tmp_path / "policy.toml").write_text(POLICY.text)
-    return tmp_path
 
 
 def invoke(commune, new: Policy, *options: str):

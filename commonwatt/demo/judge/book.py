@@ -52,6 +52,16 @@ class PolicyEntry:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What the entry at a place decided of the held span of a device that begins then."""
+
+    index: int
+    device: bytes
+    start_s: int
+    is_granted: bool
+
+
 @dataclass(slots=True)
 class Book:
     """Everything the entries say, gathered while reading them."""
@@ -66,6 +76,7 @@ class Book:
     devices: dict[bytes, Device] = field(default_factory=dict)
     policies: list[PolicyEntry] = field(default_factory=list)
     run_policies: list[tuple[int, int, bytes]] = field(default_factory=list)  # window's start and end, SHA-256
+    reviews: list[Review] = field(default_factory=list)
     mints: list[Mint] = field(default_factory=list)
     runs: int = 0
     transfers: int = 0
@@ -167,8 +178,15 @@ class _Reader:
             site, public_key, role, rated_power_w, _grade = fields
             self.book.devices[identifier] = Device(identifier, site, public_key, role, rated_power_w)
 
-    def _read_status(self, _index: int, _body: Any) -> None:
-        """Who is suspended or revoked decides what is accepted, not what accepted evidence is worth."""
+    def _read_status(self, index: int, body: Any) -> None:
+        """Who is suspended or revoked decides what is accepted, not what accepted evidence is worth; but the reason
+        of an entry about a device may be a review: "release 1721001600: the meter was right"."""
+        subject, identifier, _status, reason = body
+        verdict, _, rest = reason.partition(" ")
+        start, _, why = rest.partition(": ")
+        is_number = start.isascii() and start.isdigit() and str(int(start)) == start and len(start) <= 16
+        if subject == DEVICE and verdict in ("release", "reject") and is_number and why.strip():
+            self.book.reviews.append(Review(index, identifier, int(start), verdict == "release"))
 
     def _read_policy(self, index: int, body: Any) -> None:
         sha256, _version, text = body

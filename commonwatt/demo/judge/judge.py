@@ -123,6 +123,7 @@ def _settle(book: Book, evidence: Evidence, policies: Policies) -> Settled:
         readings=evidence.readings,
         frozen_from=evidence.frozen_from,
         policies=policies,
+        reviews=book.reviews,
     )
     for closing in evidence.closings:
         settlement.close(closing)

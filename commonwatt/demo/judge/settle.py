@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from commonwatt.demo.judge.book import Device
+from commonwatt.demo.judge.book import Device, Review
 from commonwatt.demo.judge.evidence import Closing, Reading
 from commonwatt.units import INTERVAL_S
 
@@ -113,6 +113,7 @@ class Settlement:
         readings: Mapping[bytes, Iterable[Reading]],
         frozen_from: Mapping[bytes, int],
         policies: Policies,
+        reviews: Iterable[Review] = (),
     ) -> None:
         self.settled = Settled()
         self._devices = [devices[device] for device in sorted(devices)]
@@ -125,9 +126,12 @@ class Settlement:
         }
         self._last: dict[bytes, Reading] = {}
         self._unallocated: dict[int, int] = {}
+        self._reviews = sorted(reviews, key=lambda review: review.index)
+        self._held: dict[tuple[bytes, int], Span] = {}
 
     def close(self, closing: Closing) -> None:
         """Settle everything that was known when this interval closed."""
+        released = self._review(closing)
         spans = [span for device in self._devices for span in self._spans(device, closing)]
         on_time = [
             span for span in spans if (span.start_s, span.end_s) == (closing.end_s - INTERVAL_S, closing.end_s)
@@ -135,7 +139,21 @@ class Settlement:
         self._settle_on_time(on_time, closing.end_s)
         for span in spans:
             if span not in on_time:
-                self._settle_gap_or_late(span, closing.end_s)
+                self._settle_afterwards(span, 1, closing.end_s)
+                if span.end_s - span.start_s > INTERVAL_S:
+                    self.settled.gap_intervals.extend(span.intervals())
+        for span in sorted(released, key=lambda span: (span.device.id, span.start_s)):
+            self._settle_afterwards(span, 2, closing.end_s)
+
+    def _review(self, closing: Closing) -> list[Span]:
+        """Carry the reviews out that this closing is the first to know; the spans that they release."""
+        released = []
+        while self._reviews and self._reviews[0].index < closing.log_size:
+            review = self._reviews.pop(0)
+            span = self._held.pop((review.device, review.start_s), None)
+            if span is not None and review.is_granted:
+                released.append(span)
+        return released
 
     def _spans(self, device: Device, closing: Closing) -> Iterator[Span]:
         """The device's spans up to the closing that are not held; held ones are noted."""
@@ -151,6 +169,7 @@ class Settlement:
             span = Span(device, last.time_s, reading.time_s, growth_wh, reading.block_sha256)
             reason = self._hold(span, reading, closing)
             if reason:
+                self._held[device.id, span.start_s] = span
                 self.settled.held.append((device.id, span.start_s, span.end_s, reason, span.energy_wh, closing.end_s))
             else:
                 yield span
@@ -200,18 +219,17 @@ class Settlement:
         for first, *_ in mains.values():
             self._claim(first, FROM_MATCHING, 0, parts.get(first.device.id, 0), closing_s)
 
-    def _settle_gap_or_late(self, span: Span, closing_s: int) -> None:
+    def _settle_afterwards(self, span: Span, revision: int, closing_s: int) -> None:
+        """A gap, a late span or a released one."""
         if span.device.role == PRODUCTION:
-            self._claim(span, FROM_PRODUCTION, 1, span.energy_wh, closing_s)
+            self._claim(span, FROM_PRODUCTION, revision, span.energy_wh, closing_s)
         elif span.device.role == MAIN:
             closed = [end_s for end_s in span.intervals() if end_s in self._unallocated]
             least = min((self._unallocated[end_s] for end_s in closed), default=0)
             matched = max(0, min(span.net_wh, least))
             for end_s in closed:
                 self._unallocated[end_s] -= matched
-            self._claim(span, FROM_MATCHING, 1, matched, closing_s)
-        if span.end_s - span.start_s > INTERVAL_S:
-            self.settled.gap_intervals.extend(span.intervals())
+            self._claim(span, FROM_MATCHING, revision, matched, closing_s)
 
     def _claim(self, span: Span, source: int, revision: int, energy_wh: int, closing_s: int) -> None:
         if energy_wh > 0:
