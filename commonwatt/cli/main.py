@@ -23,6 +23,7 @@ SUMMARIES = {
     "gateway": _("Carry signed readings from meters to the broker."),
     "aggregator": _("Verify, settle and mint."),
     "policy": _("Check, explain, compare and try the rules that make credits."),
+    "holds": _("Review measurements that are hard to believe."),
     "ledger": _("Verify, read and pay from the public log."),
     "verify": _("Check a proof that someone hands you, offline, step by step."),
     "witness": _("Co-sign the checkpoints of logs that only grow."),
