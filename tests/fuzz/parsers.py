@@ -18,7 +18,7 @@ from commonwatt.errors import FormatError, UserError
 from commonwatt.registry import Status
 from ledger import testing
 from ledger.audit import verify_since
-from ledger.book import entry, rules
+from ledger.book import entry, mint, mint_arrays, rules
 from ledger.book.entry import SignedEntry
 from ledger.book.kinds import Subject
 from ledger.book.mint import Line
@@ -43,6 +43,7 @@ SIGNED = HEAD.sign(LOG)
 COSIGNED = SIGNED + WITNESS.cosign(HEAD.text(), testing.TIME_S).encode()
 POLICY = f"log {LOG.verifier}\nwitness w {WITNESS.cosigner} http://w/\ngroup g 1 w\nquorum g\n"
 LEAF = testing.earned("ana", 900, 100).encode()
+LEAF_BEN = testing.earned("ben", 2**40, 7, source=2).encode()
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,20 @@ class Parser:
 
     check: Callable[[bytes], bool]
     examples: tuple[bytes, ...]
+
+
+def _mint_columns(data: bytes) -> bool:
+    """What is read in columns is what is read leaf by leaf, and of one window."""
+    entries = tiles.parse_bundle(data)
+    columns = mint_arrays.parse(entries)
+    try:
+        leaves = [mint.parse(leaf) for leaf in entries]
+    except FormatError:
+        leaves = []
+    is_one_window = len({(leaf.window_start_s, leaf.window_end_s) for leaf in leaves}) == 1
+    assert (columns is not None) == is_one_window
+    assert columns is None or [columns.leaf(row) for row in range(len(columns))] == leaves
+    return columns is not None
 
 
 def _cbor(data: bytes) -> bool:
@@ -253,6 +268,7 @@ def _inside(signed: bytes) -> bytes:
 
 
 PARSERS = {
+    "mint-columns": Parser(_mint_columns, (tiles.encode_bundle([LEAF]), tiles.encode_bundle([LEAF, LEAF_BEN]))),
     "cbor": Parser(_cbor, (cbor.encode([1, -5, b"x", "é", None, True, {1: [2]}]), *_ENTRIES)),
     "cose": Parser(_cose, (_ENTRIES[0], _block_example())),
     "block": Parser(_block, (_block_example(),)),
