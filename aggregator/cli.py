@@ -143,7 +143,9 @@ def run_command(
     run(options, Stop().on_signals())
 
 
-@device_app.command("list", help=_("Print every device: id, role, standing, rated power, last reading, name."))
+@device_app.command(
+    "list", help=_("Print every device: id, role, standing, trust grade, rated power, blocks, last reading, name.")
+)
 def list_command(directory: Path = _DIRECTORY) -> None:
     """Reads the published log and the evidence, so it may be asked while the aggregator runs."""
     from aggregator.commune.devices import list_devices
@@ -153,7 +155,7 @@ def list_command(directory: Path = _DIRECTORY) -> None:
         frozen = _("  FROZEN: it signed two histories") if row.is_frozen else ""
         missing = _("  {count} blocks missing").format(count=row.missing) if row.missing else ""
         typer.echo(
-            f"{row.device.hex()}  {row.role:10}  {row.status:9}  {row.rated_power_w:>6} W  "
+            f"{row.device.hex()}  {row.role:10}  {row.status:9}  {row.grade:7}  {row.rated_power_w:>6} W  "
             f"{row.blocks:>7}  {seen:16}  {row.name}{missing}{frozen}"
         )
 

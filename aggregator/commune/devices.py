@@ -17,12 +17,14 @@ LOG = "log"
 
 @dataclass(frozen=True, slots=True)
 class DeviceRow:
-    """One device. `latest_s`: time of its latest reading, 0 before the first; `missing`: blocks that never came."""
+    """One device. `grade`: whether it signs itself or its gateway does. `latest_s`: time of its latest reading, 0
+    before the first; `missing`: blocks that never came."""
 
     device: bytes
     name: str
     role: str
     status: str
+    grade: str
     rated_power_w: int
     blocks: int
     missing: int
@@ -46,6 +48,7 @@ def list_devices(directory: Path) -> list[DeviceRow]:
                 name=names.name_of(device.device),
                 role=device.role.name.lower().replace("_", "-"),
                 status=device.status.name.lower(),
+                grade=device.grade.name.lower(),
                 rated_power_w=device.rated_power_w,
                 blocks=blocks,
                 missing=highest_seq + 1 - blocks,

@@ -191,13 +191,13 @@ def test_admit_says_so_when_the_aggregator_runs(commune, tmp_path):
 
 
 def test_device_list_shows_every_device(commune, tmp_path):
-    """Id, role, standing and name; asked without stopping anybody."""
+    """Id, role, standing, trust grade and name; asked without stopping anybody."""
     (tmp_path / "roster.toml").write_text(roster())
     commonwatt("admit", commune, tmp_path / "roster.toml")
     with open_ledger(commune):
         code, words, _ = commonwatt("device", "list", commune)
     assert code == 0
-    assert words.split()[:5] == ["00112233445566778899aabbccddeeff", "main", "active", "9000", "W"]
+    assert words.split()[:6] == ["00112233445566778899aabbccddeeff", "main", "active", "device", "9000", "W"]
     assert words.rstrip().endswith("meter")
 
 
