@@ -79,6 +79,7 @@ def report(database: Database, ledger: Sequencer, directory: Directory, *, civil
         },
         "intervals": {"closed": closed, "last_end_s": last_end_s or 0},
         "held": held,
+        "withheld": _under(counted, "withheld."),
         "frozen_devices": frozen,
         "windows_minted": minted,
         "log_size": ledger.size,

@@ -233,8 +233,13 @@ def _record(connection: sa.Connection, end_s: int, evident: _Evident, log_size: 
         "log_size": log_size,
     }
     connection.execute(sa.insert(schema.closing), row)
-    left = [{"end_s": end, "left_wh": wh, "sites": closed.sites} for end, wh in closed.left_wh.items()]
-    connection.execute(upsert(schema.pool, keep=["sites"]), left)
+    behind = {
+        "sites": closed.sites,
+        "largest_supply_wh": closed.largest_supply_wh,
+        "largest_demand_wh": closed.largest_demand_wh,
+    }
+    left = [{"end_s": end, "left_wh": wh, **behind} for end, wh in closed.left_wh.items()]
+    connection.execute(upsert(schema.pool, keep=behind), left)
 
 
 def _held_row(held: HeldSpan, end_s: int) -> dict[str, Any]:

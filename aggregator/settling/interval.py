@@ -68,13 +68,15 @@ class HeldSpan:
 @dataclass(frozen=True, slots=True)
 class Closed:
     """What closing one interval gave. `left_wh`: Wh still unallocated after the gaps, by every interval it changed
-    and the closed one; `sites`: how many sites' main meters were on time."""
+    and the closed one; `sites`: how many sites' main meters were on time; `largest_…`: of one of them."""
 
     pool: Matched
     claims: tuple[Claim, ...]
     held: tuple[HeldSpan, ...]
     left_wh: Mapping[int, int]
     sites: int
+    largest_supply_wh: int
+    largest_demand_wh: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,8 @@ def close(
     on_time = [item for item in kept if item.span.is_on_time(end_s)]
     afterwards = [item for item in kept if not item.span.is_on_time(end_s)]
     mains = _mains_by_site(on_time)
-    pool = matching.match({site[0].meter.device: sum(item.net_wh for item in site) for site in mains})
+    nets_wh = {site[0].meter.device: sum(item.net_wh for item in site) for site in mains}
+    pool = matching.match(nets_wh)
     left_wh = {**unallocated_wh, end_s: pool.unallocated_wh}
     claims = [*_on_time_claims(on_time, mains, pool), *_claims_afterwards(afterwards, left_wh)]
     claims += _claims_released(sorted(released, key=lambda held: (held.device, held.start_s)), meters, left_wh)
@@ -126,6 +129,8 @@ def close(
         tuple(held),
         {end: wh for end, wh in left_wh.items() if unallocated_wh.get(end) != wh},
         len(mains),
+        largest_supply_wh=max(0, *(-net_wh for net_wh in nets_wh.values()), 0),
+        largest_demand_wh=max(0, *nets_wh.values(), 0),
     )
 
 

@@ -1,6 +1,7 @@
 """What leaves for dashboards: commune-level points, read from the durable state (docs/spec/telemetry.md)."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +9,11 @@ import sqlalchemy as sa
 
 from aggregator import schema
 from aggregator.commune.registry import Directory
+from aggregator.sql import count
+from aggregator.telemetry import privacy
+from aggregator.telemetry.privacy import Withheld
 from commonwatt.units import INTERVAL_S
 from ledger.book import mint
-
-SITES_MIN = 10
-"""Below this a total would tell too much about one household, and no point is written."""
 
 ROWS_MAX = 1000
 """Intervals and windows read at once."""
@@ -36,14 +37,14 @@ class Cursor:
 
 
 def since(connection: sa.Connection, cursor: Cursor, directory: Directory) -> tuple[list[Point], Cursor]:
-    """The next points after `cursor`, a bounded number, and the cursor behind them. Withheld ones are passed over."""
+    """The next points after `cursor`, a bounded number, and the cursor behind them. What may not be told (privacy.py)
+    is passed over and counted by its reason."""
     intervals = connection.execute(_INTERVALS.where(schema.closing.c.end_s > cursor.closed_s)).all()
     windows = connection.execute(_WINDOWS.where(schema.run.c.window_end_s > cursor.minted_s)).all()
-    points = [_energy(row) for row in intervals if row.sites >= SITES_MIN]
-    for row in windows:
-        sites = _sites_behind(connection, row.window_start_s, directory)
-        if sites >= SITES_MIN:
-            points.append(_mint(connection, row, sites))
+    withheld: Counter[str] = Counter()
+    points = [point for row in intervals if (point := _energy(row, withheld))]
+    points += [point for row in windows if (point := _mint(connection, row, directory, withheld))]
+    count(connection, withheld)
     return points, Cursor(
         intervals[-1].end_s if intervals else cursor.closed_s,
         windows[-1].window_end_s if windows else cursor.minted_s,
@@ -67,7 +68,7 @@ def pipeline(state: Mapping[str, Any]) -> Point:
 
 
 _INTERVALS = (
-    sa.select(schema.closing, schema.pool.c.sites)
+    sa.select(schema.closing, schema.pool.c.sites, schema.pool.c.largest_supply_wh, schema.pool.c.largest_demand_wh)
     .join(schema.pool, schema.pool.c.end_s == schema.closing.c.end_s)
     .order_by(schema.closing.c.end_s)
     .limit(ROWS_MAX)
@@ -78,25 +79,66 @@ _WINDOWS = (
 )
 
 
-def _energy(row: sa.Row[Any]) -> Point:
-    names = ("supply_wh", "demand_wh", "matched_wh", "unallocated_wh", "sites")
-    return Point("energy_15m", row.end_s - INTERVAL_S, {name: getattr(row, name) for name in names})
+def _energy(row: sa.Row[Any], withheld: Counter[str]) -> Point | None:
+    """Supply and demand each if it may be told; what follows from both only with both."""
+    told: dict[str, int] = {}
+    for name, largest_wh in (("supply_wh", row.largest_supply_wh), ("demand_wh", row.largest_demand_wh)):
+        if _may_be_told(privacy.check_total(getattr(row, name), largest_wh, sites=row.sites), withheld):
+            told[name] = getattr(row, name)
+    if len(told) == 2:
+        told |= {"matched_wh": row.matched_wh, "unallocated_wh": row.unallocated_wh}
+    return Point("energy_15m", row.end_s - INTERVAL_S, {**told, "sites": row.sites}) if told else None
 
 
-def _sites_behind(connection: sa.Connection, window_start_s: int, directory: Directory) -> int:
-    line = schema.mint_line.c
-    devices = connection.execute(sa.select(line.device).where(line.window_start_s == window_start_s).distinct())
-    return len({directory.meters[device].site for device in devices.scalars()})
-
-
-def _mint(connection: sa.Connection, run: sa.Row[Any], sites: int) -> Point:
-    leaves = connection.execute(sa.select(schema.run_mint.c.leaf).where(schema.run_mint.c.run_id == run.id)).scalars()
-    mints = [mint.parse(leaf) for leaf in leaves]
+def _mint(connection: sa.Connection, run: sa.Row[Any], directory: Directory, withheld: Counter[str]) -> Point | None:
+    """A run's totals, if they may be told."""
+    energies_wh = _energies_wh(connection, run, directory)
+    total_wh, largest_wh = sum(energies_wh.values()), max(energies_wh.values(), default=0)
+    others = (_energies_wh(connection, other, directory) for other in connection.execute(_told_before(run)).all())
+    reason = privacy.check_total(total_wh, largest_wh, sites=len(energies_wh)) or privacy.check_earlier(
+        frozenset(energies_wh), map(frozenset, others)
+    )
+    if not _may_be_told(reason, withheld):
+        return None
+    mints = [mint.parse(leaf) for leaf in _leaves(connection, run)]
     fields = {
         "energy_wh": sum(leaf.energy_wh for leaf in mints),
         "total_mc": sum(leaf.amount_mc + leaf.association_mc for leaf in mints),
         "association_mc": sum(leaf.association_mc for leaf in mints),
         "mints": len(mints),
-        "sites": sites,
+        "sites": len(energies_wh),
     }
     return Point("mint", run.window_end_s, fields)
+
+
+def _may_be_told(reason: Withheld | None, withheld: Counter[str]) -> bool:
+    if reason is not None:
+        withheld[f"withheld.{reason.value}"] += 1
+    return reason is None
+
+
+def _told_before(run: sa.Row[Any]) -> sa.Select[Any]:
+    """Runs about a part of the same time that came into the log before this one: they may have been told."""
+    other = schema.run.c
+    overlaps = sa.and_(other.window_start_s < run.window_end_s, other.window_end_s > run.window_start_s)
+    return sa.select(schema.run).where(overlaps, other.place < run.place)
+
+
+def _energies_wh(connection: sa.Connection, run: sa.Row[Any], directory: Directory) -> dict[bytes, int]:
+    """What each site's meters stand for in a run."""
+    leaves = {(leaf.account, leaf.source) for leaf in map(mint.parse, _leaves(connection, run))}
+    line = schema.mint_line.c
+    rows = connection.execute(sa.select(schema.mint_line).where(line.window_start_s == run.window_start_s))
+    energies_wh: Counter[bytes] = Counter()
+    for row in rows:
+        if (row.account, row.source) in leaves:
+            energies_wh[directory.meters[row.device].site] += row.energy_wh
+    return dict(energies_wh)
+
+
+def _leaves(connection: sa.Connection, run: sa.Row[Any]) -> Sequence[bytes]:
+    return (
+        connection.execute(sa.select(schema.run_mint.c.leaf).where(schema.run_mint.c.run_id == run.id))
+        .scalars()
+        .all()
+    )

@@ -11,7 +11,8 @@ from aggregator.report import report
 from aggregator.telemetry import points as telemetry
 from aggregator.telemetry.feed import COUNTS_EVERY_S, TelemetryFeed
 from aggregator.telemetry.influx import CURSOR_FILE, InfluxSettings, InfluxSink
-from aggregator.telemetry.points import SITES_MIN, Cursor, Point
+from aggregator.telemetry.points import Cursor, Point
+from aggregator.telemetry.privacy import SITES_MIN
 from aggregator.testing import TIME_S
 from commonwatt import status
 from commonwatt.testing import ManualClock
@@ -118,7 +119,8 @@ def test_an_interval_is_told_only_with_enough_sites_behind_it(works, sites, writ
     with works.database.transaction() as connection:
         known = {"evidence_id_max": 0, "conflict_id_max": 0}
         connection.execute(schema.closing.insert(), {"end_s": END_S, **known, **figures})
-        connection.execute(schema.pool.insert(), {"end_s": END_S, "left_wh": 0, "sites": sites})
+        behind = {"sites": sites, "largest_supply_wh": 2, "largest_demand_wh": 4}
+        connection.execute(schema.pool.insert(), {"end_s": END_S, "left_wh": 0, **behind})
         points, cursor = telemetry.since(connection, Cursor(), works.intake.directory)
     assert points == ([Point("energy_15m", TIME_S, {**figures, "sites": sites})] if written else [])
     assert cursor == Cursor(closed_s=END_S)

@@ -1,0 +1,170 @@
+"""What may be told of a quarter: never a figure from which somebody's own could be read."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aggregator import schema
+from aggregator.commune.registry import Directory
+from aggregator.report import report
+from aggregator.settling.interval import Meter
+from aggregator.sql import Database
+from aggregator.telemetry import points as telemetry
+from aggregator.telemetry.points import Cursor
+from aggregator.telemetry.privacy import SITES_MIN, Withheld, check_earlier, check_total
+from aggregator.testing import TIME_S
+from ledger.book.kinds import DeviceRole
+from ledger.book.mint import Mint
+
+END_S = TIME_S + 900
+
+
+@pytest.mark.parametrize(
+    ("total", "largest", "sites", "reason"),
+    [
+        (1000, 500, SITES_MIN, None),
+        (1000, 500, SITES_MIN - 1, Withheld.TOO_FEW_SITES),
+        (1000, 501, SITES_MIN, Withheld.DOMINATED),
+        (1000, 1000, SITES_MIN - 1, Withheld.TOO_FEW_SITES),
+        (1000, None, SITES_MIN, Withheld.NOT_RECORDED),
+        (0, 0, SITES_MIN, None),
+        (1, 1, SITES_MIN, Withheld.DOMINATED),
+    ],
+)
+def test_total_at_its_limits(total, largest, sites, reason):
+    """Ten sites and half the total are told, nine and a watt-hour more are not; the first reason counts."""
+    assert check_total(total, largest, sites=sites) is reason
+
+
+def homes(first: int, end: int) -> frozenset[bytes]:
+    return frozenset(bytes([number]) * 16 for number in range(first, end))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        (homes(0, 20), homes(0, 20), None),
+        (homes(0, 20), homes(1, 20), Withheld.DIFFERS_BY_FEW),
+        (homes(1, 20), homes(0, 20), Withheld.DIFFERS_BY_FEW),
+        (homes(0, 20), homes(9, 20), Withheld.DIFFERS_BY_FEW),
+        (homes(0, 20), homes(10, 20), None),
+        (homes(0, 20), homes(20, 40), None),
+        (homes(0, 20), homes(10, 21), Withheld.DIFFERS_BY_FEW),
+    ],
+)
+def test_second_answer_when_it_differs_by_a_few_homes(before, after, reason):
+    """Subtracting one total from the other leaves nobody, or at least ten."""
+    assert check_earlier(after, [before]) is reason
+    assert check_earlier(after, []) is None
+
+
+sites = st.frozensets(st.integers(0, 40).map(lambda number: bytes([number]) * 16), min_size=SITES_MIN)
+
+
+@given(st.lists(sites, max_size=6))
+def test_answers_when_any_two_are_subtracted(asked):
+    """Whatever is asked in whatever order: of the totals that were told, no two differ by one to nine homes."""
+    told: list[frozenset[bytes]] = []
+    for question in asked:
+        if check_earlier(question, told) is None:
+            told.append(question)
+    for one in told:
+        for other in told:
+            assert not 0 < len(one - other) < SITES_MIN
+
+
+def test_closing_notes_how_much_one_site_stood_for(works):
+    """The largest supply and the largest demand of the interval's sites; what comes late does not change them."""
+    meters = works.meters
+    works.deliver(
+        meters["sun-main"].sign(TIME_S, [(0, 0), (0, 300)]),
+        meters["ana-main"].sign(TIME_S, [(0, 0), (40, 0)]),
+        meters["ben-main"].sign(TIME_S, [(0, 0), (100, 0)]),
+    )
+    works.close_until(END_S)
+    query = f"SELECT sites, largest_supply_wh, largest_demand_wh FROM pool WHERE end_s = {END_S}"
+    assert works.rows(query) == [(3, 300, 100)]
+
+
+@pytest.mark.parametrize(
+    ("supply", "demand", "told"),
+    [
+        ((100, 50), (200, 100), {"supply_wh", "demand_wh", "matched_wh", "unallocated_wh", "sites"}),
+        ((100, 51), (200, 100), {"demand_wh", "sites"}),
+        ((100, 50), (200, 101), {"supply_wh", "sites"}),
+        ((100, None), (200, 100), {"demand_wh", "sites"}),
+        ((100, 51), (200, 101), set()),
+    ],
+)
+def test_interval_when_one_site_dominates(works, supply, demand, told):
+    """Its figure is withheld, with what would give it away; the reason is counted."""
+    with works.database.transaction() as connection:
+        row = {"evidence_id_max": 0, "conflict_id_max": 0, "supply_wh": supply[0], "demand_wh": demand[0]}
+        connection.execute(schema.closing.insert(), {"end_s": END_S, "matched_wh": 0, "unallocated_wh": 0, **row})
+        behind = {"sites": 12, "largest_supply_wh": supply[1], "largest_demand_wh": demand[1]}
+        connection.execute(schema.pool.insert(), {"end_s": END_S, "left_wh": 0, **behind})
+        found, _cursor = telemetry.since(connection, Cursor(), works.intake.directory)
+    assert {name for point in found for name in point.fields} == told
+    counted = report(works.database, works.ledger, works.intake.directory, civil_s=END_S)["withheld"]
+    assert sum(counted.values()) == ((supply[1] or 101) * 2 > supply[0]) + (demand[1] * 2 > demand[0])
+
+
+def directory_of(works, count: int) -> Directory:
+    """One roof on each of `count` sites."""
+    meters = {
+        device: Meter(device, DeviceRole.PRODUCTION, b"site of " + device, device, 9000)
+        for device in (bytes([number]) * 16 for number in range(count))
+    }
+    known = works.intake.directory
+    return Directory(known.snapshot, known.keys, meters, known.gateways)
+
+
+def enter_run(database: Database, name: str, place: int, energies_wh: dict[bytes, int], *, source: int = 1) -> None:
+    """A mint-run in the log: one leaf and one line for each site's roof, all of one window."""
+    run_id = name.encode().ljust(16, b".")
+    window = {"window_start_s": TIME_S, "window_end_s": TIME_S + 3600}
+    with database.transaction() as connection:
+        run = {"id": run_id, "policy_sha256": bytes(32), "time_s": END_S, "place": place, **window}
+        connection.execute(schema.run.insert(), run)
+        for position, (device, wh) in enumerate(energies_wh.items()):
+            times = (TIME_S, TIME_S + 3600)
+            leaf = Mint(run_id, device, source, *times, wh, wh, 0, 1, bytes(32))
+            connection.execute(
+                schema.run_mint.insert(), {"run_id": run_id, "position": position, "leaf": leaf.encode()}
+            )
+            line = {"window_start_s": TIME_S, "account": device, "source": source, "position": 0, "salt": bytes(16)}
+            span = {"device": device, "start_s": TIME_S, "end_s": END_S, "revision": 0}
+            amounts = {"energy_wh": wh, "amount_mc": wh, "block_sha256": bytes(32)}
+            connection.execute(schema.mint_line.insert(), {**line, **span, **amounts})
+
+
+def told_of(works, directory: Directory) -> tuple[list[dict[str, int]], dict[str, int]]:
+    """The fields of the mint points, and what was withheld."""
+    with works.database.transaction() as connection:
+        found, _cursor = telemetry.since(connection, Cursor(), directory)
+    fields = [dict(point.fields) for point in found if point.measurement == "mint"]
+    return fields, report(works.database, works.ledger, directory, civil_s=END_S)["withheld"]
+
+
+def test_mint_when_enough_sites_stand_behind_it(works):
+    """Twelve roofs alike: a total that tells of none of them."""
+    enter_run(works.database, "one", 9, {bytes([number]) * 16: 100 for number in range(12)})
+    fields, withheld = told_of(works, directory_of(works, 12))
+    assert fields == [{"energy_wh": 1200, "total_mc": 1200, "association_mc": 0, "mints": 12, "sites": 12}]
+    assert withheld == {}
+
+
+def test_mint_when_one_site_dominates(works):
+    """One roof made more than all others together."""
+    energies_wh = {bytes([number]) * 16: 100 for number in range(12)} | {bytes(16): 1101}
+    enter_run(works.database, "one", 9, energies_wh)
+    assert told_of(works, directory_of(works, 12)) == ([], {"dominated": 1})
+
+
+def test_mint_when_another_run_of_the_window_was_told(works):
+    """Twelve homes, then eleven of them: the difference would be the twelfth's."""
+    enter_run(works.database, "one", 9, {bytes([number]) * 16: 100 for number in range(12)})
+    enter_run(works.database, "two", 20, {bytes([number]) * 16: 100 for number in range(11)}, source=2)
+    fields, withheld = told_of(works, directory_of(works, 12))
+    assert [row["sites"] for row in fields] == [12]
+    assert withheld == {"differs-by-few": 1}
