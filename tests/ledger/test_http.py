@@ -17,7 +17,7 @@ from commonwatt.errors import StorageError
 from commonwatt.registry import Status
 from commonwatt.testing import ManualClock
 from ledger import app, testing
-from ledger.book import found
+from ledger.book import erased, found
 from ledger.book.body import Hold, PaymentAnswer, PaymentRequest, Reverse, Transfer
 from ledger.book.entry import sha256
 from ledger.book.kinds import Subject
@@ -34,6 +34,8 @@ from ledger.log.checkpoint import open_checkpoint
 from ledger.log.note import Signer
 from ledger.proof import tlog_proof as proof
 from ledger.sequencer import Placed, Sequencer
+from ledger.store.engine import engine_for
+from ledger.store.sql import Store
 from ledger.witness.policy import TlogPolicy
 
 SNAPSHOT = Path(__file__).parents[1] / "vectors" / "openapi-ledger.json"
@@ -114,6 +116,21 @@ def fill(ledger: Sequencer) -> Sequencer:
     return ledger
 
 
+def erase_ana(directory: Path) -> Sequencer:
+    """A trial ledger whose entries 3 and 5, all that ana had, are empty."""
+    with testing.village(directory, "ana", "ben") as ledger:
+        ledger.submit([testing.status(Subject.MEMBER, "ana", Status.REVOKED)])
+        slots = [(data, merkle.leaf_hash(data)) for data in map(ledger.entry, range(ledger.size))]
+        body = erased.compose(testing.ident("ana"), slots, ledger.state, "asked for")
+        assert body is not None
+        (answer,) = ledger.submit([testing.signed(body, "steward", "townhall")])
+        assert isinstance(answer, Placed)
+        ledger.publish()
+    with Store(engine_for(f"sqlite:///{directory / 'ledger.db'}")) as store:
+        store.erase([3, 5])
+    return app.open_parts(directory, Signer(testing.ORIGIN, testing.LOG_KEY))
+
+
 def account(name: str) -> Any:
     subject = Subject.ASSOCIATION if name == "association" else Subject.MEMBER
     return testing.AdmitAccount(subject, testing.ident(name), testing.key(name).public_key, testing.commitment(name))
@@ -129,12 +146,14 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Cl
     """Start servers; all are stopped at the end."""
     running = []
 
-    def start(*, trial: bool = False, burst: int = 10_000) -> Client:
+    def start(*, trial: bool = False, is_erased: bool = False, burst: int = 10_000) -> Client:
         directory = tmp_path_factory.mktemp("http")
         clock = ManualClock(civil_s=testing.TIME_S)
         failures: list[StorageError] = []
 
         def opened() -> Sequencer:
+            if is_erased:
+                return erase_ana(directory)
             if trial:
                 village = testing.village(directory, "ana", "ben")
                 village.publish()
@@ -242,6 +261,20 @@ def test_trial_when_anyone_reads(serve: Callable[..., Client]) -> None:
     trial = serve(trial=True)
     assert len(trial.get("/v1/entries").json["entries"]) == 5
     assert trial.get("/tile/entries/000.p/5").status == 200
+
+
+def test_entry_when_it_was_erased(serve: Callable[..., Client]) -> None:
+    """Its place says so, its proof is still there, and neither lists nor histories have it."""
+    client = serve(trial=True, is_erased=True)
+    for place in (3, 5):
+        reply = client.get(f"/v1/entries/{place}")
+        assert (reply.status, reply.json["type"]) == (410, "/problems/erased")
+        assert reply.headers["content-type"] == MEDIA_TYPE
+        assert client.get(f"/v1/entries/{place}/proof").status == 200
+    assert [row["place"] for row in client.get("/v1/entries").json["entries"]] == [0, 1, 2, 4, 6]
+    ana = testing.ident("ana").hex()
+    assert client.get(f"/v1/accounts/{ana}", wallet="ana").status == 401, "nobody has this account any more"
+    assert client.get(f"/v1/accounts/{ana}/history", role="auditor").status == 404
 
 
 def wrong_headers(client: Client, target: str) -> dict[str, str]:
