@@ -57,6 +57,15 @@ def to_be_signed(payload: bytes, aad: bytes) -> bytes:
     return _CONTEXT + bstr(aad) + bstr(payload)
 
 
+def is_whole_signed_by(data: bytes, public_key: bytes, aad: bytes) -> bool:
+    """Whether a message that `parse1` reads is signed by this key: its payload is taken as it lies there."""
+    start = len(_HEAD) + HINT_SIZE
+    hint, payload = data[len(_HEAD) : start], data[start : -SIGNATURE_SIZE - len(_TAIL)]
+    return hint == key_hint(public_key) and is_signed_by(
+        public_key, data[-SIGNATURE_SIZE:], b"".join((_CONTEXT, bstr(aad), payload))
+    )
+
+
 def sign1(payload: bytes, key: SigningKey, aad: bytes) -> bytes:
     """The signed message as it travels."""
     signature = key.sign(to_be_signed(payload, aad))

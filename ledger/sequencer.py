@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 from commonwatt.errors import FormatError, StorageError
 from commonwatt.identity import SigningKey
-from ledger.book import entry, mint_bulk, rules
+from ledger.book import entry, mint_bulk, plain_transfers, rules, transfer_shape
 from ledger.book.body import MintRun
 from ledger.book.entry import Entry, SignedEntry
 from ledger.book.mint import Mint
 from ledger.book.mint_arrays import MintArrays
+from ledger.book.plain_transfers import Reading
 from ledger.book.refusals import REFUSAL_BY_REASON, Refusal
 from ledger.book.state import State
+from ledger.book.transfer_shape import PlainTransfer
 from ledger.log import merkle
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.publish import Publisher
@@ -121,8 +123,8 @@ class Sequencer:
         answers: list[Placed | Refused] = []
         for batch, parsed in self._verified(entries):
             with self._all_or_nothing():
-                self._ids.ask([signed.entry.id for signed in parsed if isinstance(signed, SignedEntry)])
-                answers += [self._place(signed, data) for signed, data in zip(parsed, batch, strict=True)]
+                self._ids.ask([_id_of(reading) for reading in parsed if not isinstance(reading, Refused)])
+                answers += [self._place(reading, data) for reading, data in zip(parsed, batch, strict=True)]
                 self._commit()
         return answers
 
@@ -202,27 +204,29 @@ class Sequencer:
         assert 0 <= place < self.size
         return self._store.entry(place)
 
-    def _verified(self, entries: Sequence[bytes]) -> Iterator[tuple[Sequence[bytes], list[SignedEntry | Refused]]]:
-        """What is committed together, parsed; the signatures of many are verified in other processes meanwhile."""
+    def _verified(self, entries: Sequence[bytes]) -> Iterator["_Batch"]:
+        """What is committed together, read; the signatures of many are verified in other processes meanwhile."""
 
-        def batches() -> Iterator[tuple[tuple[Sequence[bytes], list[SignedEntry | Refused]], list[SignedEntry]]]:
+        def batches() -> Iterator[tuple["_Batch", list[tuple[bytes, Reading]]]]:
             for start in range(0, len(entries), COMMIT_ENTRIES_MAX):
                 batch = entries[start : start + COMMIT_ENTRIES_MAX]
-                parsed = [_parsed(data) for data in batch]
-                signed = [item for item in parsed if isinstance(item, SignedEntry)] if is_many else []
-                yield (batch, parsed), signed
+                parsed = [(is_many and transfer_shape.read(data)) or _parsed(data) for data in batch]
+                signed = [
+                    (data, row) for data, row in zip(batch, parsed, strict=True) if not isinstance(row, Refused)
+                ]
+                yield (batch, parsed), signed if is_many else []
 
         is_many = len(entries) >= ENTRIES_MIN
         return self._signatures.ahead(self.state, batches())
 
-    def _place(self, parsed: SignedEntry | Refused, data: bytes) -> Placed | Refused:
+    def _place(self, parsed: Reading | Refused, data: bytes) -> Placed | Refused:
         if isinstance(parsed, Refused):
             return parsed
-        entry_id = parsed.entry.id
+        entry_id = _id_of(parsed)
         if entry_id in self.state.ids:
             place, known = self._known(entry_id)
             return Placed(place, is_repeat=True) if known == data else Refused(Refusal.CONFLICT, place=place)
-        return self._apply(parsed, data)
+        return self._apply(parsed, entry_id, data)
 
     def _known(self, entry_id: bytes) -> tuple[int, bytes]:
         pending = self._pending.by_id.get(entry_id)
@@ -230,14 +234,14 @@ class Sequencer:
         assert found is not None, "the state knows an id that the store does not"
         return found
 
-    def _apply(self, parsed: SignedEntry, data: bytes) -> Placed | Refused:
+    def _apply(self, parsed: Reading, entry_id: bytes, data: bytes) -> Placed | Refused:
         place = self.state.size
-        answer = rules.apply_parsed(self.state, parsed, data, place)
+        answer = plain_transfers.apply_reading(self.state, parsed, data, place)
         if isinstance(answer, Refusal):
             return Refused(answer)
-        row = Row(place, parsed.entry.id, data, merkle.leaf_hash(data))
+        row = Row(place, entry_id, data, merkle.leaf_hash(data))
         self._pending.rows.append(row)
-        self._pending.by_id[parsed.entry.id] = row
+        self._pending.by_id[entry_id] = row
         return Placed(place, warned=self.state.warned)
 
     def _stage(self, leaves: Sequence[Mint], data: Sequence[bytes], hashes: Sequence[bytes]) -> Refused | None:
@@ -329,6 +333,14 @@ class Sequencer:
         self._has_failed = True
         yield
         self._has_failed = False
+
+
+_Batch = tuple[Sequence[bytes], list[Reading | Refused]]
+"""Entries that are committed together, and each as it was read."""
+
+
+def _id_of(reading: Reading) -> bytes:
+    return reading.id if isinstance(reading, PlainTransfer) else reading.entry.id
 
 
 def _parsed(data: bytes) -> SignedEntry | Refused:

@@ -7,36 +7,36 @@ so a pool that is slow, broken or absent changes no answer.
 
 import multiprocessing
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from typing import Generic, NamedTuple, TypeVar
 
 from commonwatt import cose
-from commonwatt.identity import is_signed_by, key_hint
+from commonwatt.errors import FormatError
+from ledger.book import entry, transfer_shape
 from ledger.book.body import Transfer
 from ledger.book.entry import SignedEntry
+from ledger.book.plain_transfers import Reading
 from ledger.book.state import State
+from ledger.book.transfer_shape import PlainTransfer
 from ledger.book.units import holder_of
 
 T = TypeVar("T")
 
 PROCESSES = 2
-JOB_SIGNATURES = 128
+JOB_SIGNATURES = 256
 """Signatures that one process verifies at a time: the way there and back costs a few."""
 
 BATCHES_AHEAD = 8
 ENTRIES_MIN = 256
 """Fewer are verified where they are applied: starting processes costs more than they save."""
 
-Claim = tuple[bytes, bytes, bytes]
-"""A public key, a signature and what it should sign."""
-
 
 class _Begun(NamedTuple, Generic[T]):
     item: T
-    entries: list[SignedEntry]
+    readings: list[Reading]
     keys: list[bytes]
-    jobs: list[Future[list[bool]]]
+    jobs: list[Future[bytes]]
 
 
 class SignaturePool:
@@ -52,10 +52,11 @@ class SignaturePool:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
-    def ahead(self, state: State, batches: Iterable[tuple[T, Sequence[SignedEntry]]]) -> Iterator[T]:
+    def ahead(self, state: State, batches: Iterable[tuple[T, Iterable[tuple[bytes, Reading]]]]) -> Iterator[T]:
         """Each batch's first part, in order, as soon as the signatures of its entries are verified.
 
-        Batches are taken before the ones in front of them are given back, `BATCHES_AHEAD` at most.
+        The second part: what was read, and of which bytes. Batches are taken before the ones in front of them are
+        given back, `BATCHES_AHEAD` at most.
         """
         waiting: deque[_Begun[T]] = deque()
         for item, entries in batches:
@@ -65,21 +66,21 @@ class SignaturePool:
         while waiting:
             yield _finish(state, waiting.popleft())
 
-    def _begin(self, state: State, item: T, entries: Sequence[SignedEntry]) -> _Begun[T]:
+    def _begin(self, state: State, item: T, entries: Iterable[tuple[bytes, Reading]]) -> _Begun[T]:
         begun = _Begun[T](item, [], [], [])
-        claims: list[Claim] = []
-        aad = cose.external_aad(Transfer.kind.label, state.genesis_sha256) if state.size else b""
-        for signed in entries if self._processes else ():
-            body = signed.entry.body
-            holder = state.admissions.account(holder_of(body.payer)) if isinstance(body, Transfer) else None
-            if holder is not None and signed.message.kid == key_hint(holder[0].wallet):
-                message = signed.message
-                claims.append((holder[0].wallet, message.signature, cose.to_be_signed(message.payload, aad)))
-                begun.entries.append(signed)
+        signed: list[bytes] = []
+        for data, reading in entries if self._processes else ():
+            payer = _payer(reading)
+            holder = state.admissions.account(payer) if payer is not None else None
+            if holder is not None:
+                signed.append(data)
+                begun.readings.append(reading)
                 begun.keys.append(holder[0].wallet)
+        aad = cose.external_aad(Transfer.kind.label, state.genesis_sha256) if signed else b""
         try:
-            for start in range(0, len(claims), JOB_SIGNATURES):
-                begun.jobs.append(self._started().submit(_verify, claims[start : start + JOB_SIGNATURES]))
+            for start in range(0, len(signed), JOB_SIGNATURES):
+                end = start + JOB_SIGNATURES
+                begun.jobs.append(self._started().submit(_verify, signed[start:end], begun.keys[start:end], aad))
         except BrokenExecutor:
             self.close()
         return begun
@@ -92,6 +93,26 @@ class SignaturePool:
         return self._pool
 
 
+def read(data: bytes) -> Reading | None:
+    """A signed entry, at one glance if it is the usual transfer; None if it is nothing that is signed."""
+    plain = transfer_shape.read(data)
+    if plain is not None:
+        return plain
+    try:
+        signed = entry.parse(data)
+    except FormatError:
+        return None  # whoever applies it will say why
+    return signed if isinstance(signed, SignedEntry) else None
+
+
+def _payer(reading: Reading) -> bytes | None:
+    """The holder whose wallet should have signed a transfer."""
+    if isinstance(reading, PlainTransfer):
+        return reading.payer
+    body = reading.entry.body
+    return holder_of(body.payer) if isinstance(body, Transfer) else None
+
+
 def _finish(state: State, begun: _Begun[T]) -> T:
     """Wait for the verdicts; what has none is left to the rules."""
     genesis = state.genesis_sha256 if begun.jobs else b""
@@ -102,10 +123,15 @@ def _finish(state: State, begun: _Begun[T]) -> T:
         except BrokenExecutor:
             break
         for at, is_good in enumerate(verdicts, first):
-            if is_good:
-                begun.entries[at].proven_by.append((begun.keys[at], genesis))
+            reading = begun.readings[at]
+            if is_good and isinstance(reading, PlainTransfer):
+                reading.proven_by = begun.keys[at]
+            elif is_good and isinstance(reading, SignedEntry):
+                reading.proven_by.append((begun.keys[at], genesis))
     return begun.item
 
 
-def _verify(claims: list[Claim]) -> list[bool]:
-    return [is_signed_by(public_key, signature, message) for public_key, signature, message in claims]
+def _verify(entries: list[bytes], public_keys: list[bytes], aad: bytes) -> bytes:
+    """One byte for each entry: 1 if this key has signed it. Their form has been looked at already."""
+    pairs = zip(entries, public_keys, strict=True)
+    return bytes(cose.is_whole_signed_by(data, public_key, aad) for data, public_key in pairs)

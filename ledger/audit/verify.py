@@ -10,11 +10,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from commonwatt.errors import FormatError
+from ledger import signatures
 from ledger.book import constitution, entry
 from ledger.book.constitution import Constitution
 from ledger.book.entry import SignedEntry
 from ledger.book.genesis import Genesis
 from ledger.book.mint import Mint
+from ledger.book.plain_transfers import Reading
 from ledger.book.reader import LogReader, is_leaf
 from ledger.book.refusals import REFUSAL_BY_REASON, Refusal
 from ledger.book.state import State
@@ -146,7 +148,7 @@ class _Audit:
         finally:
             pool.close()
 
-    def _read(self, group: Checked | None, parsed: Mapping[int, SignedEntry]) -> None:
+    def _read(self, group: Checked | None, parsed: Mapping[int, Reading]) -> None:
         reader = self._reader
         if reader is None:
             return
@@ -177,21 +179,18 @@ class _Audit:
         self._reader = None
 
 
-_Batch = tuple[tuple[Checked | None, dict[int, SignedEntry]], list[SignedEntry]]
+_Batch = tuple[tuple[Checked | None, dict[int, Reading]], list[tuple[bytes, Reading]]]
 
 
 def _parsed(group: Checked | None) -> _Batch:
-    """A group with what its signed entries say, twice: by place, and in order."""
-    found: dict[int, SignedEntry] = {}
-    for at, data in enumerate(group.entries if group is not None else ()):
-        if data and not is_leaf(data):
-            try:
-                signed = entry.parse(data)
-            except FormatError:
-                continue  # the reader will name it
-            if isinstance(signed, SignedEntry):
-                found[at] = signed
-    return (group, found), list(found.values())
+    """A group with what its signed entries say, twice: by place, and in order with their bytes."""
+    found: dict[int, Reading] = {}
+    entries = group.entries if group is not None else []
+    for at, data in enumerate(entries):
+        reading = signatures.read(data) if data and not is_leaf(data) else None
+        if reading is not None:
+            found[at] = reading
+    return (group, found), [(entries[at], reading) for at, reading in found.items()]
 
 
 class _PublicEntries:

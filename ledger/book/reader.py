@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from commonwatt.errors import FormatError
-from ledger.book import entry, mint_arrays, mint_bulk, rules
+from ledger.book import entry, mint_arrays, mint_bulk, plain_transfers, rules
 from ledger.book.body import MintRun
 from ledger.book.entry import SignedEntry
+from ledger.book.plain_transfers import Reading
 from ledger.book.refusals import Refusal
 from ledger.book.rules import RUN_LEAVES_MAX
 from ledger.book.state import State
@@ -19,7 +20,7 @@ from ledger.log import merkle
 _LEAF = b"\x8c"
 """The first byte of every mint leaf, and of nothing else that is logged."""
 
-_NOTHING: Mapping[int, SignedEntry] = MappingProxyType({})
+_NOTHING: Mapping[int, Reading] = MappingProxyType({})
 
 
 class LogReader:
@@ -44,7 +45,7 @@ class LogReader:
         return self.state.size + len(self._leaves)
 
     def read(
-        self, entries: Sequence[bytes], leaf_hashes: Sequence[bytes], parsed: Mapping[int, SignedEntry] = _NOTHING
+        self, entries: Sequence[bytes], leaf_hashes: Sequence[bytes], parsed: Mapping[int, Reading] = _NOTHING
     ) -> bool:
         """Read the next entries, whose leaf hashes the caller has checked; False when one is refused.
 
@@ -72,7 +73,7 @@ class LogReader:
             self.refused = Refusal.NOT_CARRIED
         return self.refused is None
 
-    def _read_signed(self, data: bytes, leaf_hash: bytes, signed: SignedEntry | None) -> None:
+    def _read_signed(self, data: bytes, leaf_hash: bytes, signed: Reading | None) -> None:
         if not (self._leaves and self._read_run(data)):
             self._read_one_by_one()
             self._apply(data, leaf_hash, signed)
@@ -104,11 +105,11 @@ class LogReader:
             if self.refused is None:
                 self._apply(data, leaf_hash)
 
-    def _apply(self, data: bytes, leaf_hash: bytes, signed: SignedEntry | None = None) -> None:
+    def _apply(self, data: bytes, leaf_hash: bytes, signed: Reading | None = None) -> None:
         if self.refused is not None:
             return
         if signed is not None:
-            answer = rules.apply_parsed(self.state, signed, data, self.state.size)
+            answer = plain_transfers.apply_reading(self.state, signed, data, self.state.size)
         else:
             answer = rules.apply(self.state, data, self.state.size, leaf_hash)
         if isinstance(answer, Refusal):

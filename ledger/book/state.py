@@ -155,10 +155,14 @@ class State:
             return refusal
         self.book.post(postings)
         self.warned = self.book.past_soft_limit(postings)
+        self.remember_paid(postings, entry_id)
+        return None
+
+    def remember_paid(self, postings: tuple[Posting, ...], entry_id: bytes) -> None:
+        """Keep what a payment posted, so that it can be reversed; the oldest are forgotten."""
         if len(self.paid) >= REVERSIBLE_HALF:
             self.paid, self.paid_before = {}, self.paid
         self.paid[entry_id] = Moved(postings, abs(postings[0].amount_mc))
-        return None
 
     def payment(self, entry_id: bytes) -> Moved | None:
         """A payment that can be reversed."""
