@@ -1,8 +1,8 @@
 """Days of a device in a chip's heap: `micropython -X heapsize=96k -m week FOLDER PORT STEPS` prints JSON.
 
-Measures, signs, journals on flash and delivers over MQTT, quarter after quarter without waiting for the clock; after
-each block it waits for the gateway's word. `alloc` is the heap in use after a collection, early on and at the end,
-`peak` the most that was ever in use when a block was signed.
+Reads a recording by its driver, signs, journals on flash and delivers over MQTT, quarter after quarter without
+waiting for the clock; after each block it waits for the gateway's word. `alloc` is the heap in use after a
+collection, early on and at the end, `peak` the most that was ever in use when a block was signed.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import gc
 import json
 import sys
 
+import meters
 from node.deliver import Delivery
 from node.ed25519 import SigningKey
 from node.fileflash import FileFlash
@@ -22,7 +23,7 @@ T = 1721001600
 
 
 class Quarters:
-    """The clock and the meter: both are where the loop says."""
+    """The clock: it is where the loop says."""
 
     synchronised = True
     at_s = T
@@ -33,17 +34,24 @@ class Quarters:
     def wall_ms_until(self, civil_s):
         return 1000 * max(0, civil_s - self.at_s)
 
-    def read(self):
-        return [(1, (self.at_s - T) // 7), (2, (self.at_s - T) // 90)]
+
+def record(path, steps):
+    """The meter's recording: a row for each quarter."""
+    with open(path, "w") as file:  # noqa: PTH123
+        file.write("quantities,1,2\n")
+        for step in range(steps):
+            file.write("%d,%d,%d\n" % (T + 900 * step, 900 * step // 7, 10 * step))  # noqa: UP031
+    return path
 
 
 async def live(folder, port, steps):
     """Live so many quarters of an hour; the figures."""
     journal = FlashJournal(FileFlash(folder + "/flash", 24))
     quarters = Quarters()
+    meter = meters.make({"type": "replay", "file": record(folder + "/recording", steps)}, quarters)
     wake = asyncio.Event()
     recorder = Recorder(journal, SigningKey(bytes(32)), 900, 4)
-    sampler = Sampler(quarters, quarters, recorder, 900, wake.set, 10)
+    sampler = Sampler(meter, quarters, recorder, 900, wake.set, 10)
     broker = {"host": "127.0.0.1", "port": port, "username": "d", "password": "p"}
     link = Link(broker, "d", ["cw/d/ack"], lambda _topic, body: delivery.on_ack(body), wake.set, lambda: 0.5)
     delivery = Delivery(journal, link, "cw/d/block", wake, lambda: 0.5, 2000)

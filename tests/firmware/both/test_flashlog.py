@@ -38,7 +38,7 @@ def test_flashlog_when_cut_at_every_byte_and_erase():
     random = seeded(4096)
     flash = Flash(12, 512, random)
     cuts = 0
-    for number in range(90):
+    for number in range(60):
         journal = FlashJournal(flash, 4)
         before, snapshot = _state(journal), flash.copy()
         method, arguments = _operation(journal, random, 900 * number)
@@ -59,8 +59,8 @@ def test_flashlog_when_cut_at_every_byte_and_erase():
             cuts += 1
             if cut % 7 == 0:
                 _goes_on(broken, journal)
-    assert flash.erases > 8
-    assert cuts > 3000
+    assert flash.erases > 5
+    assert cuts > 2000
 
 
 def _goes_on(flash, journal):
