@@ -21,6 +21,7 @@ from ledger.audit.export import movements
 from ledger.audit.formats import Books, Format
 from ledger.audit.mirror import open_log
 from ledger.audit.verify import Mode, Report, verify
+from ledger.audit.witnesses import withdrawn
 from ledger.book import show
 from ledger.book.body import MEMO_BYTES_MAX, Transfer
 from ledger.book.entry import Entry
@@ -79,11 +80,14 @@ def verify_command(
     beside = vkey.with_name(WITNESSES)
     if policy is None and beside.exists() and (log.root / COSIGNED).exists():
         policy = beside  # whoever keeps the key keeps the witnesses' keys
+    witnesses = _read_policy(policy)
     begun = time.perf_counter()
     if since is not None:
-        report = verify_since.verify_since(log, key, verify_since.load(since), _read_policy(policy))
+        report = verify_since.verify_since(log, key, verify_since.load(since), witnesses)
     else:
-        report = verify(log, key, mode=mode, lenient=lenient, policy=_read_policy(policy))
+        report = verify(log, key, mode=mode, lenient=lenient, policy=witnesses)
+    if witnesses is not None and report.state is not None:
+        report.problems += withdrawn(witnesses, report.state)
     _print_report(report, mode, time.perf_counter() - begun)
     if save is not None and report.state is not None:
         verify_since.save(save, verify_since.Saved(log.checkpoint_bytes(), report.state))

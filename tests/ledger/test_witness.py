@@ -14,14 +14,18 @@ import pytest
 from typer.testing import CliRunner
 
 from commonwatt.errors import FormatError
+from commonwatt.registry import Status
 from commonwatt.testing import ManualClock
 from ledger import app, cli, testing
 from ledger.audit import verify_since
 from ledger.audit.verify import Mode, Report, verify
+from ledger.book.body import SetStatus
+from ledger.book.kinds import Subject
 from ledger.log import checkpoint, merkle, note
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.note import Signer
 from ledger.log.published import COSIGNED, PublishedLog
+from ledger.sequencer import Placed
 from ledger.witness import client as witness_client
 from ledger.witness import cosignature
 from ledger.witness import decide as witness
@@ -322,6 +326,40 @@ def test_verify_when_the_policy_lies_beside_the_key(start: Callable[[str], Runni
     assert CliRunner().invoke(cli.app, [*command, "--mode", "audit"]).exit_code == 0
     (log / COSIGNED).write_bytes((log / "checkpoint").read_bytes())
     assert CliRunner().invoke(cli.app, command).exit_code == 1, "the quorum's lines were taken out"
+
+
+REVOKING = SetStatus(Subject.WITNESS, testing.ident("w"), Status.REVOKED, "moved away")
+
+
+@pytest.mark.parametrize(
+    ("entries", "why"),
+    [
+        ([testing.witness("other")], None),
+        ([testing.witness("w")], None),
+        ([testing.witness("w"), testing.signed(REVOKING, "steward", "townhall")], "is revoked in the log"),
+        (
+            [
+                testing.witness("w"),
+                testing.rotation(Subject.WITNESS, testing.ident("w"), "w2", "steward", "townhall"),
+            ],
+            "has another key in the log",
+        ),
+    ],
+)
+def test_audit_when_the_log_has_withdrawn_a_witness(tmp_path: Path, entries: list[bytes], why: str | None) -> None:
+    """A policy that still counts on them is named; a witness whom the log never admitted is its own affair."""
+    key = CosigningKey("w.example/witness", testing.key("w"))
+    text = f"log {LOG.verifier}\nwitness w {key.cosigner}\nquorum w\n"
+    with testing.village(tmp_path / "c", "ana") as ledger:
+        assert all(isinstance(answer, Placed) for answer in ledger.submit(entries))
+        head = ledger.publish()
+    log = tmp_path / "c" / "log"
+    (log / COSIGNED).write_text((log / "checkpoint").read_text() + key.cosign(head.text(), testing.TIME_S))
+    (tmp_path / "policy").write_text(text)
+    command = ["verify", str(log), "--vkey", str(tmp_path / "c" / "log.vkey"), "--policy", str(tmp_path / "policy")]
+    found = CliRunner().invoke(cli.app, [*command, "--mode", "audit"])
+    assert found.exit_code == (0 if why is None else 1), found.output
+    assert why is None or f"w: the policy counts on this witness, who {why}" in found.output
 
 
 MALFORMED_POLICIES = {
