@@ -30,6 +30,8 @@ class Hold(IntEnum):
     FUTURE = 2
     ABOVE_RATING = 3
     FROZEN = 4
+    STUCK = 5
+    COPIED = 6
 
     @property
     def label(self) -> str:

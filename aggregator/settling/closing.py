@@ -18,7 +18,7 @@ from aggregator.minting import outbox as minting
 from aggregator.minting import valuation
 from aggregator.policy.rules import Policy
 from aggregator.policy.schedule import Schedule
-from aggregator.settling import registers, settlement
+from aggregator.settling import claims, registers, settlement
 from aggregator.settling.interval import Claim, Closed, HeldSpan, close, touched_ends_s
 from aggregator.settling.reviews import Review
 from aggregator.settling.settlement import Reading, Settled, Span
@@ -69,6 +69,8 @@ class Closer:
                 self._close(connection, end_s, policy, evident, directory, released)
                 released = []
                 if end_s % policy.rules.window_s == 0:
+                    window_start_s = end_s - policy.rules.window_s
+                    claims.hold_suspicious(connection, window_start_s, end_s, evident.evidence_id_max)
                     minting.prepare(connection, end_s, policy, time_s=int(now_s))
         self._reviews = ()
         self.next_end_s = due[-1][0] + INTERVAL_S

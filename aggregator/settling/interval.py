@@ -27,6 +27,10 @@ ON_TIME, AFTERWARDS, REVIEWED = 0, 1, 2
 held until a steward released it."""
 
 
+HELD_AS_CLAIMS = frozenset({Hold.STUCK, Hold.COPIED})
+"""What is found before a window is minted holds claims, whose energy was allocated; anything else holds spans."""
+
+
 @dataclass(frozen=True, slots=True)
 class Meter:
     """An admitted device as settlement needs it. `account`: of the member who holds its site."""
@@ -186,14 +190,15 @@ def _claims_afterwards(afterwards: Iterable[_Kept], left_wh: dict[int, int]) -> 
 def _claims_released(
     released: Iterable[HeldSpan], meters: Mapping[bytes, Meter], left_wh: dict[int, int]
 ) -> Iterator[Claim]:
-    """Released spans in order, as late ones are."""
+    """Released spans in order, as late ones are; released claims have their part of the intervals already."""
     for held in released:
         meter = meters[held.device]
         place = (held.device, held.start_s, held.end_s)
         if meter.role is DeviceRole.PRODUCTION:
             yield Claim(*place, Source.PRODUCTION, REVIEWED, held.energy_wh, meter.account, held.evidence_id)
         elif meter.role is DeviceRole.MAIN:
-            matched_wh = _take(held, held.energy_wh, left_wh)
+            is_claim = held.reason in HELD_AS_CLAIMS
+            matched_wh = held.energy_wh if is_claim else _take(held, held.energy_wh, left_wh)
             yield Claim(*place, Source.MATCHED, REVIEWED, matched_wh, meter.account, held.evidence_id)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from commonwatt.demo.judge.book import Device, Review
 from commonwatt.demo.judge.evidence import Closing, Reading
+from commonwatt.demo.judge.past import Past
 from commonwatt.units import INTERVAL_S
 
 MAIN, PRODUCTION = 1, 2  # roles; sub-meters are never paid
@@ -127,7 +128,8 @@ class Settlement:
         self._last: dict[bytes, Reading] = {}
         self._unallocated: dict[int, int] = {}
         self._reviews = sorted(reviews, key=lambda review: review.index)
-        self._held: dict[tuple[bytes, int], Span] = {}
+        self._held: dict[tuple[bytes, int], Span | Claim] = {}
+        self._readings = readings
 
     def close(self, closing: Closing) -> None:
         """Settle everything that was known when this interval closed."""
@@ -142,18 +144,44 @@ class Settlement:
                 self._settle_afterwards(span, 1, closing.end_s)
                 if span.end_s - span.start_s > INTERVAL_S:
                     self.settled.gap_intervals.extend(span.intervals())
-        for span in sorted(released, key=lambda span: (span.device.id, span.start_s)):
-            self._settle_afterwards(span, 2, closing.end_s)
+        for item in sorted(released, key=_place):
+            if isinstance(item, Claim):
+                amount_mc = self._policies.of_interval(closing.end_s).amount_mc(item.source, item.energy_wh)
+                again = replace(item, revision=2, amount_mc=amount_mc, closing_s=closing.end_s)
+                self.settled.claims.append(again)
+            else:
+                self._settle_afterwards(item, 2, closing.end_s)
+        if closing.end_s % self._policies.of_interval(closing.end_s).window_s == 0:
+            self._hold_claims(closing)
 
-    def _review(self, closing: Closing) -> list[Span]:
-        """Carry the reviews out that this closing is the first to know; the spans that they release."""
-        released = []
+    def _review(self, closing: Closing) -> list[Span | Claim]:
+        """Carry the reviews out that this closing is the first to know; what they release."""
+        released: list[Span | Claim] = []
         while self._reviews and self._reviews[0].index < closing.log_size:
             review = self._reviews.pop(0)
-            span = self._held.pop((review.device, review.start_s), None)
-            if span is not None and review.is_granted:
-                released.append(span)
+            item = self._held.pop((review.device, review.start_s), None)
+            if item is not None and review.is_granted:
+                released.append(item)
         return released
+
+    def _hold_claims(self, closing: Closing) -> None:
+        """Before a window becomes mints: set apart what its devices' last days make hard to believe."""
+        start_s = closing.end_s - self._policies.of_interval(closing.end_s).window_s
+        pasts: dict[bytes, Past] = {}
+        kept = []
+        for claim in self.settled.claims:
+            reason = None
+            if claim.closing_s > start_s and claim.revision < 2:
+                if claim.device not in pasts:
+                    pasts[claim.device] = Past(self._readings[claim.device], closing)
+                reason = pasts[claim.device].suspicion(claim.start_s, claim.end_s)
+            if reason is None:
+                kept.append(claim)
+                continue
+            self._held[claim.device, claim.start_s] = claim
+            row = (claim.device, claim.start_s, claim.end_s, reason, claim.energy_wh, closing.end_s)
+            self.settled.held.append(row)
+        self.settled.claims[:] = kept
 
     def _spans(self, device: Device, closing: Closing) -> Iterator[Span]:
         """The device's spans up to the closing that are not held; held ones are noted."""
@@ -237,6 +265,10 @@ class Settlement:
             account = self._site_members[span.device.site]
             place = (span.device.id, span.start_s, span.end_s, source, revision)
             self.settled.claims.append(Claim(*place, energy_wh, amount_mc, account, closing_s, span.block_sha256))
+
+
+def _place(item: Span | Claim) -> tuple[bytes, int]:
+    return (item.device if isinstance(item, Claim) else item.device.id), item.start_s
 
 
 def shares(total: int, weights: Mapping[bytes, int]) -> dict[bytes, int]:
