@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ from commonwatt.registry import DeviceRecord, Status
 from commonwatt.topics import of_gateway
 from commonwatt.transport import Receipt
 from gateway.testing import SigningDevice, read_batch
-from tests.gateway.pymodbus_meter import IEM3155, SDM230, STEP_S, PymodbusMeter, Script
+from tests.gateway.pymodbus_meter import EM340, EM340_TURN_WH, IEM3155, SDM230, STEP_S, Layout, PymodbusMeter, Script
 from tests.gateway.support import BIN, COMMUNE, NATS, SEED, Client, Town, answers, command, wait_for
 
 pytestmark = pytest.mark.story
@@ -36,8 +37,18 @@ STEPS_PER_DAY = 96
 WALL_S_PER_STEP = 0.15
 TIMEOUT_S = 0.05
 RATED_POWER_W = 23_000
-METERS = {"iem": (bytes.fromhex("c1" * 16), IEM3155, False), "sdm": (bytes.fromhex("c2" * 16), SDM230, True)}
-"""Id, layout, and whether its registers are reset once."""
+METERS: dict[str, tuple[bytes, Layout, dict[str, Any]]] = {
+    "iem": (bytes.fromhex("c1" * 16), IEM3155, {"swaps": True}),
+    "sdm": (bytes.fromhex("c2" * 16), SDM230, {"resets": True}),
+    "em340": (bytes.fromhex("c3" * 16), EM340, {"swaps": True, "unit_wh": 100, "rolls_over_at_wh": EM340_TURN_WH}),
+}
+"""Id, layout, and what happens to its registers beside the faults of every meter."""
+COUNTED = {
+    "exception-4", "garbled", "no-answer", "no-connection", "no-value", "jump", "backwards", "roll-over", "replaced",
+}  # fmt: skip
+"""What the gateway counts when all of it happens."""
+OFTEN = COUNTED - {"backwards", "roll-over", "replaced"}
+"""What happens again and again: a gateway that is killed takes its counts of the last second with it."""
 SETTINGS = (
     f"meter_backoff_s_min = 0.1\nmeter_backoff_s_max = 0.3\nmeter_timeout_s = {TIMEOUT_S}\nblock_readings = 4\n"
     "batch_blocks_max = 20"
@@ -58,14 +69,25 @@ class Fleet:
         for device in self.scripts:
             self._folder(device).mkdir()
             self._configure(device, None)
-            argv = [BIN / "micropython", FIRMWARE, self._folder(device) / "device.json", "--identity"]
+            argv: list[str | Path] = [
+                BIN / "micropython",
+                FIRMWARE,
+                self._folder(device) / "device.json",
+                "--identity",
+            ]
             done = subprocess.run(argv, capture_output=True, text=True, check=True)
             self.keys[device] = bytes.fromhex(json.loads(done.stdout)["public_key"])
 
     def start(self, device: bytes, clock: CivilClock) -> None:
         """Start a device, or start it again."""
         self._configure(device, clock)
-        argv = [BIN / "micropython", "-X", "heapsize=1M", FIRMWARE, self._folder(device) / "device.json"]
+        argv: list[str | Path] = [
+            BIN / "micropython",
+            "-X",
+            "heapsize=1M",
+            FIRMWARE,
+            self._folder(device) / "device.json",
+        ]
         self.running[device] = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def kill(self, device: bytes) -> None:
@@ -145,20 +167,22 @@ class Life:
     """A town with everything in it running; what happens to it is drawn from the seed."""
 
     def __init__(self, directory: Path, *, seed: int, days: int, devices: int) -> None:
-        self.chance, self.steps = random.Random(seed), days * STEPS_PER_DAY
+        self.seed, self.chance, self.steps = seed, random.Random(seed), days * STEPS_PER_DAY
         ids = [bytes([0xD0 + number]) * 16 for number in range(devices)]
-        self.scripts = {device: self._script(seed, number, resets=False) for number, device in enumerate(ids)}
+        self.scripts = {device: self._script(seed, number) for number, device in enumerate(ids)}
         self.meter_scripts = {
-            name: self._script(seed, 100 + number, resets=resets)
-            for number, (name, (_, _, resets)) in enumerate(METERS.items())
+            name: self._script(seed, 100 + number, **more)
+            for number, (name, (_, _, more)) in enumerate(METERS.items())
         }
         self.town = Town(directory, [SigningDevice(device) for device in ids], extra=SETTINGS)
         self.counts: Counter[str] = Counter()
+        self.counted: Counter[str] = Counter()
+        """What went wrong with meters, as the gateways' statuses say it."""
         self._broker: subprocess.Popen[bytes] | None = None
         self._gateway: subprocess.Popen[bytes] | None = None
 
-    def _script(self, seed: int, number: int, *, resets: bool) -> Script:
-        return Script(START_S, self.steps, 1000 * seed + number, resets)
+    def _script(self, seed: int, number: int, **more: Any) -> Script:
+        return Script(start_s=START_S, steps=self.steps, seed=1000 * seed + number, **more)
 
     @contextmanager
     def begun(self) -> Iterator["Life"]:
@@ -179,7 +203,7 @@ class Life:
             client = stack.enter_context(self.town.connection("aggregator"))
             assert client.start(of_gateway(COMMUNE, "+", "batch"))
             gateway_key = bytes.fromhex(identity["gateway"]["public_key"])
-            self.office = Office(self.town, client, gateway_key, self.chance)
+            self.office = Office(self.town, client, gateway_key, random.Random(self.seed))
             self.tell_registry()
             stack.callback(self._end)
             self.start_gateway()
@@ -188,16 +212,20 @@ class Life:
             yield self
 
     def live(self) -> None:
-        """Until the last step, with a fault of the whole about every eighth step."""
+        """Until the last step, with a fault of the whole about every twelfth step; each round has every kind of them."""
         ends_s = START_S + self.steps * STEP_S
+        faults = [self.kill_gateway, self.kill_gateway, self.kill_broker, self.kill_device, self.unplug_meter]
         while self.clock.now_s() < ends_s:
-            self.until_s(self.clock.now_s() + self.chance.uniform(2, 14) * STEP_S)
-            self.chance.choice((self.kill_gateway, self.kill_gateway, self.kill_broker, self.kill_device))()
+            self.chance.shuffle(faults)
+            for happens in faults:
+                self.until_s(self.clock.now_s() + self.chance.uniform(3, 16) * STEP_S)
+                happens()
         self.office.answered_share = 1.0
 
     def kill_gateway(self) -> None:
         """At once, or after some steps of darkness."""
         assert self._gateway is not None
+        self.read_status()
         self._gateway.kill()
         self._gateway.wait()
         self.counts["gateway killed"] += 1
@@ -224,6 +252,20 @@ class Life:
         self.counts["device killed"] += 1
         self.fleet.start(device, self.clock)
 
+    def unplug_meter(self) -> None:
+        """Its adapter is pulled out and put in again."""
+        meter = self.chance.choice(list(self.meters.values()))
+        meter.unplug()
+        self.counts["meter unplugged"] += 1
+        self.until_s(self.clock.now_s() + self.chance.uniform(1, 6) * STEP_S)
+        meter.plug()
+
+    def read_status(self) -> None:
+        """Keep what this gateway has counted, before it is killed."""
+        for meter in self.town.status().get("meters", {}).values():
+            self.counted.update(meter["failures"])
+            self.counted.update(meter["doubts"])
+
     def start_broker(self) -> None:
         """A real nats-server."""
         with (self.town.directory / "nats.log").open("ab") as log:
@@ -232,7 +274,8 @@ class Life:
         wait_for(lambda: answers(self.town.port), "the broker")
 
     def start_gateway(self) -> None:
-        """A real gateway process."""
+        """A real gateway process; what the one before it counted is not taken for its own."""
+        (self.town.directory / "status.json").unlink(missing_ok=True)
         self._gateway = self.town.start_gateway("--clock", str(self.clock))
 
     def tell_registry(self) -> None:
@@ -240,6 +283,13 @@ class Life:
         keys = self.fleet.keys | {METERS[name][0]: key for name, key in self.meter_keys.items()}
         records = [DeviceRecord(device, key, Status.ACTIVE, RATED_POWER_W) for device, key in keys.items()]
         self.office.publish("registry", self.town.aggregator.registry(records), retain=True)
+
+    def whole(self, public_key: bytes, ends_s: int) -> list[bytes]:
+        """A key's blocks as soon as they reach that far and none between is still on its way; until then nothing."""
+        blocks = self.office.of(public_key)
+        numbers = [_content(signed).seq for signed in blocks]
+        is_whole = numbers == list(range(len(numbers))) and bool(blocks) and _content(blocks[-1]).end_s >= ends_s
+        return blocks if is_whole else []
 
     def until_s(self, civil_s: float) -> None:
         """Let the office work until an instant."""
@@ -304,13 +354,17 @@ def energy_wh(blocks: list[bytes], script: Script, *, late_steps: int) -> tuple[
 def expected_wh(blocks: list[bytes], script: Script) -> tuple[int, int]:
     """What the registers really grew between the first reading and the end, by the script alone."""
     before, after = _readings(blocks)[0][1], script.registers_wh(START_S + script.steps * STEP_S)
-    if script.reset_at is None:
+    fell_s = START_S + STEP_S * (script.falls_at or 0)
+    olds = [registers for time_s, registers in _readings(blocks) if time_s < fell_s]
+    if not olds:
         return after[0] - before[0], after[1] - before[1]
-    # A replaced register: what it counted up to the last reading before, and from the first believed one after.
-    reset_s = START_S + script.reset_at * STEP_S
-    old = [registers for time_s, registers in _readings(blocks) if time_s < reset_s][-1]
-    new = next(registers for time_s, registers in _readings(blocks) if time_s >= reset_s)
-    return old[0] - before[0] + after[0] - new[0], old[1] - before[1] + after[1] - new[1]
+    # A register began again: what it counted up to the last reading before, and from the first believed one after.
+    old = olds[-1]
+    new = next(registers for time_s, registers in _readings(blocks) if time_s >= fell_s)
+    import_wh, export_wh = (
+        old[index] - before[index] + max(0, new[index] - old[index]) + after[index] - new[index] for index in (0, 1)
+    )
+    return import_wh, export_wh
 
 
 CASES = [
@@ -330,32 +384,29 @@ def test_watt_hours_when_everything_fails(tmp_path: Path, seed: int, days: int, 
         ends_s = START_S + life.steps * STEP_S
         sources = {device.hex(): (life.fleet.keys[device], script) for device, script in life.scripts.items()}
         sources |= {name: (life.meter_keys[name], script) for name, script in life.meter_scripts.items()}
-        for name, (key, _script) in sources.items():
-            life.until(
-                lambda key=key: (blocks := life.office.of(key)) and _content(blocks[-1]).end_s >= ends_s,
-                f"the last reading of {name}",
-            )
-        # What is measured by now must come, and nothing may be missing in between.
-        for name, (key, _script) in sources.items():
-            life.until(
-                lambda key=key: (
-                    [_content(b).seq for b in life.office.of(key)] == list(range(len(life.office.of(key))))
-                ),
-                f"every block of {name}",
-            )
         for name, (key, script) in sources.items():
-            blocks = life.office.of(key)
+            whole: list[bytes] = []
+            life.until(
+                lambda key=key, whole=whole: whole.extend(life.whole(key, ends_s)) or whole,
+                f"every block of {name}, the last reading in it",
+            )
+            blocks = whole
             import_wh, export_wh = energy_wh(blocks, script, late_steps=0 if name in METERS else 1)
             assert (import_wh, export_wh) == expected_wh(blocks, script), name
             counts = f"{len(blocks)} blocks, {len(_readings(blocks))} of {life.steps} readings"
             print(f"{name}: {counts}, {import_wh} Wh in and {export_wh} Wh out, to the watt-hour")
-        life.until(lambda: life.town.status()["batches"]["in_flight"] <= 4, "the gateway at work")
+        life.until(lambda: life.town.status().get("batches", {}).get("in_flight", 9) <= 4, "the gateway at work")
         ignored = life.town.status()["ignored"]
+        life.read_status()
     faults = Counter[str]()
     for meter in life.meters.values():
         faults.update(meter.asked)
     print(f"{days} days: {dict(life.counts)}, {dict(life.office.counts)}")
     print(f"the meters' answers: {dict(faults)}; ignored by the last gateway: {ignored}")
-    assert life.counts["gateway killed"]
+    print(f"counted by the gateways: {dict(life.counted)}")
+    assert set(life.counted) <= COUNTED | {"too-late"}
+    assert life.counted["no-value"]
+    assert days < 7 or set(life.counted) >= OFTEN
+    assert set(life.counts) >= {"gateway killed", "broker killed", "device killed", "meter unplugged"}
     assert life.office.counts["receipts lost"]
     assert "Traceback" not in life.town.log(), life.town.log()
