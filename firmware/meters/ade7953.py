@@ -77,6 +77,7 @@ class Ade7953:
             "pulses": self.pulses,
             "wh_per_pulse": [1, _DENOMINATOR],
             "unsaved": sum(register.unsaved for register in self._registers),
+            "register_damaged": sum(register.damaged for register in self._registers),
             "bus_failures": self.failures,
             "counter_jumps": self.jumps,
         }

@@ -50,6 +50,7 @@ class ChipMeter:
             "pulses": self.pulses,
             "wh_per_pulse": list(self._nominal),
             "unsaved": self.register.unsaved,
+            "register_damaged": self.register.damaged,
             "counter_wraps": counter.wraps,
             "counter_resets": counter.resets,
             "counter_jumps": counter.jumps,

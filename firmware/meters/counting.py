@@ -107,6 +107,7 @@ class ChipCounter:
 class Register:
     """A Wh register that survives power cuts. `store` has load() -> bytes or None, and a durable save(bytes).
 
+    `damaged` counts files of the store that flash harmed: what was kept there is lost, and the register is less.
     `read` gives out nothing that is not saved, so no power cut can bring back less than somebody has seen.
     """
 
@@ -116,6 +117,7 @@ class Register:
         self.wh = 0
         self.count = None
         self.unsaved = 0
+        self.damaged = store.damaged
         self._rest = 0
         self._saved_wh = 0
         self._saved = store.load()

@@ -9,7 +9,7 @@ How it ends, and what is then true:
  1. Cut while a record is appended: its CRC fails and the one before it holds. The next record begins the other file.
  2. Cut while a file is begun anew: the other one is whole and holds the newest value.
  3. A full or failing disk: OSError; the value before holds, and the next save begins the other file.
-A value that is lost to damaged flash is counted in `damaged`: bytes in a file that no record explains.
+What is lost to damaged flash is counted in `damaged`: a file that cannot be read, bytes that no record explains.
 """
 
 import os
@@ -21,6 +21,7 @@ from node.port import const
 _HEAD = const(5)
 _CRC = const(4)
 _VALUE_MAX = const(200)
+_ENOENT = const(2)
 _ENOSPC = const(28)
 _SIZE_MAX = const(128)
 _FOUND_MAX = const(4096)  # of a file that another version wrote
@@ -70,7 +71,8 @@ class FileStore:
         try:
             with open(self._paths[index], "rb") as file:
                 data = file.read(max(self._size_max, _FOUND_MAX) + 1)
-        except OSError:
+        except OSError as error:
+            self.damaged += error.args[0] != _ENOENT
             return
         at, sequence, value = 0, 0, None
         while True:

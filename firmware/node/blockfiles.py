@@ -8,6 +8,7 @@ has 192.
 from node.port import const, sync
 
 _SIZE = const(512)
+_ENOENT = const(2)
 
 
 class BlockFiles:
@@ -28,8 +29,9 @@ class BlockFiles:
         try:
             with open(self._name(number), "rb") as file:
                 file.readinto(buffer)
-        except OSError:
-            pass
+        except OSError as error:
+            if error.args[0] != _ENOENT:
+                buffer[0] = 0  # what cannot be read is not new: a cell takes this for a damaged block
 
     def writeblocks(self, number, buffer):
         """Replace a block; durable on return."""

@@ -7,17 +7,21 @@ from node.ed25519 import SigningKey
 from node.port import const
 
 _SEED_SIZE = const(32)
+_ENOENT = const(2)
 
 
 def load_or_make(path, urandom):
-    """The key of `path`, made there from `urandom` if there is none; ValueError if the file holds something else.
+    """The key of `path`, made there from `urandom` if there is none.
 
-    A file that is not a key is left alone: another key would be another device, and only a person can decide that.
+    ValueError: the file holds something else; OSError: it cannot be read. Either way it is left alone: another key
+    would be another device, and only a person can decide that.
     """
     try:
         with open(path) as file:
             text = file.read().strip()
-    except OSError:
+    except OSError as error:
+        if error.args[0] != _ENOENT:
+            raise
         return _make(path, urandom)
     try:
         seed = bytes.fromhex(text)

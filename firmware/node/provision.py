@@ -20,6 +20,7 @@ CODE_SIZE = const(10)
 AAD = cose.external_aad("claim")
 
 _VERSION = const(1)
+_ENOENT = const(2)
 _SSID_MAX = const(32)
 _PASSWORD_MIN = const(8)  # WPA2
 _PASSWORD_MAX = const(63)
@@ -36,14 +37,17 @@ def label_path(config):
 
 
 def label(path, urandom, device=None):
-    """(device, code) of the label at `path`, made there on first boot; ValueError if the file is something else.
+    """(device, code) of the label at `path`, made there on first boot.
 
+    ValueError: the file is something else; OSError: it cannot be read or made. Another label is made for neither.
     `device` (hex) where the id was given before the first boot; otherwise it is random.
     """
     try:
         with open(path) as file:
             text = file.read()
-    except OSError:
+    except OSError as error:
+        if error.args[0] != _ENOENT:
+            raise
         made = {
             "device": device or urandom(16).hex(),
             "code": "".join([LETTERS[byte & 31] for byte in urandom(CODE_SIZE)]),

@@ -1,5 +1,7 @@
 """Blocks in files: what a chip's cells lie on."""
 
+import os
+
 from node.blockfiles import BlockFiles
 from node.cell import Cell
 
@@ -44,3 +46,12 @@ def test_blockfiles_when_damaged():
         file.write(b"garbage")
     cell = Cell(BlockFiles(path, 4))
     assert (cell.value, cell.damaged) == (b"one", 1)
+
+
+def test_blockfiles_when_they_cannot_be_read():
+    """That is not a new cell: what counts commands must know that it has forgotten."""
+    path = folder() + "/cell"
+    for number in range(4):
+        os.mkdir(path + "." + str(number))
+    cell = Cell(BlockFiles(path, 4))
+    assert (cell.value, cell.is_lost, cell.damaged) == (None, True, 4)

@@ -220,6 +220,15 @@ def test_identity_when_made_and_loaded():
         assert file.read() == "0011\n"
 
 
+def test_identity_when_flash_does_not_give_it():
+    """A file that cannot be read is no reason to become another device; neither is a label's."""
+    from node import identity, provision
+
+    path = folder()  # there is something, and it is not to be read
+    assert raises(OSError, identity.load_or_make, path, lambda size: bytes(size))
+    assert raises(OSError, provision.label, path, lambda size: bytes(size))
+
+
 def test_sampler_when_the_slot_began_too_long_ago():
     """A register read late does not stand for the slot's beginning: the slot is missed and the block ends."""
     bench = Bench()

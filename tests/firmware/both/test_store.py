@@ -1,5 +1,7 @@
 """The small durable value: cut at every byte, damaged, full."""
 
+import os
+
 from meters.store import FileStore
 
 from neutral import folder, seeded
@@ -82,6 +84,17 @@ def test_store_when_another_version_wrote_a_longer_file():
     store.save(b"next")
     assert FileStore(path).load() == b"next"
     assert len(_files(path)[".b"]) <= 128
+
+
+def test_store_when_a_file_cannot_be_read():
+    """It is counted, the other file's value holds, and saving goes on or says that it cannot."""
+    path = folder() + "/energy"
+    FileStore(path).save(b"value")
+    os.mkdir(path + (".a" if ".b" in _files(path) else ".b"))
+    store = FileStore(path)
+    assert (store.load(), store.damaged) == (b"value", 1)
+    store.save(b"next")
+    assert FileStore(path).load() == b"next"
 
 
 def test_store_of_random_bytes():

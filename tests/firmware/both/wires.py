@@ -47,6 +47,8 @@ class Count:
 class MemoryStore:
     """Keeps the value as flash would; with `fails` set it cannot be written."""
 
+    damaged = 0
+
     def __init__(self):
         self.value = None
         self.saves = 0
