@@ -212,7 +212,7 @@ class Life:
             yield self
 
     def live(self) -> None:
-        """Until the last step, with a fault of the whole about every twelfth step; each round has every kind of them."""
+        """Until the last step, with a fault of the whole about every twelfth step, of every kind in every round."""
         ends_s = START_S + self.steps * STEP_S
         faults = [self.kill_gateway, self.kill_gateway, self.kill_broker, self.kill_device, self.unplug_meter]
         while self.clock.now_s() < ends_s:
