@@ -17,7 +17,7 @@ def life(tmp_path: Path, *arguments: str) -> Town:
         town = Town(tmp_path, [SigningDevice()], meters=_meter(meter.port)).found()
         with town.running_gateway(*arguments):
             with town.broker(), town.client("aggregator") as aggregator:
-                wait_for(lambda: town.log().count("connected as") == 2, "both connections")
+                wait_for(lambda: _lines(town, "connected as") == 2, "both connections")
                 registry = town.registry_message(town.devices[0].record())
 
                 def is_heard() -> bool:
@@ -29,6 +29,11 @@ def life(tmp_path: Path, *arguments: str) -> Town:
                 wait_for(lambda: "meter roof" in town.log(), "a silent meter")
             wait_for(lambda: not town.status()["broker"]["local"], "the broker's end")
     return town
+
+
+def _lines(town: Town, words: str) -> int:
+    """How many lines of the log say this."""
+    return sum(words in line for line in town.log().splitlines())
 
 
 def secrets(town: Town) -> list[str]:
