@@ -32,6 +32,7 @@ class Hold(IntEnum):
     FROZEN = 4
     STUCK = 5
     COPIED = 6
+    PLUGS_EXCEED = 7
 
     @property
     def label(self) -> str:

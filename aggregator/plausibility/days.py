@@ -32,6 +32,14 @@ def suspicions(readings: Mapping[int, Registers], end_s: int) -> dict[int, Hold]
     return found
 
 
+def growth(readings: Mapping[int, Registers], start_s: int) -> Registers | None:
+    """What a device's registers grew in the interval that begins then; None if a reading at either end is missing."""
+    before, after = readings.get(start_s), readings.get(start_s + INTERVAL_S)
+    if before is None or after is None:
+        return None
+    return {quantity: wh - before[quantity] for quantity, wh in after.items() if quantity in before}
+
+
 def _steps(readings: Mapping[int, Registers], quantity: int, from_s: int) -> list[int | None]:
     registers_wh = [
         readings[time_s].get(quantity) if time_s in readings else None

@@ -4,7 +4,10 @@ Meters round, and their clocks differ by seconds, so they never agree to the wat
 two real homes with several meters each (docs/plausibility.md).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from aggregator.settling.settlement import Registers
+from commonwatt.quantities import EXPORT, IMPORT
 
 ROUNDING_WH = 1
 NOISE_PERMILLE = 50
@@ -27,3 +30,19 @@ def plugs_exceed_main(plugs_wh: Iterable[int], import_wh: int, produced_wh: int,
 def exports_exceed_production(exported_wh: int, produced_wh: int) -> bool:
     """Whether a site without storage fed in more than it made."""
     return exported_wh > produced_wh + margin_wh(produced_wh)
+
+
+def is_exceeded(
+    mains: Sequence[Registers | None], producers: Sequence[Registers | None], plugs: Sequence[Registers | None]
+) -> bool:
+    """`plugs_exceed_main` for the growth of a site's meters over one interval; None: unknown. Without all main and
+    production meters, or without any plug, nothing can be said."""
+    known = [growth for growth in (*mains, *producers) if growth is not None]
+    plugs_wh = [growth.get(IMPORT.number, 0) for growth in plugs if growth is not None]
+    if not mains or len(known) < len(mains) + len(producers) or not plugs_wh:
+        return False
+    import_wh, exported_wh = (
+        sum(growth.get(quantity.number, 0) for growth in known[: len(mains)]) for quantity in (IMPORT, EXPORT)
+    )
+    produced_wh = sum(growth.get(EXPORT.number, 0) for growth in known[len(mains) :])
+    return plugs_exceed_main(plugs_wh, import_wh, produced_wh, exported_wh)

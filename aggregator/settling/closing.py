@@ -70,7 +70,9 @@ class Closer:
                 released = []
                 if end_s % policy.rules.window_s == 0:
                     window_start_s = end_s - policy.rules.window_s
-                    claims.hold_suspicious(connection, window_start_s, end_s, evident.evidence_id_max)
+                    claims.hold_suspicious(
+                        connection, directory.meters, window_start_s, end_s, evident.evidence_id_max
+                    )
                     minting.prepare(connection, end_s, policy, time_s=int(now_s))
         self._reviews = ()
         self.next_end_s = due[-1][0] + INTERVAL_S

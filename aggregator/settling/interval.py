@@ -27,7 +27,7 @@ ON_TIME, AFTERWARDS, REVIEWED = 0, 1, 2
 held until a steward released it."""
 
 
-HELD_AS_CLAIMS = frozenset({Hold.STUCK, Hold.COPIED})
+HELD_AS_CLAIMS = frozenset({Hold.STUCK, Hold.COPIED, Hold.PLUGS_EXCEED})
 """What is found before a window is minted holds claims, whose energy was allocated; anything else holds spans."""
 
 

@@ -110,6 +110,38 @@ def test_a_held_neighbour_keeps_its_part_of_the_interval(make_works):
     assert again.judged() == []
 
 
+def plugged(works, plug_wh):
+    """An hour of Ana with a plug that uses this much a quarter hour; she draws 100, 110, 120 and 130 from the sun."""
+    works.clock.civil_s = TIME_S + HOUR_S
+    works.deliver(
+        *works.meters["sun-main"].sign_each(TIME_S, [(0, 300 * at) for at in range(5)]),
+        *works.meters["ana-main"].sign_each(TIME_S, [(0, 0), (100, 0), (210, 0), (330, 0), (460, 0)]),
+        *works.meters["ana-plug"].sign_each(TIME_S, [(sum(plug_wh[:at]),) for at in range(5)]),
+    )
+    works.close_until(TIME_S + HOUR_S)
+
+
+def test_a_home_whose_plugs_use_more_than_it_does_is_held(works):
+    """100 + 15 + 1 Wh are within what meters disagree by, 126 + 1 of 110 are not; the other quarters are paid."""
+    plugged(works, [116, 127, 20, 30])
+    assert held(works) == [(1, Hold.PLUGS_EXCEED, 110)]
+    assert [claim[1] for claim in works.claims()] == [0, 2, 3]
+    assert works.judged() == []
+
+
+def test_a_home_whose_main_meter_missed_an_interval_is_not_accused(works):
+    """Without the home's own figure a plug says nothing; the gap is paid by the registers."""
+    works.clock.civil_s = TIME_S + HOUR_S
+    main = works.meters["ana-main"]
+    first, _lost, last = (main.sign(TIME_S + 1800 * at, [(10 * at, 0), (10 * at + 5, 0)]) for at in range(3))
+    plug = works.meters["ana-plug"].sign_each(TIME_S, [(900 * at,) for at in range(5)])
+    sun = works.meters["sun-main"].sign_each(TIME_S, [(0, 300 * at) for at in range(5)])
+    works.deliver(first, last, *sun, *plug[1:])
+    works.close_until(TIME_S + HOUR_S)
+    assert held(works) == []
+    assert works.judged() == []
+
+
 def test_the_judge_names_a_suspicious_claim_that_was_paid(works):
     """Who leaves the review out pays what should wait."""
     produce(works, [*[100] * 9, 7, 8, 9])

@@ -4,6 +4,7 @@ The two were written apart from docs/spec/settlement.md; where they agree on odd
 """
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -193,14 +194,14 @@ def settled_by_the_aggregator(readings, frozen_from):
 
 @pytest.mark.parametrize("seed", range(60))
 def test_judge_and_aggregator_settle_alike(seed):
-    """Claims, holds and pools of an odd day are the same to the watt-hour."""
+    """Claims, holds and pools of an odd day are the same to the watt-hour. Its window has not ended."""
     readings, frozen_from = by_chance(seed)
     book = Settlement(
         devices=DEVICES,
         site_members={site: site for site in SITES.values()},
         readings=readings,
         frozen_from=frozen_from,
-        policies=Policies([(0, POLICY, b"")]),
+        policies=Policies([(0, replace(POLICY, window_s=86_400), b"")]),
     )
     for quarter in range(1, 31):
         book.close(Closing(900 * quarter, quarter, quarter, (0, 0, 0, 0)))

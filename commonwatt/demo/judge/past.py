@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from commonwatt.demo.judge.evidence import Closing, Reading
 from commonwatt.units import INTERVAL_S
 
-STUCK, COPIED = 5, 6  # reasons of a hold
+STUCK, COPIED, PLUGS_EXCEED = 5, 6, 7  # reasons of a hold
 DAY_S = 86_400
 
 
@@ -28,6 +28,13 @@ class Past:
         if any(self._is_copied(quantity, at, days) for quantity, at in places for days in range(1, 8)):
             return COPIED
         return None
+
+    def growth(self, at: int) -> dict[int, int] | None:
+        """By quantity, in the interval that begins then; none outside the eight days, or without both readings."""
+        before, after = self._registers.get(at), self._registers.get(at + INTERVAL_S)
+        if before is None or after is None or not self._from_s <= at < self._end_s:
+            return None
+        return {quantity: after[quantity] - before[quantity] for quantity in after if quantity in before}
 
     def _step(self, quantity: int, at: int) -> int | None:
         """What a register grew in the interval that begins then; none outside the eight days, or if unknown."""
@@ -61,3 +68,21 @@ class Past:
         while holds(run[0] - INTERVAL_S):
             run.insert(0, run[0] - INTERVAL_S)
         return run
+
+
+def plugs_exceed(mains: list[Past], producers: list[Past], plugs: list[Past], at: int) -> bool:
+    """Whether in the interval that begins then a home's plugs used more than the home."""
+    at_grid, made, used_by_plugs = ([past.growth(at) for past in group] for group in (mains, producers, plugs))
+    known_plugs = [growth.get(1, 0) for growth in used_by_plugs if growth is not None]
+    if not mains or not known_plugs:
+        return False
+    used = 0
+    for growth in at_grid:
+        if growth is None:
+            return False
+        used += growth.get(1, 0) - growth.get(2, 0)
+    for growth in made:
+        if growth is None:
+            return False
+        used += growth.get(2, 0)
+    return sum(known_plugs) > used + max(15, max(used, 0) * 50 // 1000) + len(known_plugs)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from commonwatt.demo.judge.book import Device, Review
 from commonwatt.demo.judge.evidence import Closing, Reading
-from commonwatt.demo.judge.past import Past
+from commonwatt.demo.judge.past import PLUGS_EXCEED, Past, plugs_exceed
 from commonwatt.units import INTERVAL_S
 
-MAIN, PRODUCTION = 1, 2  # roles; sub-meters are never paid
+MAIN, PRODUCTION, SUB_METER = 1, 2, 3  # roles; sub-meters are never paid
 IMPORT, EXPORT = 1, 2  # quantities
 FROM_PRODUCTION, FROM_MATCHING = 1, 2  # sources
 BACKWARDS, FUTURE, ABOVE_RATING, FROZEN = 1, 2, 3, 4  # reasons of a hold
@@ -167,14 +167,14 @@ class Settlement:
     def _hold_claims(self, closing: Closing) -> None:
         """Before a window becomes mints: set apart what its devices' last days make hard to believe."""
         start_s = closing.end_s - self._policies.of_interval(closing.end_s).window_s
-        pasts: dict[bytes, Past] = {}
+        pasts = {device.id: Past(self._readings.get(device.id, ()), closing) for device in self._devices}
         kept = []
         for claim in self.settled.claims:
             reason = None
             if claim.closing_s > start_s and claim.revision < 2:
-                if claim.device not in pasts:
-                    pasts[claim.device] = Past(self._readings[claim.device], closing)
                 reason = pasts[claim.device].suspicion(claim.start_s, claim.end_s)
+                if reason is None and claim.source == FROM_MATCHING and self._plugs_exceed(claim, pasts):
+                    reason = PLUGS_EXCEED
             if reason is None:
                 kept.append(claim)
                 continue
@@ -182,6 +182,16 @@ class Settlement:
             row = (claim.device, claim.start_s, claim.end_s, reason, claim.energy_wh, closing.end_s)
             self.settled.held.append(row)
         self.settled.claims[:] = kept
+
+    def _plugs_exceed(self, claim: Claim, pasts: Mapping[bytes, Past]) -> bool:
+        """Whether it is so in any interval of the claim's span."""
+        (site,) = (device.site for device in self._devices if device.id == claim.device)
+        mains, producers, plugs = (
+            [pasts[device.id] for device in self._devices if (device.site, device.role) == (site, role)]
+            for role in (MAIN, PRODUCTION, SUB_METER)
+        )
+        starts_s = range(claim.start_s, claim.end_s, INTERVAL_S)
+        return any(plugs_exceed(mains, producers, plugs, at) for at in starts_s)
 
     def _spans(self, device: Device, closing: Closing) -> Iterator[Span]:
         """The device's spans up to the closing that are not held; held ones are noted."""
