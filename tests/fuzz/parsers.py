@@ -18,7 +18,8 @@ from commonwatt.errors import FormatError, UserError
 from commonwatt.registry import Status
 from ledger import testing
 from ledger.audit import verify_since
-from ledger.book import entry, mint, mint_arrays, rules
+from ledger.book import entry, mint, mint_arrays, rules, transfer_shape
+from ledger.book.body import Transfer
 from ledger.book.entry import SignedEntry
 from ledger.book.kinds import Subject
 from ledger.book.mint import Line
@@ -52,6 +53,20 @@ class Parser:
 
     check: Callable[[bytes], bool]
     examples: tuple[bytes, ...]
+
+
+def _plain_transfer(data: bytes) -> bool:
+    """What is read at one glance is what the general parser reads."""
+    plain = transfer_shape.read(data)
+    if plain is None:
+        return False
+    signed = entry.parse(data)
+    assert isinstance(signed, SignedEntry)
+    body = signed.entry.body
+    assert isinstance(body, Transfer)
+    assert (plain.id, plain.payer, plain.payee) == (signed.entry.id, body.payer, body.payee)
+    assert plain.amount_mc == body.amount_mc
+    return True
 
 
 def _mint_columns(data: bytes) -> bool:
@@ -268,6 +283,9 @@ def _inside(signed: bytes) -> bytes:
 
 
 PARSERS = {
+    "plain-transfer": Parser(
+        _plain_transfer, (testing.pay("ana", "ben", 7, "jam"), testing.pay("ana", "ben", 2**40))
+    ),
     "mint-columns": Parser(_mint_columns, (tiles.encode_bundle([LEAF]), tiles.encode_bundle([LEAF, LEAF_BEN]))),
     "cbor": Parser(_cbor, (cbor.encode([1, -5, b"x", "é", None, True, {1: [2]}]), *_ENTRIES)),
     "cose": Parser(_cose, (_ENTRIES[0], _block_example())),
