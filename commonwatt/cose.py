@@ -5,6 +5,7 @@
 The external_aad names what was signed for: nothing signed for one purpose or commune serves another.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from commonwatt import cbor
@@ -57,13 +58,15 @@ def to_be_signed(payload: bytes, aad: bytes) -> bytes:
     return _CONTEXT + bstr(aad) + bstr(payload)
 
 
-def is_whole_signed_by(data: bytes, public_key: bytes, aad: bytes) -> bool:
-    """Whether a message that `parse1` reads is signed by this key: its payload is taken as it lies there."""
-    start = len(_HEAD) + HINT_SIZE
-    hint, payload = data[len(_HEAD) : start], data[start : -SIGNATURE_SIZE - len(_TAIL)]
-    return hint == key_hint(public_key) and is_signed_by(
-        public_key, data[-SIGNATURE_SIZE:], b"".join((_CONTEXT, bstr(aad), payload))
-    )
+def whole_verifier(aad: bytes) -> Callable[[bytes, bytes], bool]:
+    """Whether a message that `parse1` reads is signed by a key, for one purpose: of many, as they lie there."""
+    before, start, end = _CONTEXT + bstr(aad), len(_HEAD) + HINT_SIZE, -SIGNATURE_SIZE - len(_TAIL)
+
+    def is_signed(data: bytes, public_key: bytes) -> bool:
+        is_hinted = data[len(_HEAD) : start] == key_hint(public_key)
+        return is_hinted and is_signed_by(public_key, data[-SIGNATURE_SIZE:], before + data[start:end])
+
+    return is_signed
 
 
 def sign1(payload: bytes, key: SigningKey, aad: bytes) -> bytes:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from commonwatt.errors import FormatError, StorageError
 from commonwatt.identity import SigningKey
+from ledger import collector
 from ledger.book import entry, mint_bulk, plain_transfers, rules, transfer_shape
 from ledger.book.body import MintRun
 from ledger.book.entry import Entry, SignedEntry
@@ -32,8 +33,8 @@ from ledger.store.pieces import Piece
 from ledger.store.schema import Row
 from ledger.store.sql import Store
 
-COMMIT_ENTRIES_MAX = 1000
-"""Entries of one `submit` that are committed together: beyond this a commit gains nothing and waits longer."""
+COMMIT_ENTRIES_MAX = 2000
+"""Entries of one `submit` that are committed together: more would share pages of balances, and wait longer."""
 
 EARLY_TILES = 64
 """So many full tiles and bundles do not wait for `publish` in memory: they are written while we go on."""
@@ -121,11 +122,12 @@ class Sequencer:
         was not yet committed is nowhere.
         """
         answers: list[Placed | Refused] = []
-        for batch, parsed in self._verified(entries):
-            with self._all_or_nothing():
-                self._ids.ask([_id_of(reading) for reading in parsed if not isinstance(reading, Refused)])
-                answers += [self._place(reading, data) for reading, data in zip(parsed, batch, strict=True)]
-                self._commit()
+        with collector.paused():
+            for batch, parsed in self._verified(entries):
+                with self._all_or_nothing():
+                    self._ids.ask([_id_of(reading) for reading in parsed if not isinstance(reading, Refused)])
+                    answers += [self._place(reading, data) for reading, data in zip(parsed, batch, strict=True)]
+                    self._commit()
         return answers
 
     def mint(
@@ -175,7 +177,7 @@ class Sequencer:
         """
         if not leaves.has_its_columns:
             return Refused(Refusal.MALFORMED)
-        with self._all_or_nothing():
+        with self._all_or_nothing(), collector.paused():
             placed = self._mint_at_once(run_id, leaves, policy_sha256, time_s, key)
         if placed is not None:
             return placed

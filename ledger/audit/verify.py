@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from commonwatt.errors import FormatError
-from ledger import signatures
+from ledger import collector, signatures
 from ledger.book import constitution, entry
 from ledger.book.constitution import Constitution
 from ledger.book.entry import SignedEntry
@@ -85,7 +85,8 @@ def verify(
     names = _known_names(files, head.size, lenient, report)
     check = TreeCheck(files, head, names, needs_entries=mode is Mode.AUDIT)
     judge = _Audit(report, log) if mode is Mode.AUDIT else _PublicEntries(report, log)
-    judge.read_all(check.groups())
+    with collector.paused():
+        judge.read_all(check.groups())
     report.problems += check.problems
     judge.finish()
     if policy is not None or (not lenient and (files.root / COSIGNED).exists()):

@@ -68,6 +68,8 @@ class Pieces:
         self._connection = connection
         self._insert_piece = str(sa.insert(piece).compile(dialect=connection.dialect))
         self._insert_id = str(sa.insert(entry_id).compile(dialect=connection.dialect))
+        self._find = f"{sa.select(entry_id.c.id, entry_id.c.place).compile(dialect=connection.dialect)} WHERE id IN"
+        self._mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
 
     def size(self) -> int:
         """How many entries there are."""
@@ -98,8 +100,9 @@ class Pieces:
         """The places of those of these ids that are taken."""
         places: dict[bytes, int] = {}
         for start in range(0, len(ids), FIND_IDS_MAX):
-            rows = self._connection.execute(_FIND, {"ids": ids[start : start + FIND_IDS_MAX]})
-            places.update((row.id, row.place) for row in rows)
+            part = tuple(ids[start : start + FIND_IDS_MAX])
+            query = f"{self._find} ({', '.join([self._mark] * len(part))})"
+            places.update((row[0], row[1]) for row in self._connection.exec_driver_sql(query, part))
         return places
 
     def erase(self, places: Sequence[int]) -> None:
@@ -133,4 +136,3 @@ def entries_of(row: Piece) -> list[bytes]:
 _LAST = sa.select(piece.c.first, piece.c.entry_count).order_by(piece.c.first.desc()).limit(1)
 _BEGIN = sa.select(sa.func.max(piece.c.first)).where(piece.c.first <= sa.bindparam("place"))
 _READ = sa.select(piece).where(piece.c.first >= sa.bindparam("first")).order_by(piece.c.first).limit(FETCH_PIECES)
-_FIND = sa.select(entry_id).where(entry_id.c.id.in_(sa.bindparam("ids", expanding=True)))
