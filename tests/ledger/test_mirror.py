@@ -33,13 +33,23 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
+class Overloaded(Quiet):
+    """A server that has no time for entry bundles just now."""
+
+    def do_GET(self) -> None:
+        if "/tile/entries/" in self.path:
+            self.send_error(503)
+        else:
+            super().do_GET()
+
+
 @pytest.fixture
-def serve() -> Iterator[Callable[[Path], str]]:
+def serve() -> Iterator[Callable[..., str]]:
     """Serve a directory as static files; answers its address."""
     running = []
 
-    def start(directory: Path) -> str:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(directory)))
+    def start(directory: Path, handler: type[Quiet] = Quiet) -> str:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(directory)))
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         running.append((server, thread))
@@ -92,6 +102,15 @@ def test_mirror_when_the_server_hides_entries(
     mirror(HttpLog(serve(tmp_path / "public")), tmp_path / "copy", LOG)
     report = verify(tmp_path / "copy", LOG, mode=Mode.PUBLIC)
     assert (report.is_good, report.entries) == (True, 0)
+
+
+def test_mirror_when_the_server_has_no_time(commune: Sequencer, tmp_path: Path, serve: Callable[..., str]) -> None:
+    """A failure that passes is no log without entries: the copy waits for them."""
+    with pytest.raises((UserError, FormatError), match="503"):
+        mirror(HttpLog(serve(tmp_path / "commune", Overloaded)), tmp_path / "copy", LOG)
+    assert not (tmp_path / "copy" / "checkpoint").exists()
+    mirror(HttpLog(serve(tmp_path / "commune")), tmp_path / "copy", LOG)
+    assert verify(tmp_path / "copy", LOG, mode=Mode.AUDIT).is_good
 
 
 def test_mirror_when_the_log_was_cut_or_forked(tmp_path: Path, serve: Callable[[Path], str]) -> None:
