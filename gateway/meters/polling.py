@@ -90,6 +90,14 @@ class Round:
 
     meters: list[Meter]
     task: asyncio.Task[None] | None = None
+    is_over: bool = False
+    """asyncio.wait_for of Python 3.11, which pymodbus uses, may lose a cancellation: the round looks here as well."""
+
+    def end(self) -> None:
+        """Go round no more."""
+        assert self.task is not None
+        self.is_over, self.meters = True, []
+        self.task.cancel()
 
 
 class Poller:
@@ -156,8 +164,7 @@ class Poller:
             self._is_up.set()
             await self._stop.wait()
             for own in self._rounds.values():
-                assert own.task is not None
-                own.task.cancel()
+                own.end()
         await asyncio.sleep(0)  # closed connections say goodbye in the loop's next round
 
     async def _change(self, fleet: tuple[Meter, ...], rules: PollRules) -> None:
@@ -174,7 +181,7 @@ class Poller:
             if own.task is None:
                 own.task = self._group.create_task(self._poll_bus(bus, own))
             elif not own.meters:
-                own.task.cancel()
+                own.end()
                 del self._rounds[bus]
         self._changes += 1
         self._changed.set()
@@ -183,13 +190,13 @@ class Poller:
     async def _poll_bus(self, settings: BusSettings, own: Round) -> None:
         bus = open_bus(settings, self._protocol)
         try:
-            while True:
+            while not own.is_over:
                 changes = self._changes
                 for meter in sorted(own.meters, key=lambda meter: self.states[meter.name].backoff_s):
                     if meter in own.meters and self._is_due(meter):
                         async with self._reads:
                             await self._poll(bus, meter, own)
-                if changes == self._changes:
+                if changes == self._changes and not own.is_over:
                     await self._nap(self._nap_s(own.meters))
         finally:
             bus.close()

@@ -4,23 +4,24 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from commonwatt.clock import CivilClock, MonotonicClock
-from gateway.meters import checking
+from gateway.meters import checking, polling
 from gateway.meters import tables as meters
 from gateway.meters.buses import open_bus
-from gateway.meters.meter import Heat, Linky, Meter, limits_of
+from gateway.meters.meter import Heat, Linky, Meter, Registers, limits_of
 from gateway.meters.polling import MeterState, Poller, PollRules
 from gateway.meters.sampling import Reading
 from gateway.meters.silence import MeterSilentError
 from gateway.settings import BusSettings
 from tests.gateway.modbus_meter import FaultyMeter
 from tests.gateway.serial_ports import SerialAdapter, serial_meters
-from tests.gateway.support import free_port, wait_for
+from tests.gateway.support import GIVE_UP_S, free_port, wait_for
 from tests.gateway.test_buses import iem3155
 from tests.gateway.test_mbus import KAMSTRUP, HeatBus
 from tests.gateway.test_tic import STANDARD, framed
@@ -255,3 +256,36 @@ def test_poller_when_several_kinds_of_buses_are_read_at_once(tmp_path: Path) -> 
     assert by_device == {
         1: ((1, 1), (2, 2)), 2: ((1, 40), (2, 41)), 3: ((3, 37_351_000),), 4: ((1, 3519702),),
     }  # fmt: skip
+
+
+class Stubborn:
+    """A bus whose library takes its cancellation for an answer, as asyncio.wait_for may in Python 3.11."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+
+    async def energy(self, _meter: Meter) -> Registers:
+        self.asked.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+        return ((1, 1),)
+
+    async def shown(self, _meter: Meter) -> list[tuple[str, str]]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+def test_poller_when_a_cancellation_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends all the same, and what came so late is not taken."""
+    bus = Stubborn()
+    monkeypatch.setattr(polling, "open_bus", lambda *_: bus)
+    poller = Poller(fleet=[meter_at(1)], rules=rules(), civil=CivilClock(), protocol=MonotonicClock())
+    poller.__enter__()
+    assert bus.asked.wait(GIVE_UP_S)
+    ending = threading.Thread(target=poller.__exit__, args=(None, None, None), daemon=True)
+    ending.start()
+    ending.join(GIVE_UP_S)
+    assert not ending.is_alive()
+    assert poller.readings.empty()
