@@ -48,7 +48,7 @@ def test_store_when_cut_after_every_byte():
     path = folder() + "/energy"
     store = FileStore(path, 256)
     before = {}
-    for number, value in enumerate(VALUES):
+    for number, value in enumerate(VALUES[:20]):  # the files change places twice
         store.save(value)
         after = _files(path)
         _cut(before, after, VALUES[number - 1] if number else None, value)
