@@ -177,7 +177,7 @@ class Sequencer:
         """
         if not leaves.has_its_columns:
             return Refused(Refusal.MALFORMED)
-        with self._all_or_nothing(), collector.paused():
+        with self._all_or_nothing():
             placed = self._mint_at_once(run_id, leaves, policy_sha256, time_s, key)
         if placed is not None:
             return placed

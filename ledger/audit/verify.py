@@ -17,7 +17,7 @@ from ledger.book.entry import SignedEntry
 from ledger.book.genesis import Genesis
 from ledger.book.mint import Mint
 from ledger.book.plain_transfers import Reading
-from ledger.book.reader import LogReader, is_leaf
+from ledger.book.reader import LogReader, places_of_signed
 from ledger.book.refusals import REFUSAL_BY_REASON, Refusal
 from ledger.book.state import State
 from ledger.log.checkpoint import Checkpoint, open_checkpoint
@@ -187,8 +187,8 @@ def _parsed(group: Checked | None) -> _Batch:
     """A group with what its signed entries say, twice: by place, and in order with their bytes."""
     found: dict[int, Reading] = {}
     entries = group.entries if group is not None else []
-    for at, data in enumerate(entries):
-        reading = signatures.read(data) if data and not is_leaf(data) else None
+    for at in places_of_signed(entries):
+        reading = signatures.read(entries[at])
         if reading is not None:
             found[at] = reading
     return (group, found), [(entries[at], reading) for at, reading in found.items()]

@@ -121,9 +121,16 @@ def is_leaf(data: bytes) -> bool:
     return data.startswith(_LEAF)
 
 
+def places_of_signed(entries: Sequence[bytes]) -> list[int]:
+    """Where signed entries stand: neither mint leaves nor empty."""
+    return [at for at, data in enumerate(entries) if data and data[0] != _LEAF[0]]
+
+
 def _end_of_leaves(entries: Sequence[bytes], start: int) -> int:
     """Where the next entry stands that is no mint leaf."""
-    end = start
-    while end < len(entries) and is_leaf(entries[end]):
-        end += 1
-    return end
+    leaf = _LEAF[0]
+    for end in range(start, len(entries)):
+        data = entries[end]
+        if not data or data[0] != leaf:
+            return end
+    return len(entries)
