@@ -172,7 +172,7 @@ def test_writer_when_killed(directory: Path) -> None:
     print(f"seed {SEED}")
     funded(directory).close()
     number = 0
-    for _ in range(8):
+    for _ in range(4):
         answered = random_.randrange(1, 12)
         command = [sys.executable, "-c", WRITER, str(directory), str(number)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
