@@ -113,8 +113,8 @@ def measure_memory_slope(count: int = LARGE_LOG) -> Figure:
     return large_log(count).slope, "bytes/entry"
 
 
-def measure_replay(count: int = TRANSFERS // 2) -> Figure:
-    """Signed entries that an auditor replays from the published files, signatures included."""
+def measure_replay(count: int = 2 * TRANSFERS) -> Figure:
+    """Signed entries that an auditor replays from the published files; signatures and starting processes included."""
     with tempfile.TemporaryDirectory() as folder:
         with _funded(Path(folder)) as sequencer:
             sequencer.submit(_transfers(count))
