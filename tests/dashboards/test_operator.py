@@ -23,9 +23,9 @@ _QUERY = re.compile(
 def telemetry() -> dict[str, set[str]]:
     """Fields by measurement, as docs/spec/telemetry.md tables them (tests/aggregator hold the writer to it)."""
     page = (ROOT / "docs" / "spec" / "telemetry.md").read_text()
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| `")
-    ]
+    table = page.partition("| measurement |")[2].partition("\n\n")[0]
+    lines = [line for line in table.splitlines() if line.startswith("| `")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return {cells[0].strip("`"): set(re.findall(r"`(\w+)`", cells[3])) for cells in rows}
 
 
