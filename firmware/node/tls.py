@@ -1,8 +1,7 @@
 """TLS to the gateway's broker with the commune's own certificate authority: nobody else's word counts.
 
 `broker.tls` of the configuration: {"ca": path of a PEM file}. Who we are the broker knows by user name and password.
-A client certificate is not offered: with the same files MicroPython 1.29-preview on Unix connects, or ends in the
-handshake ("FATAL: uncaught NLR"), by how the heap happens to lie. That is below Python, so nothing could count it.
+No client certificate is offered.
 
 A device without a clock cannot judge a certificate's dates, and MicroPython's mbedTLS does not: the authority is the
 commune's, so an old certificate is withdrawn by making new ones. docs/operating/firmware.md.
