@@ -12,6 +12,7 @@ from aggregator.intake import chain
 from aggregator.intake.chain import Link, Verdict
 from aggregator.intake.checking import Checked
 from aggregator.intake.heads import Head, Heads
+from aggregator.settling import open_readings
 from aggregator.sql import Database, count, insert_rows
 from commonwatt import block as blocks
 from commonwatt import cose
@@ -121,7 +122,7 @@ class _Page:
             )
             insert_rows(connection, _ADVANCE_CHAIN, _chain_rows(self.new))
             readings = [row for at, arrival in enumerate(self.new) for row in _reading_rows(arrival, first_id + at)]
-            insert_rows(connection, _INSERT_READING, readings)
+            open_readings.put(connection, readings)
         for (_, digest), (arrival, contradicted) in self._conflicts.items():
             _keep_conflict(connection, arrival, digest, contradicted)
 
@@ -151,7 +152,6 @@ def _prev(signed: bytes) -> bytes:
 
 
 _INSERT_EVIDENCE = sa.insert(schema.evidence)
-_INSERT_READING = sa.insert(schema.reading)
 
 
 def _evidence_row(evidence_id: int, arrival: Arrival) -> tuple[object, ...]:
@@ -162,7 +162,7 @@ def _evidence_row(evidence_id: int, arrival: Arrival) -> tuple[object, ...]:
     )
 
 
-def _reading_rows(arrival: Arrival, evidence_id: int) -> Iterator[tuple[object, ...]]:
+def _reading_rows(arrival: Arrival, evidence_id: int) -> Iterator[open_readings.Row]:
     checked = arrival.checked
     for time_s, registers in checked.readings:
         yield time_s, checked.device, checked.seq, registers, arrival.received_s, evidence_id

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from aggregator import schema
 from aggregator.plausibility import days, site
+from aggregator.settling import history
 from aggregator.settling.interval import REVIEWED, Meter, Source
 from aggregator.settling.settlement import Registers
-from commonwatt import block, cose
 from commonwatt.refusal import Hold
 from commonwatt.units import INTERVAL_S
 from ledger.book.kinds import DeviceRole
@@ -71,7 +71,10 @@ class _Past:
 
     def _of(self, device: bytes) -> dict[int, Registers]:
         if device not in self._readings:
-            self._readings[device] = _readings(self._connection, device, self._end_s, self._evidence_id_max)
+            self._readings[device] = history.readings(
+                *(self._connection, device, self._end_s - days.LOOK_BACK_S, self._end_s),
+                evidence_id_max=self._evidence_id_max,
+            )
         return self._readings[device]
 
 
@@ -89,20 +92,3 @@ def _hold(connection: sa.Connection, row: sa.Row[Any], reason: Hold, closing_s: 
     claim = schema.claim.c
     is_it = (claim.device == row.device, claim.start_s == row.start_s, claim.source == row.source)
     connection.execute(sa.delete(schema.claim).where(*is_it, claim.revision == row.revision))
-
-
-def _readings(connection: sa.Connection, device: bytes, end_s: int, evidence_id_max: int) -> dict[int, Registers]:
-    """Registers by time over the days before `end_s`; of several readings at one time that of the smallest seq."""
-    evidence = schema.evidence.c
-    from_s = end_s - days.LOOK_BACK_S
-    query = sa.select(evidence.signed).where(
-        evidence.device == device, evidence.end_s >= from_s, evidence.start_s <= end_s, evidence.id <= evidence_id_max
-    )
-    readings: dict[int, Registers] = {}
-    for signed in connection.execute(query.order_by(evidence.seq)).scalars():
-        read = block.parse(cose.parse1(signed, size_max=block.SIGNED_SIZE_MAX).payload)
-        quantities = [channel.quantity for channel in read.channels]
-        for time_s, values in read.readings():
-            if time_s % INTERVAL_S == 0:
-                readings.setdefault(time_s, dict(zip(quantities, values, strict=True)))
-    return readings
