@@ -11,7 +11,8 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from aggregator import schema, upgrade
+from aggregator import schema
+from aggregator.upgrade import SCHEMAS
 from commonwatt import sqlite
 from commonwatt.errors import StorageError
 
@@ -65,14 +66,14 @@ class Database:
     def _make_ready(self) -> None:
         """Make the tables, or bring those of an earlier version up to date behind a copy of the file."""
         with self.transaction() as connection:
-            found = upgrade.version_of(connection, self._url)
+            found = None if SCHEMAS.is_empty(connection) else SCHEMAS.version_of(connection, self._url)
             if found is None:
-                upgrade.create(connection)
+                SCHEMAS.create(connection)
         if found is not None and found < schema.SCHEMA_VERSION:
             file = Path(str(self._engine.url.database))
             sqlite.copy(self._connection, file.with_name(f"{file.name}.schema-{found}"))
             with self.transaction() as connection:
-                upgrade.upgrade(connection, found)
+                SCHEMAS.upgrade(connection, found)
 
 
 def count(connection: sa.Connection, increments: Mapping[str, int]) -> None:

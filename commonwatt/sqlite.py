@@ -4,7 +4,6 @@ One connection writes and checkpoints, because SQLite before 3.51.3 may lose a c
 the write-ahead log. BEGIN IMMEDIATE takes the write lock when a transaction begins, so that none fails halfway.
 """
 
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
+from commonwatt import files
 from commonwatt.errors import StorageError
 
 
@@ -50,11 +50,7 @@ def copy(connection: sa.Connection, target: Path) -> None:
         with closing(sqlite3.connect(beside)) as file:
             driver.backup(file)
         beside.replace(target)
-        handle = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        files.sync_directory(target.parent)
     except (sqlite3.Error, OSError) as error:
         raise StorageError(
             f"the database cannot be copied: {error}", where=target, to_do="make room; nothing was changed"

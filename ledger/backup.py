@@ -5,11 +5,11 @@ These files never change, so a copy is whole at every moment, also while the led
 Restoring audits the copy in full and builds the store anew, in one transaction.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from commonwatt import files
 from commonwatt.errors import FormatError, StorageError, UserError
 from commonwatt.i18n import _
 from ledger import app
@@ -194,14 +194,9 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _put(target: Path, data: bytes) -> None:
-    beside = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(target)
+        files.replace(target, data)
     except OSError as error:
         raise StorageError(
             f"cannot be written: {error.strerror}", where=target, to_do="make room, run again"

@@ -6,12 +6,11 @@ names alone, for `commonwatt ledger show`.
 
 import hashlib
 import json
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from commonwatt import cbor
+from commonwatt import cbor, files
 from commonwatt.errors import StorageError, UserError
 from commonwatt.identity import ID_SIZE, new_id
 from commonwatt.settings import read_toml
@@ -96,13 +95,7 @@ def _text(text: str) -> str:
 
 def _replace(path: Path, text: str) -> None:
     """Put a whole new file in place of the old one."""
-    beside = path.with_name(path.name + ".new")
     try:
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        files.replace(path, text.encode(), mode=0o600)
     except OSError as error:
         raise StorageError(f"cannot be written: {error.strerror}", where=path, to_do="make room") from error

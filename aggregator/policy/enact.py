@@ -9,6 +9,7 @@ from aggregator.commune.directory import CommuneDirectory
 from aggregator.policy import diff
 from aggregator.policy.rules import Policy
 from aggregator.policy.schedule import Enacted, Schedule
+from commonwatt import files
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.identity import SigningKey, new_id
@@ -40,7 +41,7 @@ def enact(directory: Path, policy: Policy, keys: Sequence[SigningKey], *, time_s
             _submit(ledger, before[-1].policy, policy, keys, time_s)
         ledger.publish()
         after = _policies(log)
-        _replace(policy_toml, policy.text)
+        files.replace(policy_toml, policy.text.encode())
     return Enactment(after[-1].place, Schedule.of(after, lambda _place: 0).rows[-1].from_s)
 
 
@@ -66,9 +67,3 @@ def _submit(ledger: Sequencer, before: Policy, policy: Policy, keys: Sequence[Si
             _("the ledger refuses the policy: {why}").format(why=answer.refusal.label),
             to_do=_("sign with the keys that the constitution asks for"),
         )
-
-
-def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(path.name + ".new")
-    beside.write_bytes(text.encode())
-    beside.replace(path)

@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from commonwatt import files
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 
@@ -91,6 +92,4 @@ def _write(path: Path, gains: dict[str, list[int]]) -> None:
         settings.setdefault("meter", {})["gains"] = gains
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise UserError("this is no device.json", where=path) from error
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(json.dumps(settings, indent=2) + "\n")
-    beside.replace(path)
+    files.replace(path, (json.dumps(settings, indent=2) + "\n").encode())

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from commonwatt import cbor, cose
+from commonwatt import cbor, cose, files
 from commonwatt.errors import FormatError
 from commonwatt.transport import HASH_SIZE
 
@@ -99,10 +99,7 @@ class Shelf:
         if _sha256(beside) != manifest.sha256:
             raise FormatError("wrong-hash", f"{image_name} is not what the manifest names")
         beside.replace(image)
-        signed = self._directory / manifest.names[0]
-        _write(signed.with_suffix(".new"), [manifest.signed])
-        signed.with_suffix(".new").replace(signed)
-        _sync_directory(self._directory)
+        files.replace(self._directory / manifest.names[0], manifest.signed)  # last: it vouches for the image
         with self._lock:
             before = self._manifests.get(manifest.board)
             self._manifests[manifest.board] = manifest
@@ -170,14 +167,6 @@ def _write(path: Path, chunks: Iterable[bytes]) -> None:
 def _sha256(path: Path) -> bytes:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _parse(payload: bytes, signed: bytes) -> Manifest:

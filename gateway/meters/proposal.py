@@ -1,11 +1,11 @@
 """What a scan adds to gateway.toml: text at its end, and nothing that stands there is touched."""
 
-import os
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from commonwatt import files
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from gateway.meters.scanning import Found
@@ -58,16 +58,8 @@ def append(path: Path, text: str) -> None:
     before = path.read_text(encoding="utf-8") if path.exists() else HEAD
     after = before + ("" if before.endswith("\n") else "\n") + "\n" + text
     _prove(path, before, after)
-    new = path.with_name(path.name + ".new")
     try:
-        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            if path.exists():
-                os.fchmod(handle, path.stat().st_mode & 0o777)
-            file.write(after)
-            file.flush()
-            os.fsync(handle)
-        new.replace(path)
+        files.replace(path, after.encode(), mode=path.stat().st_mode & 0o777 if path.exists() else FILE_MODE)
     except OSError as error:
         raise UserError(f"cannot be written: {error.strerror}", where=path) from error
 

@@ -4,11 +4,11 @@ Nothing is believed on the way: the head must be signed, must extend the head th
 hash to it before the new `checkpoint` is put in place. A mirror thus never holds two histories.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from commonwatt import files
 from commonwatt.errors import FormatError, StorageError, UserError
 from commonwatt.i18n import _
 from ledger import fetch as http_fetch
@@ -177,14 +177,9 @@ def _fetch_cosigned(source: PublishedLog, directory: Path) -> None:
 
 def _write(target: Path, data: bytes) -> None:
     """Atomically: a mirror that is killed goes on where it stopped."""
-    beside = target.with_name(target.name + ".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(target)
+        files.replace(target, data)
     except OSError as error:
         raise StorageError(
             f"cannot write: {error.strerror}", where=target, to_do="make room, then run again"

@@ -5,11 +5,10 @@ after it is replayed. Files of the part that was audited before are not read aga
 """
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from commonwatt import __version__
+from commonwatt import __version__, files
 from commonwatt.errors import FormatError, UserError
 from commonwatt.i18n import _
 from ledger.audit import saved_state
@@ -40,13 +39,7 @@ class Saved:
 def save(path: Path, saved: Saved) -> None:
     """Write the file, readable by its owner only; it is replaced at once or not at all."""
     body = saved_state.encode((__version__, saved.checkpoint, saved.state))
-    beside = path.with_name(path.name + ".new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(_MAGIC + hashlib.sha256(body).digest() + body)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    files.replace(path, _MAGIC + hashlib.sha256(body).digest() + body, mode=0o600)
 
 
 def load(path: Path) -> Saved:

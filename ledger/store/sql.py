@@ -13,11 +13,12 @@ import sqlalchemy as sa
 
 from commonwatt.errors import StorageError
 from ledger.log.merkle import HASH_SIZE
-from ledger.store import pieces, upgrade
+from ledger.store import pieces
 from ledger.store.balances import BalancePages, Balances
 from ledger.store.engine import Engine
 from ledger.store.pieces import Piece, Pieces
-from ledger.store.schema import SCHEMA, Damaged, Row, meta
+from ledger.store.schema import SCHEMA, Damaged, Row
+from ledger.store.upgrade import SCHEMAS
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -130,11 +131,11 @@ class Store:
         connection = self._connect(is_new=False)
         with connection.begin():
             self._engine.lock(connection)
-            found = upgrade.version_of(connection, self._engine.where)
+            found = SCHEMAS.version_of(connection, self._engine.where)
         if found < SCHEMA:
             self._engine.put_aside(connection, f"schema-{found}")
         with connection.begin():
-            upgrade.upgrade(connection, found)
+            SCHEMAS.upgrade(connection, found)
             self._balances.load()
 
     def _create(
@@ -143,11 +144,11 @@ class Store:
         connection = self._connect(is_new=True)
         with connection.begin():
             self._engine.lock(connection)
-            if sa.inspect(connection).has_table(meta.name):
+            if not SCHEMAS.is_empty(connection):
                 raise StorageError(
                     "a ledger is here already", where=self._engine.where, to_do="name the right directory"
                 )
-            upgrade.create(connection)
+            SCHEMAS.create(connection)
             for rows in batches:
                 self._pieces.insert(list(pieces.cut(rows)), pieces.ids_of(rows))
             self._balances.put(Balances.of(balances()))

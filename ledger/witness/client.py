@@ -6,10 +6,10 @@ its own because it may be older than `checkpoint`, which only the publisher writ
 
 import hashlib
 import logging
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from commonwatt import files
 from commonwatt.errors import FormatError, StorageError, UserError
 from ledger import fetch as http_fetch
 from ledger.log import note
@@ -159,10 +159,6 @@ def _replace(path: Path, data: bytes) -> None:
     """Atomically, prepared outside the log's directory, as the publisher does."""
     beside = path.parent.with_name(path.parent.name + ".cosigned.new")
     try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        files.replace(path, data, beside=beside)
     except OSError as error:
         raise StorageError(f"cannot write: {error.strerror}", where=path, to_do="make room") from error

@@ -9,10 +9,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from aggregator import schema, upgrade
+from aggregator import schema
 from aggregator.sql import Database
 from aggregator.testing import TIME_S
 from commonwatt.errors import StorageError, UserError
+from commonwatt.revisions import revision
 
 FIRST = Path(__file__).parents[1] / "vectors" / "aggregator-schema-1.sql"
 BALANCES = {"ana": 45, "ben": 27, "sun": 936, "association": 112}
@@ -66,7 +67,7 @@ def test_revisions_when_compared_with_the_tables(tmp_path):
     config = Config()
     config.set_main_option("script_location", "aggregator:migrations")
     config.set_main_option("path_separator", "os")
-    assert ScriptDirectory.from_config(config).get_current_head() == upgrade.revision(schema.SCHEMA_VERSION)
+    assert ScriptDirectory.from_config(config).get_current_head() == revision(schema.SCHEMA_VERSION)
     path = first_version(tmp_path / "aggregator.db")
     with Database(f"sqlite:///{path}") as database, database.transaction() as connection:
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from commonwatt.demo.programs import answers, free_port, wait_for
+from tests.firmware import house_broker
 
 pytestmark = pytest.mark.story
 
@@ -16,27 +16,12 @@ HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
 DEVICE = "d0" * 16
 PATIENCE_S = 60
-BROKER = """
-server_name: plug
-listen: "127.0.0.1:-1"
-jetstream {{ store_dir: "{folder}/nats" }}
-mqtt {{ listen: "127.0.0.1:{port}" }}
-authorization {{ users: [ {{ user: person, password: p }}, {{ user: {device}, password: d }} ] }}
-"""
 
 
 @pytest.fixture
 def port(tmp_path):
-    port = free_port()
-    (tmp_path / "nats.conf").write_text(BROKER.format(folder=tmp_path, port=port, device=DEVICE))
-    words = [BIN / "nats-server", "-c", tmp_path / "nats.conf"]
-    broker = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_for(lambda: answers("127.0.0.1", port), what="the broker", timeout_s=PATIENCE_S)
+    with house_broker.running(tmp_path, DEVICE) as port:
         yield port
-    finally:
-        broker.kill()
-        broker.wait()
 
 
 def _commonwatt(*words):

@@ -21,11 +21,12 @@ import pytest
 
 from commonwatt import block, cose
 from commonwatt.clock import CivilClock
-from commonwatt.demo.programs import free_port, wait_for
+from commonwatt.demo.programs import wait_for
 from commonwatt.errors import FormatError
 from commonwatt.identity import SigningKey
 from commonwatt.mqtt import Message
 from gateway.devices.time_answers import TimeDesk
+from tests.firmware import house_broker
 
 pytestmark = pytest.mark.story
 
@@ -37,38 +38,12 @@ PATIENCE_S = 30
 RESTART = 75
 NOBODY = 1  # a port that refuses
 
-BROKER = """
-server_name: survives
-listen: "127.0.0.1:-1"
-jetstream {{ store_dir: "{store}" }}
-mqtt {{ listen: "127.0.0.1:{port}" }}
-authorization {{ users: [ {{ user: person, password: p }}, {{ user: {device}, password: d }} ] }}
-"""
-
 
 @pytest.fixture
 def port(tmp_path):
     """A broker where nobody acknowledges anything."""
-    port = free_port()
-    config = tmp_path / "nats.conf"
-    config.write_text(BROKER.format(store=tmp_path / "nats", port=port, device=DEVICE))
-    broker = subprocess.Popen(
-        [BIN / "nats-server", "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        wait_for(lambda: _answers(port), what="the broker", timeout_s=PATIENCE_S)
+    with house_broker.running(tmp_path, DEVICE) as port:
         yield port
-    finally:
-        broker.kill()
-        broker.wait()
-
-
-def _answers(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
 
 
 class Device:

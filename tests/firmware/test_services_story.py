@@ -3,7 +3,6 @@
 import hashlib
 import http.server
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -14,8 +13,9 @@ import paho.mqtt.client as mqtt
 import pytest
 
 from commonwatt import cbor, cose
-from commonwatt.demo.programs import free_port, wait_for
+from commonwatt.demo.programs import answers, free_port, wait_for
 from commonwatt.identity import SigningKey
+from tests.firmware import house_broker
 
 pytestmark = pytest.mark.story
 
@@ -26,38 +26,12 @@ KEY = SigningKey.from_seed(bytes([9]) * 32)
 GENESIS = hashlib.sha256(b"story").digest()
 PATIENCE_S = 30
 
-BROKER = """
-server_name: services
-listen: "127.0.0.1:-1"
-jetstream {{ store_dir: "{store}" }}
-mqtt {{ listen: "127.0.0.1:{port}" }}
-authorization {{ users: [ {{ user: person, password: p }}, {{ user: {device}, password: d }} ] }}
-"""
-
 
 @pytest.fixture
 def port(tmp_path):
     """A broker."""
-    port = free_port()
-    config = tmp_path / "nats.conf"
-    config.write_text(BROKER.format(store=tmp_path / "nats", port=port, device=DEVICE))
-    broker = subprocess.Popen(
-        [BIN / "nats-server", "-c", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        wait_for(lambda: _answers(port), what="the broker", timeout_s=PATIENCE_S)
+    with house_broker.running(tmp_path, DEVICE) as port:
         yield port
-    finally:
-        broker.kill()
-        broker.wait()
-
-
-def _answers(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
 
 
 class Person:
@@ -249,7 +223,7 @@ def test_device_when_the_button_is_held_for_five_seconds(tmp_path, port):
     try:
         _status(tmp_path, lambda status: status["next_seq"] > 0)
         _hold(button, 6)
-        wait_for(lambda: _answers(page), what="the set-up's page", timeout_s=PATIENCE_S)
+        wait_for(lambda: answers("127.0.0.1", page), what="the set-up's page", timeout_s=PATIENCE_S)
         before = flash.read_bytes()
         wait_for(lambda: flash.read_bytes() != before, what="another sample", timeout_s=PATIENCE_S)
         assert device.poll() is None

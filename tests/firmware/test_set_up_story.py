@@ -22,6 +22,7 @@ from bench.household import make_certificates
 from commonwatt import cbor, cose, device_label
 from commonwatt.demo.programs import free_port, wait_for
 from commonwatt.identity import is_signed_by
+from tests.firmware import house_broker
 
 pytestmark = pytest.mark.story
 
@@ -30,14 +31,6 @@ BIN = Path(sys.executable).parent
 PATIENCE_S = 30
 ACCOUNT = "0a" * 16
 WIFI_PASSWORD = "long enough"
-
-BROKER = """
-server_name: set-up
-listen: "127.0.0.1:-1"
-jetstream {{ store_dir: "{folder}/nats" }}
-mqtt {{ listen: "127.0.0.1:{port}"{tls} }}
-authorization {{ users: [ {{ user: person, password: p }}, {{ user: {device}, password: d }} ] }}
-"""
 
 
 class Home:
@@ -81,11 +74,7 @@ class Home:
 
     def start_broker(self, tls=""):
         """The commune's gateway knows the device by its label."""
-        config = self.folder / "nats.conf"
-        config.write_text(BROKER.format(folder=self.folder, port=self.mqtt_port, device=self.label()[0], tls=tls))
-        words = [BIN / "nats-server", "-c", config]
-        self._programs.append(subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        wait_for(lambda: self._listens(self.mqtt_port), what="the broker", timeout_s=PATIENCE_S)
+        self._programs.append(house_broker.start(self.folder, self.mqtt_port, self.label()[0], tls=tls))
 
     def label(self):
         """(device, code), as a person reads them."""

@@ -13,12 +13,13 @@ from alembic.script import ScriptDirectory
 
 from commonwatt import sqlite
 from commonwatt.errors import StorageError
+from commonwatt.revisions import revision
 from ledger import app, testing
 from ledger.audit.verify import Mode, verify
 from ledger.log.note import Signer
 from ledger.sequencer import Sequencer
-from ledger.store import upgrade
 from ledger.store.schema import SCHEMA, metadata
+from ledger.store.upgrade import SCHEMAS
 
 FIRST = Path(__file__).parents[1] / "vectors" / "ledger-schema-1.sql"
 SIGNER = Signer(testing.ORIGIN, testing.LOG_KEY)
@@ -91,12 +92,12 @@ def test_upgrade_when_repeated(tmp_path: Path) -> None:
 def test_revisions_when_run_from_the_first(tmp_path: Path) -> None:
     """The last revision leads to the schema that this version writes; alembic finds nothing to add."""
     scripts = ScriptDirectory.from_config(_config())
-    assert scripts.get_current_head() == upgrade.revision(SCHEMA)
+    assert scripts.get_current_head() == revision(SCHEMA)
     path = first_version(tmp_path)
     engine = sqlite.engine(f"sqlite:///{path}", busy_s=0, is_exclusive=True, pages_max=None)
     with engine.connect() as connection:
         with connection.begin():
-            upgrade.upgrade(connection, upgrade.version_of(connection, path))
+            SCHEMAS.upgrade(connection, SCHEMAS.version_of(connection, path))
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
 
@@ -121,7 +122,7 @@ def test_first_revision_when_compared_with_the_first_version(tmp_path: Path) -> 
 def test_revisions_when_run_on_postgres(postgres_url: str) -> None:
     """All revisions from none on give PostgreSQL the tables that a new ledger gets, constraints included."""
     made = []
-    for make in (upgrade.create, _run_revisions):
+    for make in (SCHEMAS.create, _run_revisions):
         engine = sa.create_engine(postgres_url, poolclass=sa.NullPool)
         with engine.connect() as connection, connection.begin() as attempt:
             make(connection)

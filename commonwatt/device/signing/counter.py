@@ -8,6 +8,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from commonwatt import files
 from commonwatt.device.signing.command import COUNTER_MAX
 from commonwatt.errors import StorageError, UserError
 
@@ -49,17 +50,7 @@ def _read(path: Path) -> int:
 
 
 def _write(path: Path, number: int) -> None:
-    beside = path.with_name(path.name + ".new")
     try:
-        with beside.open("w") as file:
-            file.write(f"{number}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        files.replace(path, f"{number}\n".encode())
     except OSError as error:
         raise StorageError(str(error), where=path, to_do="nothing was signed; make room and try again") from error

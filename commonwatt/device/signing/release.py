@@ -5,12 +5,11 @@ the server is trusted with nothing. It is put there last: whoever finds it finds
 """
 
 import hashlib
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from commonwatt import cbor, cose
+from commonwatt import cbor, cose, files
 from commonwatt.errors import FormatError, UserError
 from commonwatt.identity import SigningKey
 
@@ -70,15 +69,6 @@ def put(shelf: Path, release: Release, manifest: bytes, image: bytes) -> tuple[P
             raise UserError(f"version {there} is there already", where=newest, to_do="a release's number must grow")
     shelf.mkdir(parents=True, exist_ok=True)
     held = shelf / f"{release.board}-{release.number}.bin"
-    _write(held, image)
-    _write(newest, manifest)
+    files.replace(held, image)
+    files.replace(newest, manifest)
     return newest, held
-
-
-def _write(path: Path, data: bytes) -> None:
-    beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
