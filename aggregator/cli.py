@@ -91,24 +91,27 @@ def admit(
     clock: str = _CLOCK,
 ) -> None:
     """Admit members, merchants, sites, devices and gateways. The aggregator must not be running."""
-    from aggregator.commune import admission
+    from aggregator.commune import admission, amendments
     from aggregator.commune.directory import CommuneDirectory
-    from aggregator.commune.private import PrivateStore
     from aggregator.commune.roster import Roster
+    from aggregator.private.store import PrivateStore
     from commonwatt import settings
     from ledger.app import open_ledger
 
     place = CommuneDirectory(directory)
-    store = PrivateStore(place.private_toml)
-    proposals = admission.propose(settings.load(Roster, roster), store)
+    store = PrivateStore(place.private_db)
+    time_s = int(CivilClock.parse(clock).now_s())
+    proposals = admission.propose(settings.load(Roster, roster), store, at_s=time_s)
     steward = place.load_key("steward")
     with open_ledger(directory) as ledger:
         store.save()
-        time_s = int(CivilClock.parse(clock).now_s())
         answers = admission.admit(proposals, ledger, steward=steward, time_s=time_s)
+        amended = amendments.log(store, ledger, steward=steward, time_s=time_s)
     for proposal, is_new in answers:
         note = "" if is_new else _("  (was admitted before)")
         typer.echo(f"{proposal.body.id.hex()}  {proposal.kind:8}  {proposal.name}{note}")
+    for person in amended:
+        typer.echo(_("{id}  what is known of {name} has changed").format(id=person.id.hex(), name=person.name))
 
 
 @app.command("run", help=_("Take batches, keep evidence, close intervals and mint, until told to stop."))

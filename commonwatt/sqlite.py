@@ -15,11 +15,14 @@ from commonwatt import files
 from commonwatt.errors import StorageError
 
 
-def engine(url: str, *, busy_s: float, is_exclusive: bool, pages_max: int | None) -> sa.Engine:
+def engine(
+    url: str, *, busy_s: float, is_exclusive: bool, pages_max: int | None, journal_mode: str = "WAL"
+) -> sa.Engine:
     """An engine for a "sqlite:///…" URL; the file is opened at the first connect.
 
     `busy_s`: how long to wait for another process's lock. `is_exclusive`: no other process may even read while we
-    are connected. `pages_max` limits the file (4,096-byte pages).
+    are connected. `pages_max` limits the file (4,096-byte pages). `journal_mode`: SQLite's; "DELETE" for a small
+    store that several processes write.
     """
     made = sa.create_engine(url, poolclass=StaticPool, connect_args={"timeout": busy_s})
 
@@ -28,7 +31,7 @@ def engine(url: str, *, busy_s: float, is_exclusive: bool, pages_max: int | None
         connection.isolation_level = None  # we begin transactions ourselves, below
         if is_exclusive:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA journal_mode = {journal_mode}")
         connection.execute("PRAGMA synchronous = FULL")
         if pages_max is not None:
             connection.execute(f"PRAGMA max_page_count = {int(pages_max)}")

@@ -2,12 +2,25 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from aggregator.commune.private import PrivateStore
-from aggregator.commune.roster import GRADES, ROLES, Roster
+from aggregator.commune.attributes import (
+    PLACES,
+    BuildingFacts,
+    FeederFacts,
+    MemberFacts,
+    QuarterFacts,
+    SiteFacts,
+    TransformerFacts,
+    as_attributes,
+)
+from aggregator.commune.roster import GRADES, ROLES, NamedPlace, Roster
+from aggregator.private.person import Attributes, Person
+from aggregator.private.store import PrivateStore
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.identity import SigningKey, new_id
+from commonwatt.settings import Settings
 from ledger.book.body import Admission, AdmitAccount, AdmitDevice, AdmitGateway, AdmitSite, Subject
 from ledger.book.entry import Entry
 from ledger.book.state import State
@@ -23,9 +36,16 @@ class Proposal:
     body: Admission
 
 
-def propose(roster: Roster, store: PrivateStore) -> list[Proposal]:
-    """The admissions of a roster, holders before what they hold. Enrols new names in `store`; does not save it."""
-    return [*_people(roster, store), *_sites(roster, store), *_devices(roster, store), *_gateways(roster, store)]
+def propose(roster: Roster, store: PrivateStore, *, at_s: int) -> list[Proposal]:
+    """The admissions of a roster, holders before what they hold. Enrols new names in `store`, and what is said
+    anew of known ones since `at_s` (civil seconds); does not save it."""
+    _grid(roster, store, at_s)
+    return [
+        *_people(roster, store, at_s),
+        *_sites(roster, store, at_s),
+        *_devices(roster, store),
+        *_gateways(roster, store),
+    ]
 
 
 def admit(
@@ -45,22 +65,54 @@ def admit(
     return list(zip(proposals, fresh, strict=True))
 
 
-def _people(roster: Roster, store: PrivateStore) -> Iterator[Proposal]:
-    for kind, table, subject, rows in (
-        ("member", "members", Subject.MEMBER, roster.members),
-        ("merchant", "merchants", Subject.MERCHANT, roster.merchants),
+def _grid(roster: Roster, store: PrivateStore, at_s: int) -> None:
+    """What is above the dwellings: known to us alone, so the log has no entry of it."""
+    for table, rows, model in (
+        ("transformers", roster.transformers, TransformerFacts),
+        ("feeders", roster.feeders, FeederFacts),
+        ("quarters", roster.quarters, QuarterFacts),
+        ("buildings", roster.buildings, BuildingFacts),
     ):
         for row in rows:
-            person = store.enrol(table, row.name, _id(row.id))
-            body = AdmitAccount(subject, person.id, bytes.fromhex(row.wallet), person.commitment)
-            yield Proposal(kind, row.name, body)
+            _enrol(store, table, row.name, None, _located(store, table, row, model), at_s)
 
 
-def _sites(roster: Roster, store: PrivateStore) -> Iterator[Proposal]:
+def _people(roster: Roster, store: PrivateStore, at_s: int) -> Iterator[Proposal]:
+    for member in roster.members:
+        known = as_attributes(member, MemberFacts)
+        person = _enrol(store, "members", member.name, member.id, known, at_s)
+        yield Proposal("member", member.name, _account(Subject.MEMBER, person, member.wallet))
+    for merchant in roster.merchants:
+        person = store.enrol("merchants", merchant.name, _id(merchant.id))
+        yield Proposal("merchant", merchant.name, _account(Subject.MERCHANT, person, merchant.wallet))
+
+
+def _account(subject: Subject, person: Person, wallet: str) -> AdmitAccount:
+    return AdmitAccount(subject, person.id, bytes.fromhex(wallet), person.commitment)
+
+
+def _sites(roster: Roster, store: PrivateStore, at_s: int) -> Iterator[Proposal]:
     for row in roster.sites:
-        site = store.enrol("sites", row.name, _id(row.id))
         holder = _known(store, "members", row.member, f"sites.{row.name}.member")
+        site = _enrol(store, "sites", row.name, row.id, _located(store, "sites", row, SiteFacts), at_s)
         yield Proposal("site", row.name, AdmitSite(site.id, holder, site.commitment))
+
+
+def _enrol(
+    store: PrivateStore, table: str, name: str, identifier: str | None, attributes: Attributes, at_s: int
+) -> Person:
+    person = store.enrol(table, name, _id(identifier), attributes, at_s)
+    store.amend(person, attributes, at_s=at_s)
+    return person
+
+
+def _located(store: PrivateStore, table: str, row: NamedPlace, model: type[Settings]) -> dict[str, Any]:
+    """What a row says, with the ids of the places that it names."""
+    known = as_attributes(row, model)
+    for field, places in PLACES.items():
+        if field in known:
+            known[field] = _known(store, places, known[field], f"{table}.{row.name}.{field}").hex()
+    return known
 
 
 def _devices(roster: Roster, store: PrivateStore) -> Iterator[Proposal]:
@@ -106,7 +158,7 @@ def _is_admitted(proposal: Proposal, state: State) -> bool:
 
 
 def _facts(admission: Admission) -> Admission:
-    """An admission without its commitment: a lost private.toml must not make everybody a stranger."""
+    """An admission without its commitment: a lost private store must not make everybody a stranger."""
     if isinstance(admission, AdmitAccount | AdmitSite):
         return replace(admission, commitment=bytes(32))
     return admission

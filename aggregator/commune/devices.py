@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aggregator.commune.directory import CommuneDirectory
-from aggregator.commune.private import PrivateStore
+from aggregator.private.store import PrivateStore
 from aggregator.sql import FILE
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
@@ -37,7 +37,7 @@ def list_devices(directory: Path) -> list[DeviceRow]:
     log = PublishedLog(directory / LOG)
     if not log.root.exists():
         raise UserError(_("there is no published log here"), where=log.root, to_do=_("name a commune's directory"))
-    names = PrivateStore(CommuneDirectory(directory).private_toml)
+    names = PrivateStore(CommuneDirectory(directory).private_db)
     chains, frozen = _read_chains(directory / FILE)
     rows = []
     for device in replay_slots(log.slots()).admissions.devices():

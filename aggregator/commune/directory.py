@@ -1,10 +1,11 @@
-"""A commune's directory: commune.toml, policy.toml, keys/, log/, ledger.db, aggregator.db."""
+"""A commune's directory: commune.toml, policy.toml, keys/, log/, ledger.db, aggregator.db, private.db."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
 
+from aggregator.private import store as private
 from commonwatt import settings
 from commonwatt.identity import SigningKey, load_key
 from ledger import app as ledger
@@ -47,9 +48,9 @@ class CommuneDirectory:
         return self.root / "policy.toml"
 
     @property
-    def private_toml(self) -> Path:
-        """Names and salts: whoever reads it knows who is behind which id of the log."""
-        return self.root / "private.toml"
+    def private_db(self) -> Path:
+        """Names, salts, places and consents: whoever reads it knows who is behind which id of the log."""
+        return self.root / private.FILE
 
     def key_file(self, role: str) -> Path:
         """Where a role's key lies."""

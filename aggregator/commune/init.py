@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aggregator.commune.directory import ASSOCIATION_KEY, LOG_KEY, ROLES, CommuneDirectory
-from aggregator.commune.private import PrivateStore
 from aggregator.policy.rules import Policy
+from aggregator.private.store import PrivateStore
 from commonwatt.errors import FormatError, UserError
 from commonwatt.i18n import _
 from commonwatt.identity import SigningKey, new_id, save_key
@@ -91,7 +91,7 @@ def _enact(ledger: Sequencer, policy: Policy, keys: dict[str, SigningKey], time_
 def _admit_association(
     ledger: Sequencer, place: CommuneDirectory, association: bytes, keys: dict[str, SigningKey], time_s: int
 ) -> None:
-    store = PrivateStore(place.private_toml)
+    store = PrivateStore(place.private_db)
     row = store.enrol("associations", "association", association)
     store.save()
     wallet = keys[ASSOCIATION_KEY].public_key

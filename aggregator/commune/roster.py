@@ -20,7 +20,8 @@
     name = "town hall's cellar"
     public_key = "e3…"
 
-`id` (32 hex digits) is optional everywhere: without one a random id is drawn once and kept in private.toml.
+`id` (32 hex digits) is optional everywhere: without one a random id is drawn once and kept in private.db. What places
+and people may say further is in attributes.py; docs/operating/places.md has a whole example.
 """
 
 from collections import Counter
@@ -28,6 +29,14 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from aggregator.commune.attributes import (
+    BuildingFacts,
+    FeederFacts,
+    MemberFacts,
+    QuarterFacts,
+    SiteFacts,
+    TransformerFacts,
+)
 from commonwatt.settings import Settings
 from ledger.book.body import RATED_POWER_W_MAX, DeviceRole, Grade
 
@@ -39,20 +48,55 @@ ROLES = {"main": DeviceRole.MAIN, "production": DeviceRole.PRODUCTION, "submeter
 GRADES = {"device": Grade.DEVICE, "gateway": Grade.GATEWAY}
 
 
-class Person(Settings):
-    """A member or a merchant with the public key of a wallet."""
+class Merchant(Settings):
+    """A merchant with the public key of a wallet."""
 
     name: str = _NAME
     id: str | None = _ID
     wallet: str = _KEY
 
 
-class Site(Settings):
-    """A place with meters, and the member who earns for it."""
+class Member(MemberFacts):
+    """A member with the public key of a wallet."""
+
+    name: str = _NAME
+    id: str | None = _ID
+    wallet: str = _KEY
+
+
+class Transformer(TransformerFacts):
+    """A transformer of the grid."""
+
+    name: str = _NAME
+
+
+class Feeder(FeederFacts):
+    """A line of the grid that leaves a transformer."""
+
+    name: str = _NAME
+
+
+class Quarter(QuarterFacts):
+    """A part of the commune."""
+
+    name: str = _NAME
+
+
+class Building(BuildingFacts):
+    """A house of one or many dwellings."""
+
+    name: str = _NAME
+
+
+class Site(SiteFacts):
+    """A place with meters (a dwelling, a shop), and the member who earns for it."""
 
     name: str = _NAME
     id: str | None = _ID
     member: str
+
+
+NamedPlace = Transformer | Feeder | Quarter | Building | Site
 
 
 class Device(Settings):
@@ -87,23 +131,33 @@ class Gateway(Settings):
 
 
 class Roster(Settings):
-    """A whole roster. Names are unique per table; sites and devices name holders of this or an earlier roster."""
+    """A whole roster. Names are unique per table; holders and places that are named stand in this or an earlier
+    roster."""
 
-    members: list[Person] = Field(default_factory=list)
-    merchants: list[Person] = Field(default_factory=list)
+    transformers: list[Transformer] = Field(default_factory=list)
+    feeders: list[Feeder] = Field(default_factory=list)
+    quarters: list[Quarter] = Field(default_factory=list)
+    buildings: list[Building] = Field(default_factory=list)
+    members: list[Member] = Field(default_factory=list)
+    merchants: list[Merchant] = Field(default_factory=list)
     sites: list[Site] = Field(default_factory=list)
     devices: list[Device] = Field(default_factory=list)
     gateways: list[Gateway] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "Roster":
-        for table, rows in (
-            ("members", self.members),
-            ("merchants", self.merchants),
-            ("sites", self.sites),
-            ("devices", self.devices),
-        ):
-            for name, times in Counter(row.name for row in rows).items():
+        tables = {
+            "transformers": [row.name for row in self.transformers],
+            "feeders": [row.name for row in self.feeders],
+            "quarters": [row.name for row in self.quarters],
+            "buildings": [row.name for row in self.buildings],
+            "members": [row.name for row in self.members],
+            "merchants": [row.name for row in self.merchants],
+            "sites": [row.name for row in self.sites],
+            "devices": [row.name for row in self.devices],
+        }
+        for table, names in tables.items():
+            for name, times in Counter(names).items():
                 if times > 1:
                     raise ValueError(f"{table}: {name!r} is there {times} times")
         return self

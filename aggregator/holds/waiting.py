@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aggregator.commune.directory import CommuneDirectory
 from aggregator.commune.enacted import entries_from, review_of
-from aggregator.commune.private import PrivateStore
+from aggregator.private.store import PrivateStore
 from aggregator.sql import FILE
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
@@ -46,7 +46,7 @@ def read(directory: Path) -> list[Waiting]:
     """Every span that waits, the oldest first. UserError if there is nothing to read."""
     log = PublishedLog(directory / LOG)
     rows, known = _rows(directory / FILE)
-    names = PrivateStore(CommuneDirectory(directory).private_toml)
+    names = PrivateStore(CommuneDirectory(directory).private_db)
     sites = {row.device: row.site for row in replay_slots(log.slots()).admissions.devices()}
     verdicts: dict[tuple[bytes, int], str] = {}
     for place, _data, signed in entries_from(log, known):

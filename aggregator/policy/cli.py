@@ -77,10 +77,10 @@ def replay_command(
 ) -> None:
     """Reads only, so the aggregator may be running. Nothing is changed and nobody is told."""
     from aggregator.commune.directory import CommuneDirectory
-    from aggregator.commune.private import PrivateStore
     from aggregator.policy import history
     from aggregator.policy.replay import replay
     from aggregator.policy.rules import Policy
+    from aggregator.private.store import PrivateStore
     from aggregator.sql import FILE
 
     place = CommuneDirectory(directory)
@@ -90,7 +90,7 @@ def replay_command(
     if as_json:
         typer.echo(json.dumps(_as_json(outcome, past), indent=1))
         return
-    names = PrivateStore(place.private_toml)
+    names = PrivateStore(place.private_db)
     _print(outcome, past, lambda account: account.hex()[:8] if anonymous else names.name_of(account))
 
 

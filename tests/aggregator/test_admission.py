@@ -9,7 +9,7 @@ import pytest
 
 from aggregator.commune.directory import CommuneDirectory
 from aggregator.commune.init import slug_of
-from aggregator.commune.private import PrivateStore
+from aggregator.private.store import PrivateStore
 from commonwatt.errors import UserError
 from commonwatt.identity import SigningKey
 from ledger.app import open_ledger
@@ -127,10 +127,10 @@ def test_admit_admits_once(commune, tmp_path):
 
 
 def test_admit_keeps_names_private(commune, tmp_path):
-    """The log has commitments that only private.toml can open; no name is in a published file."""
+    """The log has commitments that only private.db can open; no name is in a published file."""
     (tmp_path / "roster.toml").write_text(roster())
     commonwatt("admit", commune, tmp_path / "roster.toml")
-    store = PrivateStore(commune / "private.toml")
+    store = PrivateStore(commune / "private.db")
     mill = store.find("sites", "mill")
     assert mill is not None
     assert store.find("members", 'Ben "the baker"') is not None
@@ -138,7 +138,7 @@ def test_admit_keeps_names_private(commune, tmp_path):
     assert isinstance(row.admission, AdmitSite)
     assert row.admission.commitment == mill.commitment
     assert not any(b"Ana" in path.read_bytes() for path in (commune / "log").rglob("*") if path.is_file())
-    assert (commune / "private.toml").stat().st_mode & 0o777 == 0o600
+    assert (commune / "private.db").stat().st_mode & 0o777 == 0o600
     assert tomllib.loads((commune / "names.toml").read_text())[mill.id.hex()] == "mill"
 
 

@@ -1,0 +1,1 @@
+"""How the private store became what schema.py says."""

@@ -1,0 +1,39 @@
+"""The private store's tables. Times are Unix seconds (civil)."""
+
+import sqlalchemy as sa
+
+from commonwatt.revisions import Revisions
+
+SCHEMA_VERSION = 1
+"""The number of the last revision below migrations/versions."""
+
+metadata = sa.MetaData()
+
+meta = sa.Table("meta", metadata, sa.Column("name", sa.Text, primary_key=True), sa.Column("value", sa.Text))
+
+subject = sa.Table(
+    "subject",
+    metadata,
+    sa.Column("id", sa.LargeBinary, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),  # the roster's table: members, sites, feeders, ...
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("salt", sa.LargeBinary, nullable=False),
+    sa.Column("admitted", sa.Text),  # the attributes that the log's commitment covers; none: the name alone
+    sa.UniqueConstraint("kind", "name"),
+    comment="one row for everybody and everything that has a name, with the salt of its commitment",
+)
+
+record = sa.Table(
+    "record",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("subject", sa.LargeBinary, nullable=False, index=True),
+    sa.Column("at_s", sa.BigInteger, nullable=False),
+    sa.Column("salt", sa.LargeBinary, nullable=False, unique=True),
+    sa.Column("attributes", sa.Text, nullable=False),  # JSON, all of them as they stood from then on
+    sa.Column("place", sa.BigInteger),  # of the entry with its commitment; none: the admission's, or not in the log
+    sqlite_autoincrement=True,
+    comment="what was known of a subject since when; the last one counts, those before it tell the story",
+)
+
+SCHEMAS = Revisions("this private store", SCHEMA_VERSION, metadata, "aggregator:private/migrations")
