@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from aggregator import schema
+from aggregator.evidence import store
 from aggregator.minting import valuation
 from aggregator.minting.valuation import MintWithLines, Valued
 from aggregator.policy.rules import Policy
@@ -123,18 +124,16 @@ class Minter:
 
 def _claims(connection: sa.Connection, start_s: int, end_s: int) -> list[Valued]:
     """The claims settled while the window's intervals closed."""
-    claim, evidence = schema.claim.c, schema.evidence.c
-    query = (
-        sa.select(schema.claim, evidence.sha256)
-        .join(schema.evidence, evidence.id == claim.evidence_id)
-        .where(claim.closing_s > start_s, claim.closing_s <= end_s)
-    )
+    claim = schema.claim.c
+    query = sa.select(schema.claim).where(claim.closing_s > start_s, claim.closing_s <= end_s)
+    rows = connection.execute(query).all()
+    hashes = store.hashes(connection, {row.evidence_id for row in rows})
     return [
         Valued(
             *(row.account, row.source, row.device, row.start_s, row.end_s),
-            *(row.revision, row.energy_wh, row.amount_mc, row.sha256),
+            *(row.revision, row.energy_wh, row.amount_mc, hashes[row.evidence_id]),
         )
-        for row in connection.execute(query)
+        for row in rows
     ]
 
 

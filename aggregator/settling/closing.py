@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from aggregator import schema
 from aggregator.commune.enacted import Known
 from aggregator.commune.registry import Directory
+from aggregator.evidence import store
 from aggregator.minting import outbox as minting
 from aggregator.minting import valuation
 from aggregator.policy.rules import Policy
@@ -156,10 +157,9 @@ def _closed_before(connection: sa.Connection) -> Callable[[int], int]:
 
 
 def _evident(connection: sa.Connection) -> _Evident:
-    evidence_id_max = connection.scalar(sa.select(sa.func.max(schema.evidence.c.id)))
     conflict_id_max = connection.scalar(sa.select(sa.func.max(schema.conflict.c.id)))
     frozen = connection.execute(sa.select(schema.conflict.c.device).distinct()).scalars()
-    return _Evident(evidence_id_max or 0, conflict_id_max or 0, frozenset(frozen))
+    return _Evident(store.last_id(connection), conflict_id_max or 0, frozenset(frozen))
 
 
 def _settle(connection: sa.Connection, end_s: int) -> list[Span]:

@@ -10,7 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from aggregator import schema
+from aggregator.evidence import store
 from aggregator.settling.settlement import Registers
 from commonwatt import block, cose
 from commonwatt.units import INTERVAL_S
@@ -24,15 +24,9 @@ def readings(
 ) -> dict[int, Registers]:
     """Registers by time from `start_s` to `end_s`, both included, at multiples of 900 s; of several readings at one
     time that of the smallest seq."""
-    evidence = schema.evidence.c
-    query = sa.select(evidence.signed).where(
-        evidence.device == device, evidence.end_s >= start_s, evidence.start_s <= end_s
-    )
-    if evidence_id_max is not None:
-        query = query.where(evidence.id <= evidence_id_max)
     found: dict[int, Registers] = {}
-    for signed in connection.execute(query.order_by(evidence.seq)).scalars():
-        read = block.parse(cose.parse1(signed, size_max=block.SIGNED_SIZE_MAX).payload)
+    for kept in store.blocks(connection, [device], start_s, end_s, id_max=evidence_id_max):
+        read = block.parse(cose.parse1(kept.signed, size_max=block.SIGNED_SIZE_MAX).payload)
         quantities = [channel.quantity for channel in read.channels]
         for time_s, values in read.readings():
             if time_s % INTERVAL_S == 0 and start_s <= time_s <= end_s:

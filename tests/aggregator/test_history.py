@@ -1,5 +1,6 @@
 """What looks back reads the growth of every interval, and knows what it does not know."""
 
+from aggregator.evidence import store
 from aggregator.settling import history
 from aggregator.testing import TIME_S, ident
 from commonwatt.quantities import EXPORT, IMPORT
@@ -29,7 +30,7 @@ def test_readings_when_later_evidence_must_not_be_looked_at(works):
     ana = works.meters["ana-main"]
     works.deliver(*ana.sign_each(TIME_S, [(1000, 0), (1100, 0)]))
     with works.database.transaction() as connection:
-        (before,) = connection.exec_driver_sql("SELECT max(id) FROM evidence").one()
+        before = store.last_id(connection)
     works.deliver(*ana.sign_each(TIME_S + 2 * STEP_S, [(1200, 0), (1300, 0)]))
     with works.database.transaction() as connection:
         place = (connection, ident("ana-main"), TIME_S, TIME_S + 3 * STEP_S)
