@@ -1,4 +1,4 @@
-"""The claim keys that were minted: for each account and source the end of the last window, in 16 bytes an account.
+"""The claim keys that were minted: for each account and source the end of the last window, in 48 bytes an account.
 
 Windows only move forward, so one number each replaces a set of all keys. A mapping from (account, source) for the
 rules, which take leaves one by one; an array by number for whole runs (mint_bulk.py). A number is an account's place
@@ -9,11 +9,12 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ledger.book.mint import SOURCE_MATCHED, SOURCE_PRODUCTION
+from commonwatt.errors import FormatError
+from ledger.book.mint import SOURCE_LAST, SOURCE_PRODUCTION
 
 Claim = tuple[bytes, int]
 
-SOURCES = SOURCE_MATCHED - SOURCE_PRODUCTION + 1
+SOURCES = SOURCE_LAST - SOURCE_PRODUCTION + 1
 
 
 class ClaimKeys:
@@ -73,6 +74,8 @@ class ClaimKeys:
     def __setstate__(self, state: Any) -> None:
         self.accounts, until_s = state
         self.until_s = array("q", until_s)
+        if len(self.until_s) != SOURCES * len(self.accounts):
+            raise FormatError("malformed", "claim keys of another number of sources")
         self._numbers = {account: number for number, account in enumerate(self.accounts)}
 
 

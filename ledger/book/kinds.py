@@ -58,10 +58,12 @@ class DeviceRole(IntEnum):
 
 
 class Grade(IntEnum):
-    """Who signs a reading: the meter reader itself, or the gateway that read it over a bus."""
+    """Who stands for a claim: the meter reader that signed it, the gateway that read it over a bus, or a person whom
+    a second one confirmed. Devices have one of the first two."""
 
     DEVICE = 1
     GATEWAY = 2
+    DECLARED = 3
 
 
 ROLE_NAMES = ("steward", "townhall", "operator", "auditor", "aggregator")

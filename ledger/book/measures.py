@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from ledger.book import fields
 from ledger.book.fields import REASON_BYTES_MAX, require
 from ledger.book.kinds import Kind
+from ledger.book.mint import SOURCE_LAST, SOURCE_PRODUCTION
 from ledger.book.units import Unit
 
 ERASED_RANGES_MAX = 4096
@@ -146,7 +147,7 @@ class Hold:
         account, source, start_s, end_s, amount_mc, reason = fields.array(value, 6, "a hold")
         return cls(
             fields.identifier(account, "account"),
-            fields.uint(source, "source", least=1, most=2),
+            fields.uint(source, "source", least=SOURCE_PRODUCTION, most=SOURCE_LAST),
             fields.uint(start_s, "window_start_s"),
             fields.uint(end_s, "window_end_s", least=start_s + 1),
             fields.uint(amount_mc, "amount_mc"),

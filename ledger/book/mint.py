@@ -20,6 +20,11 @@ VERSION = 1
 LEAF_SIZE_MAX = 256
 SOURCE_PRODUCTION = 1
 SOURCE_MATCHED = 2
+SOURCE_SAVINGS = 3
+SOURCE_SHIFTING = 4
+SOURCE_HEAT = 5
+SOURCE_DECLARED = 6
+SOURCE_LAST = SOURCE_DECLARED
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Mint:
             set(map(type, numbers)) == {int}  # bool is an int in Python but not in CBOR
             and min(numbers) >= 0
             and max(numbers) <= INT64_MAX
-            and SOURCE_PRODUCTION <= self.source <= SOURCE_MATCHED
+            and SOURCE_PRODUCTION <= self.source <= SOURCE_LAST
             and self.window_end_s > self.window_start_s
             and set(map(type, octets)) == {bytes}
             and [len(item) for item in octets] == [ID_SIZE, ID_SIZE, fields.HASH_SIZE]
@@ -76,7 +81,7 @@ def _from_cbor(value: Any) -> Mint:
     return Mint(
         fields.octets(nonce, 16, "nonce"),
         fields.identifier(account, "account"),
-        fields.uint(source, "source", least=SOURCE_PRODUCTION, most=SOURCE_MATCHED),
+        fields.uint(source, "source", least=SOURCE_PRODUCTION, most=SOURCE_LAST),
         fields.uint(start_s, "window_start_s"),
         fields.uint(end_s, "window_end_s", least=start_s + 1),
         fields.uint(energy_wh, "energy_wh"),

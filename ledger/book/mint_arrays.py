@@ -24,7 +24,7 @@ from commonwatt.identity import ID_SIZE
 from commonwatt.units import INT64_MAX
 from ledger.book.fields import HASH_SIZE
 from ledger.book.kinds import Kind
-from ledger.book.mint import VERSION, Mint
+from ledger.book.mint import SOURCE_LAST, SOURCE_PRODUCTION, VERSION, Mint
 
 Integers = NDArray[np.int64]
 Octets = NDArray[np.uint8]
@@ -79,7 +79,7 @@ class MintArrays:
             self.has_its_columns
             and len(self) > 0
             and all(int(column.min()) >= 0 for column in columns)
-            and 1 <= int(self.sources.min()) <= int(self.sources.max()) <= 2
+            and SOURCE_PRODUCTION <= int(self.sources.min()) <= int(self.sources.max()) <= SOURCE_LAST
             and type(self.window_start_s) is type(self.window_end_s) is int
             and 0 <= self.window_start_s < self.window_end_s <= INT64_MAX
         )

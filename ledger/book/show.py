@@ -34,7 +34,7 @@ from ledger.book.body import (
 from ledger.book.genesis import Genesis
 from ledger.book.kinds import Subject
 from ledger.book.measures import Cause
-from ledger.book.mint import SOURCE_PRODUCTION, Mint
+from ledger.book.mint import Mint
 from ledger.book.payments import Verdict
 from ledger.book.state import State
 from ledger.book.units import ISSUANCE, OUTSIDE, RESERVE, Unit, holder_of, unit_of
@@ -225,12 +225,15 @@ def _admitted(body: Admission, names: Names) -> str:
 
 
 def _mint(mint: Mint, names: Names) -> str:
-    source = _("solar production") if mint.source == SOURCE_PRODUCTION else _("matched consumption")
+    sources = (
+        *(_("solar production"), _("matched consumption"), _("savings"), _("shifting"), _("renewable heat")),
+        _("declared value"),
+    )
     return _("{credits} credits to {account} for {energy} of {source}, {share} to the association").format(
         credits=format_credits(mint.amount_mc),
         account=name_of(mint.account, names),
         energy=format_kwh(mint.energy_wh),
-        source=source,
+        source=sources[mint.source - 1],
         share=format_credits(mint.association_mc),
     )
 

@@ -35,7 +35,7 @@ AUDITING_ROLES = ("steward", "townhall", "operator", "auditor")
 PUBLIC_KINDS = (Kind.GENESIS, Kind.POLICY, Kind.CHARGE)
 SITES_MIN = 10
 """Totals of a mint-run are public when at least this many sites stand behind it."""
-SOURCES_MAX = 2
+SOURCES_MAX = 6
 
 
 @dataclass(frozen=True, slots=True)

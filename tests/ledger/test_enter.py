@@ -76,7 +76,7 @@ def test_entries_when_typed(commune: Path) -> None:
     [
         ("mint account=00 by steward", "no entry is called"),
         (f"top-up account={ANA}02 by steward", "needs each of these once"),
-        (f"hold account={ANA} source=3 {WINDOW} amount_mc=5 reason=odd by steward", "source"),
+        (f"hold account={ANA} source=7 {WINDOW} amount_mc=5 reason=odd by steward", "source"),
         (f"hold account={ANA} source=x {WINDOW} amount_mc=5 reason=odd by steward", "invalid literal"),
         (f"hold account=zz source=1 {WINDOW} amount_mc=5 reason=odd by steward", "non-hexadecimal"),
         (f"rotate subject=king id={ANA} public_key={NEW} by ana", "subject is one of member"),

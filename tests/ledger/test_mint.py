@@ -20,7 +20,7 @@ WRONG: list[tuple[str, Any]] = [
     ("nonce", "sixteen letters!"),
     ("account", bytes(17)),
     ("source", 0),
-    ("source", 3),
+    ("source", 7),
     ("source", True),
     ("window_start_s", -1),
     ("window_start_s", LEAF.window_end_s),

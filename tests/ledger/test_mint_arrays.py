@@ -161,7 +161,7 @@ TWICE = mint_arrays.octets([testing.ident("ana"), testing.ident("ben"), testing.
 @pytest.mark.parametrize(
     ("changes", "refused"),
     [
-        ({"sources": column(1, 3, 1)}, Refused(Refusal.MALFORMED, leaf=1)),
+        ({"sources": column(1, 7, 1)}, Refused(Refusal.MALFORMED, leaf=1)),
         ({"energy_wh": column(1, 1, -1)}, Refused(Refusal.MALFORMED, leaf=2)),
         ({"window_end_s": testing.TIME_S}, Refused(Refusal.MALFORMED, leaf=0)),
         ({"account_ids": ISSUER}, Refused(Refusal.UNKNOWN_ACCOUNT, leaf=1)),

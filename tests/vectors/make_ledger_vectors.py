@@ -91,7 +91,7 @@ def entry_vectors() -> dict[str, Any]:
         "mint-truncated": (leaf[:-1], "malformed"),
         "mint-trailing-byte": (leaf + b"\x00", "not-canonical"),
         "mint-source-unknown": (
-            leaf.replace(testing.ident("ana") + b"\x01", testing.ident("ana") + b"\x03"),
+            leaf.replace(testing.ident("ana") + b"\x01", testing.ident("ana") + b"\x07"),
             "malformed",
         ),
         "mint-length-not-shortest": (b"\x98\x0c" + leaf[1:], "not-canonical"),
@@ -159,7 +159,7 @@ def _further_refused(entry_id: bytes, time_s: int) -> dict[str, tuple[bytes, str
         "charge-cause-4": (Kind.CHARGE, [4, 1, bytes(32), 0, 1, 0]),
         "charge-period-empty": (Kind.CHARGE, [1, 1, bytes(32), 1, 1, 0]),
         "reverse-reason-257-bytes": (Kind.REVERSE, [entry_id, 1, "r" * 257]),
-        "hold-source-3": (Kind.HOLD, [ana, 3, 0, 1, 1, ""]),
+        "hold-source-7": (Kind.HOLD, [ana, 7, 0, 1, 1, ""]),
         "hold-of-hours": (Kind.HOLD, [ana + b"\x04", 1, 0, 1, 1, ""]),
         "release-granted-1": (Kind.RELEASE, [entry_id, 1, ""]),
         "carry-forward-ranges-touch": (Kind.CARRY_FORWARD, [ana, [[1, 2], [3, 1]], [row], ""]),
