@@ -4,7 +4,7 @@ auditors: their columns keep their meaning. Times are Unix seconds (civil), ener
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """The number of the last revision below migrations/versions."""
 
 metadata = sa.MetaData()
@@ -133,7 +133,7 @@ claim = sa.Table(
     _number("closing_s"),
     _number("evidence_id"),
     sa.Index("claim_by_closing", "closing_s"),
-    comment="what an account earned from a device in a span by a source; amounts before the association's share",
+    comment="what an account earned from a device in a span by a source; amounts at the source's plain rate",
 )
 
 held = sa.Table(
@@ -196,6 +196,17 @@ mint_line = sa.Table(
     _number("amount_mc"),
     _bytes("block_sha256"),
     comment="the lines behind each mint, in the order of their Merkle tree",
+)
+
+cap_used = sa.Table(
+    "cap_used",
+    metadata,
+    _bytes("account", primary_key=True),
+    sa.Column("what", sa.Text, primary_key=True),  # the source's number, or "declared." and a kind
+    sa.Column("span", sa.Text, primary_key=True),  # "day" or "month"
+    _time("begins_s", primary_key=True),  # local midnight, as if the local clock were UTC's
+    _number("amount_mc"),
+    comment="what accounts earned under caps by day and month; of spans that are over nothing is kept",
 )
 
 counter = sa.Table(

@@ -33,7 +33,7 @@ class Directory:
             snapshot,
             Keys.of(snapshot.devices.values()),
             {
-                row.device: Meter(row.device, row.role, row.site, row.account, row.rated_power_w)
+                row.device: Meter(row.device, row.role, row.site, row.account, row.rated_power_w, row.grade)
                 for row in state.admissions.devices()
             },
             {

@@ -6,15 +6,18 @@ run that it knows with its first place, so a crash between any two steps repeats
 
 import logging
 import secrets
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
 from aggregator import schema
+from aggregator.earning import closing as earning
 from aggregator.evidence import store
 from aggregator.minting import valuation
 from aggregator.minting.valuation import MintWithLines, Valued
 from aggregator.policy.rules import Policy
+from aggregator.settling.interval import Meter
 from aggregator.sql import Database
 from commonwatt.errors import StorageError
 from commonwatt.identity import SigningKey, new_id
@@ -48,14 +51,16 @@ class Minting(Protocol):
         ...
 
 
-def prepare(connection: sa.Connection, end_s: int, policy: Policy, *, time_s: int) -> None:
+def prepare(
+    connection: sa.Connection, end_s: int, policy: Policy, meters: Mapping[bytes, Meter], *, time_s: int
+) -> None:
     """Put the run of the window that ends at `end_s` into the outbox; nothing if nothing was earned."""
     start_s = end_s - policy.rules.window_s
     items = valuation.mints_of_window(
-        _claims(connection, start_s, end_s),
+        earning.revalue(connection, _claims(connection, start_s, end_s), policy.rules, meters, start_s),
         start_s=start_s,
         end_s=end_s,
-        share_permille=policy.rules.share_permille,
+        share_permille_of=policy.rules.share_permille_of,
         random=secrets.token_bytes,
     )
     if not items:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from aggregator.policy.rules import Rules
-from aggregator.settling.interval import Claim, Source
+from aggregator.settling.interval import Claim
 from commonwatt.units import WH_PER_KWH
 from ledger.book.mint import Line, Mint, lines_root
 
@@ -38,20 +38,28 @@ class MintWithLines:
 
 
 def amount_mc(claim: Claim, rules: Rules) -> int:
-    """The claim's worth, rounded down so that the sum never exceeds the rate."""
-    rates = {Source.PRODUCTION: rules.production, Source.MATCHED: rules.matched}
-    return claim.energy_wh * rates[claim.source].rate_mc_per_kwh // WH_PER_KWH
+    """Energy times the source's own rate, rounded down so that the sum never exceeds the rate. What else the policy
+    says (times, grades, caps) counts when the window is minted: earning/worth.py."""
+    return claim.energy_wh * rules.sources[claim.source].rate_mc_per_kwh // WH_PER_KWH
 
 
 def mints_of_window(
-    claims: Iterable[Valued], *, start_s: int, end_s: int, share_permille: int, random: Callable[[int], bytes]
+    claims: Iterable[Valued],
+    *,
+    start_s: int,
+    end_s: int,
+    share_permille_of: Callable[[int], int],
+    random: Callable[[int], bytes],
 ) -> list[MintWithLines]:
-    """One mint per account and source, in this order; none where nothing was earned. `random(n)`: n fresh bytes."""
+    """One mint per account and source, in this order; none where nothing was earned. `random(n)`: n fresh bytes.
+    `share_permille_of(source)`: the association's."""
     groups: dict[tuple[bytes, int], list[Valued]] = {}
     for claim in sorted(claims, key=lambda claim: (claim.account, claim.source, claim.start_s, claim.device)):
         groups.setdefault((claim.account, claim.source), []).append(claim)
     mints = [
-        _mint(group, (start_s, end_s), share_permille, random) for group in groups.values() if _gross_mc(group) > 0
+        _mint(group, (start_s, end_s), share_permille_of(source), random)
+        for (_account, source), group in groups.items()
+        if _gross_mc(group) > 0
     ]
     _assert_sums(mints)
     return mints

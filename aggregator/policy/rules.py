@@ -12,37 +12,36 @@
     [matched]
     rate_mc_per_kwh = 200
 
-The keys are those of docs/spec/settlement.md, "Policy"; `name` is for people.
+Each source may say more: when another rate counts, limits, grades of trust, a share of its own (terms.py). The keys are those of docs/spec/settlement.md, "Policy"; `name` is for people.
 """
 
 import hashlib
 import tomllib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from aggregator.policy import mistakes
+from aggregator.policy.terms import QUARTERS, SHARE_PERMILLE_MAX, Source
 
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
-from commonwatt.settings import Settings, validate
+from commonwatt.settings import Settings
 from commonwatt.units import INTERVAL_S, MC_PER_CREDIT
+from ledger.book import mint
 from ledger.book.charges import Terms, read_terms
 
 DAY_S = 86_400
 GRACE_S_MAX = 30 * DAY_S
-SHARE_PERMILLE_MAX = 500
 VERSION_MAX = 2**32 - 1
 NAME_MAX = 80
 
 DIRECTORY = Path(__file__).parents[1] / "policies"
 DEFAULT_FILE = DIRECTORY / "default.toml"
-
-
-class Source(Settings):
-    """What one source of claims earns."""
-
-    rate_mc_per_kwh: int = Field(ge=0, le=MC_PER_CREDIT, strict=True)
-    """Milli-credits for a kilowatt-hour, the association's share included."""
 
 
 class Rules(Settings):
@@ -62,6 +61,8 @@ class Rules(Settings):
     """Local renewable production, paid to whoever feeds it in or uses it behind the meter."""
     matched: Source
     """Consumption covered by the neighbours' production in the same interval."""
+    timezone: str = "Europe/Paris"
+    """Whose clock the hours, days and months of the rules are read from."""
     charge: tuple[dict[str, int | str], ...] = ()
     """Levy, demurrage and expiry, carried out by entries of the ledger (ledger/book/charges.py)."""
 
@@ -70,11 +71,40 @@ class Rules(Settings):
         """`charge` as the ledger reads it."""
         return read_terms(list(self.charge))
 
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """`timezone` as clocks know it."""
+        return ZoneInfo(self.timezone)
+
+    @cached_property
+    def sources(self) -> dict[int, Source]:
+        """The sources measured in energy by their number in the ledger, those that this policy pays for."""
+        return {mint.SOURCE_PRODUCTION: self.production, mint.SOURCE_MATCHED: self.matched}
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether energy times rate is all that any claim earns."""
+        return all(source.is_plain for source in self.sources.values())
+
+    def share_permille_of(self, source: int) -> int:
+        """The association's share of a source's mints."""
+        own = self.sources[source].share_permille if source in self.sources else None
+        return self.share_permille if own is None else own
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, timezone: str) -> str:
+        try:
+            ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(_("no clock is known by this name; write for example Europe/Paris")) from error
+        return timezone
+
     @field_validator("window_s")
     @classmethod
     def _tiles_the_day(cls, window_s: int) -> int:
         if window_s % INTERVAL_S or DAY_S % window_s:
-            raise ValueError(f"a window is a multiple of {INTERVAL_S} s and divides a day")
+            raise ValueError(_("a window is a multiple of {step} s and divides a day").format(step=INTERVAL_S))
         return window_s
 
     @field_validator("charge")
@@ -85,13 +115,27 @@ class Rules(Settings):
 
     @model_validator(mode="after")
     def _within_par(self) -> "Rules":
-        total = self.production.rate_mc_per_kwh + self.matched.rate_mc_per_kwh
+        """At every quarter hour of every kind of day, not only as the plain rates say."""
+        total = self.highest_total_mc
         if total > MC_PER_CREDIT:
-            raise ValueError(
-                f"production.rate_mc_per_kwh + matched.rate_mc_per_kwh is {total}; "
-                f"a kilowatt-hour backs at most {MC_PER_CREDIT} milli-credits"
+            raise PydanticCustomError(
+                "above_par",
+                _(
+                    "production and matched together earn {total} at some time; a kilowatt-hour backs at most {par}"
+                    " milli-credits"
+                ).format(total=total, par=MC_PER_CREDIT),
+                {"place": ("matched", "rate_mc_per_kwh")},
             )
         return self
+
+    @cached_property
+    def highest_total_mc(self) -> int:
+        """What a kilowatt-hour of local production makes at most, its maker's and its users' credits together."""
+        both = (self.production, self.matched)
+        if not any(source.time for source in both):
+            return sum(source.rate_mc_per_kwh for source in both)
+        times = ((month, day, quarter) for month in range(12) for day in range(7) for quarter in range(QUARTERS))
+        return max(sum(source.rate_at(*time) for source in both) for time in times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +159,10 @@ class Policy:
             raise UserError(
                 _("is not TOML: {error}").format(error=error), where=where, to_do=_("mend that line")
             ) from error
-        return cls(validate(Rules, table, where=where), text)
+        try:
+            return cls(Rules.model_validate(table), text)
+        except ValidationError as error:
+            raise mistakes.explained(error, text, where) from error
 
     @classmethod
     def load(cls, path: Path) -> "Policy":
@@ -125,5 +172,5 @@ class Policy:
         except OSError as error:
             raise UserError(_("cannot be read: {error}").format(error=error.strerror), where=path) from error
         except UnicodeDecodeError as error:
-            raise UserError(f"is not UTF-8: {error}", where=path) from error
+            raise UserError(_("is not UTF-8: {error}").format(error=error), where=path) from error
         return cls.parse(text, where=path)

@@ -74,7 +74,7 @@ class Closer:
                     claims.hold_suspicious(
                         connection, directory.meters, window_start_s, end_s, evident.evidence_id_max
                     )
-                    minting.prepare(connection, end_s, policy, time_s=int(now_s))
+                    minting.prepare(connection, end_s, policy, directory.meters, time_s=int(now_s))
         self._reviews = ()
         self.next_end_s = due[-1][0] + INTERVAL_S
         return len(due)

@@ -12,7 +12,7 @@ from commonwatt.quantities import EXPORT, IMPORT
 from commonwatt.refusal import Hold
 from commonwatt.units import INTERVAL_S
 from ledger.book import mint
-from ledger.book.body import DeviceRole
+from ledger.book.kinds import DeviceRole, Grade
 
 
 class Source(IntEnum):
@@ -40,6 +40,7 @@ class Meter:
     site: bytes
     account: bytes
     rated_power_w: int
+    grade: Grade = Grade.DEVICE
 
 
 @dataclass(frozen=True, slots=True)

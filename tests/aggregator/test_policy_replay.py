@@ -97,7 +97,7 @@ def test_replay_when_compared_with_minting(claims: list[Settled]):
             for item in of_day
         ]
         mints = valuation.mints_of_window(
-            valued, start_s=start_s, end_s=start_s + DAY_S, share_permille=rules.share_permille, random=bytes
+            valued, start_s=start_s, end_s=start_s + DAY_S, share_permille_of=rules.share_permille_of, random=bytes
         )
         for item in mints:
             minted_mc[item.mint.account] = minted_mc.get(item.mint.account, 0) + item.mint.amount_mc

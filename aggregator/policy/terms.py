@@ -1,0 +1,147 @@
+"""What a policy says of one source: its rate, when, how far it trusts whom, how much at most, and whose share.
+
+    [production]
+    rate_mc_per_kwh = 700
+    share_permille = 50
+    cap_mc_per_day = 40000
+    grade_permille = { device = 1000, gateway = 900 }
+
+    [[production.time]]
+    hours = "11:00-16:00"
+    weekdays = "sat,sun"
+    months = "apr-sep"
+    rate_mc_per_kwh = 500
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+
+from pydantic import Field, field_validator
+
+from commonwatt.i18n import _
+from commonwatt.settings import Settings
+from commonwatt.units import INT64_MAX, MC_PER_CREDIT
+
+PERMILLE = 1000
+SHARE_PERMILLE_MAX = 500
+QUARTERS = 96
+"""Quarter hours of a local day as its clock shows them."""
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_HOURS = re.compile(r"([01][0-9]|2[0-3]):(00|15|30|45)-(?:([01][0-9]|2[0-3]):(00|15|30|45)|(24):(00))")
+
+
+class Time(Settings):
+    """When another rate counts, by the local clock of the commune. What is left out means always."""
+
+    hours: str = "00:00-24:00"
+    """From and until, in quarter hours; "22:00-06:00" goes past midnight."""
+    weekdays: str = "mon-sun"
+    """Days of the week by name: ranges and lists, "mon-fri" or "sat,sun"."""
+    months: str = "jan-dec"
+    """Months by name, in the same way."""
+    rate_mc_per_kwh: int = Field(ge=0, le=MC_PER_CREDIT, strict=True)
+    """What counts instead of the source's own rate; 0: nothing is earned then."""
+
+    @field_validator("hours")
+    @classmethod
+    def _are_hours(cls, hours: str) -> str:
+        match = _HOURS.fullmatch(hours)
+        if match is None or hours[:5] == hours[6:]:
+            raise ValueError(_('hours are written "11:00-16:15", in quarter hours'))
+        return hours
+
+    @field_validator("weekdays")
+    @classmethod
+    def _are_weekdays(cls, text: str) -> str:
+        _named(text, WEEKDAYS)
+        return text
+
+    @field_validator("months")
+    @classmethod
+    def _are_months(cls, text: str) -> str:
+        _named(text, MONTHS)
+        return text
+
+    @cached_property
+    def quarters(self) -> frozenset[int]:
+        """Quarter hours of the day in which it counts, 0 to 95."""
+        start, end = (int(text[:2]) * 4 + int(text[3:]) // 15 for text in (self.hours[:5], self.hours[6:]))
+        return frozenset(range(start, end) if start < end else (*range(start, QUARTERS), *range(end)))
+
+    @cached_property
+    def days(self) -> frozenset[int]:
+        """Days of the week, Monday 0."""
+        return _named(self.weekdays, WEEKDAYS)
+
+    @cached_property
+    def month_numbers(self) -> frozenset[int]:
+        """Months, January 0."""
+        return _named(self.months, MONTHS)
+
+
+class Grades(Settings):
+    """How much of the rate counts, in thousandths, by who signed the readings."""
+
+    device: int = Field(default=PERMILLE, ge=0, le=PERMILLE, strict=True)
+    """The meter reader itself."""
+    gateway: int = Field(default=PERMILLE, ge=0, le=PERMILLE, strict=True)
+    """The gateway that read the meter over a bus: one more place where figures could be changed."""
+
+
+class Capped(Settings):
+    """What every source has: limits for one account, and the association's share of it."""
+
+    share_permille: int | None = Field(default=None, ge=0, le=SHARE_PERMILLE_MAX, strict=True)
+    """Thousandths that go to the association; left out: the policy's own."""
+    cap_mc_per_window: int | None = Field(default=None, ge=0, le=INT64_MAX, strict=True)
+    """The most that one account earns by this source in one window; what is above it is not made, nor carried over."""
+    cap_mc_per_day: int | None = Field(default=None, ge=0, le=INT64_MAX, strict=True)
+    """In the windows that begin on one local day."""
+    cap_mc_per_month: int | None = Field(default=None, ge=0, le=INT64_MAX, strict=True)
+    """In the windows that begin in one local month."""
+
+    @property
+    def caps(self) -> tuple[tuple[str, int], ...]:
+        """The caps there are, by the span of time that each is for, shortest first."""
+        spans = (("window", self.cap_mc_per_window), ("day", self.cap_mc_per_day), ("month", self.cap_mc_per_month))
+        return tuple((span, cap_mc) for span, cap_mc in spans if cap_mc is not None)
+
+
+class Source(Capped):
+    """What one source of measured claims earns."""
+
+    rate_mc_per_kwh: int = Field(ge=0, le=MC_PER_CREDIT, strict=True)
+    """Milli-credits for a kilowatt-hour, the association's share included."""
+    time: tuple[Time, ...] = Field(default=(), max_length=32)
+    """Times with a rate of their own; the first that fits counts."""
+    grade_permille: Grades = Grades()
+    """How much less is earned by readings that a gateway signed."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether energy times rate is all there is to it."""
+        return not self.time and not self.caps and self.grade_permille == Grades()
+
+    def rate_at(self, month: int, weekday: int, quarter: int) -> int:
+        """The rate at a local time: month and day of the week from 0, quarter hour of the day."""
+        for row in self.time:
+            if quarter in row.quarters and weekday in row.days and month in row.month_numbers:
+                return row.rate_mc_per_kwh
+        return self.rate_mc_per_kwh
+
+
+def _named(text: str, names: Sequence[str]) -> frozenset[int]:
+    """Places of the names that a list of names and ranges means."""
+    found: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = (word.strip() for word in part.partition("-"))
+        if first not in names or (dash and last not in names):
+            raise ValueError(_("write names like {first} or {first}-{last}, separated by commas: {names}").format(
+                first=names[0], last=names[-1], names=" ".join(names)
+            ))
+        start, end = names.index(first), names.index(last or first)
+        found.update(range(start, end + 1) if start <= end else (*range(start, len(names)), *range(end + 1)))
+    return frozenset(found)
