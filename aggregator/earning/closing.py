@@ -11,6 +11,7 @@ from aggregator.minting.valuation import Valued
 from aggregator.policy.rules import Rules
 from aggregator.settling.interval import Meter
 from aggregator.sql import upsert
+from commonwatt.units import INTERVAL_S
 
 
 def revalue(
@@ -19,13 +20,13 @@ def revalue(
     """The claims of the window that begins at `start_s` with their final amounts; notes what counts under caps."""
     if rules.is_plain or not claims:
         return list(claims)
-    ordered = sorted(claims, key=lambda row: (row.account, row.source, row.start_s, row.device, row.revision))
+    ordered = sorted(claims, key=lambda row: (row.start_s, row.device, row.revision))
     accounts = sorted({row.account for row in ordered})
     number = {account: place for place, account in enumerate(accounts)}
     columns = ClaimColumns.of(
         (
             *(number[row.account], row.source, row.start_s, row.end_s),
-            *(row.energy_wh, meters[row.device].grade, start_s),
+            *(row.energy_wh, meters[row.device].grade, start_s + INTERVAL_S),
         )
         for row in ordered
     )
@@ -48,7 +49,13 @@ def _used(connection: sa.Connection, number: Mapping[bytes, int]) -> dict[CapKey
 def _note(connection: sa.Connection, accounts: Sequence[bytes], used_mc: Mapping[CapKey, int]) -> None:
     """Keep what is used; of what is over, the last span is enough."""
     rows = [
-        {"account": accounts[key.account], "what": key.what, "span": key.span, "begins_s": key.begins_s, "amount_mc": mc}
+        {
+            "account": accounts[key.account],
+            "what": key.what,
+            "span": key.span,
+            "begins_s": key.begins_s,
+            "amount_mc": mc,
+        }
         for key, mc in used_mc.items()
     ]
     if not rows:

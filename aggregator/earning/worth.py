@@ -5,7 +5,7 @@ Pure, whole numbers, columns: one row a claim, so that ninety days of a town are
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,11 +15,14 @@ from aggregator.policy.terms import PERMILLE, QUARTERS, Capped, Source
 from commonwatt.units import INTERVAL_S, WH_PER_KWH
 from ledger.book.kinds import Grade
 
+ENERGY_WH_MAX = 9 * 10**12
+"""Times a million it still has 63 bits."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimColumns:
-    """Claims, one row each, in the order in which caps take them: by window, then account and source, then time and
-    device. `accounts` are numbers that the caller gives; `windows_s`: when the window begins."""
+    """Claims, one row each, ordered by time, device and revision. `accounts` are numbers that the caller gives;
+    `closings_s`: the end of the interval that a claim was settled with, which tells its window."""
 
     accounts: Integers
     sources: Integers
@@ -27,7 +30,7 @@ class ClaimColumns:
     ends_s: Integers
     energies_wh: Integers
     grades: Integers
-    windows_s: Integers
+    closings_s: Integers
 
     @classmethod
     def of(cls, rows: Iterable[tuple[int, int, int, int, int, int, int]]) -> "ClaimColumns":
@@ -59,17 +62,23 @@ def worth(claims: ClaimColumns, rules: Rules, used_mc: Mapping[CapKey, int] | No
     """Value claims. `used_mc`: what was earned before under the same caps."""
     used = dict(used_mc or {})
     amounts_mc = np.zeros(len(claims.sources), dtype=np.int64)
+    windows_s = windows_of(claims.closings_s, rules)
     for number, source in rules.sources.items():
         rows = np.flatnonzero(claims.sources == number)
         if len(rows) == 0:
             continue
         rates = _rates(source, rules, claims.starts_s[rows], claims.ends_s[rows])
         trust = _trust(source)[claims.grades[rows]]
-        amounts = claims.energies_wh[rows] * (rates * trust) // (WH_PER_KWH * PERMILLE)
+        amounts = _times(claims.energies_wh[rows], rates * trust) // (WH_PER_KWH * PERMILLE)
         amounts_mc[rows] = capped(
-            amounts, claims.accounts[rows], claims.windows_s[rows], source, rules, used, what=str(number)
+            *(amounts.astype(np.int64), claims.accounts[rows], windows_s[rows], source, rules, used), what=str(number)
         )
     return Worth(amounts_mc, used)
+
+
+def windows_of(closings_s: Integers, rules: Rules) -> Integers:
+    """When the windows of claims begin: an interval belongs to the one that contains its beginning."""
+    return (closings_s - INTERVAL_S) // rules.window_s * rules.window_s
 
 
 def capped(
@@ -86,7 +95,8 @@ def capped(
     local_s = windows_s + offsets_s(windows_s, rules.zone) if terms.caps else windows_s
     for span, cap_mc in terms.caps:
         begins_s = _begin(span, local_s, windows_s)
-        amounts_mc = _limit(amounts_mc, accounts, begins_s, cap_mc, used_mc, (what, span))
+        keys = (accounts, begins_s, windows_s)
+        amounts_mc = _limit(amounts_mc, keys, cap_mc, used_mc, (what, span))
     return amounts_mc
 
 
@@ -102,29 +112,32 @@ def _begin(span: str, local_s: Integers, windows_s: Integers) -> Integers:
 
 def _limit(
     amounts_mc: Integers,
-    accounts: Integers,
-    begins_s: Integers,
+    keys: tuple[Integers, Integers, Integers],
     cap_mc: int,
     used_mc: dict[CapKey, int],
     name: tuple[str, str],
 ) -> Integers:
-    """Of each account's amounts in each span, in order, what fits under the cap: what is above it is lost."""
+    """Of each account's amounts in each span, window by window and then in order, what fits under the cap; what is
+    above it is lost."""
     if len(amounts_mc) == 0:
         return amounts_mc
-    order = np.lexsort((np.arange(len(accounts)), begins_s, accounts))
+    accounts, begins_s, windows_s = keys
+    order = np.lexsort((np.arange(len(accounts)), windows_s, begins_s, accounts))
     groups = np.stack([accounts[order], begins_s[order]], axis=1)
     is_first = np.ones(len(order), dtype=np.bool_)
     is_first[1:] = (groups[1:] != groups[:-1]).any(axis=1)
     firsts = np.flatnonzero(is_first)
-    keys = [CapKey(account, *name, begin) for account, begin in groups[firsts].tolist()]
-    before_mc = np.array([used_mc.get(key, 0) for key in keys], dtype=np.int64)
+    spans = [CapKey(account, *name, begin) for account, begin in groups[firsts].tolist()]
+    before_mc = np.array([used_mc.get(key, 0) for key in spans], dtype=np.int64)
     sums = np.cumsum(amounts_mc[order])
     earlier = np.concatenate([[0], sums[:-1]])
     group = np.cumsum(is_first) - 1
     after = sums - earlier[firsts][group] + before_mc[group]
     granted = np.minimum(after, cap_mc) - np.minimum(after - amounts_mc[order], cap_mc)
     if name[1] != "window":
-        for key, before, more in zip(keys, before_mc.tolist(), np.add.reduceat(granted, firsts).tolist(), strict=True):
+        for key, before, more in zip(
+            spans, before_mc.tolist(), np.add.reduceat(granted, firsts).tolist(), strict=True
+        ):
             used_mc[key] = before + more
     limited = np.empty_like(amounts_mc)
     limited[order] = granted
@@ -144,6 +157,12 @@ def _rates(source: Source, rules: Rules, starts_s: Integers, ends_s: Integers) -
     local = local_times(np.repeat(starts_s, counts) + within * QUARTER_S, rules.zone)
     lowest: Integers = np.minimum.reduceat(table[local.month, local.weekday, local.quarter], begins)
     return lowest
+
+
+def _times(energies_wh: Integers, factors: Integers) -> Any:
+    """Exact, also where the product has more than 63 bits."""
+    is_large = len(energies_wh) > 0 and int(energies_wh.max()) > ENERGY_WH_MAX
+    return (energies_wh.astype(object) if is_large else energies_wh) * factors
 
 
 def _trust(source: Source) -> Integers:

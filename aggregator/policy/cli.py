@@ -81,12 +81,11 @@ def replay_command(
     from aggregator.policy.replay import replay
     from aggregator.policy.rules import Policy
     from aggregator.private.store import PrivateStore
-    from aggregator.sql import FILE
 
     place = CommuneDirectory(directory)
     before, after = Policy.load(place.policy_toml), Policy.load(proposal)
-    past = history.read(directory / FILE, _seconds(last))
-    outcome = replay(past.claims, before.rules, after.rules)
+    past = history.read(directory, _seconds(last))
+    outcome = replay(past.measured, before.rules, after.rules)
     if as_json:
         typer.echo(json.dumps(_as_json(outcome, past), indent=1))
         return

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
+from aggregator.policy import words
 from aggregator.policy.rules import Policy, Rules
+from aggregator.policy.terms import Source
 from aggregator.policy.words import charge, duration, percent
 from commonwatt.i18n import _
 from commonwatt.units import format_credits
+from ledger.book import mint
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class Change:
 
 def changes(before: Policy, after: Policy) -> list[Change]:
     """Every rule that differs, in the order of the policy file; none if only comments or spaces do."""
-    texts = [(rule, text(before.rules), text(after.rules)) for rule, text in _rules()]
+    texts = [(rule, text(before.rules), text(after.rules)) for rule, text in [*_rules(), *_sources()]]
     return [Change(rule, old, new) for rule, old, new in texts if old != new]
 
 
@@ -44,5 +48,33 @@ def _rules() -> list[tuple[str, Callable[[Rules], str]]]:
         (_("the association's share"), lambda rules: percent(rules.share_permille)),
         (_("credits for a kWh produced"), lambda rules: format_credits(rules.production.rate_mc_per_kwh)),
         (_("credits for a kWh of a neighbour's"), lambda rules: format_credits(rules.matched.rate_mc_per_kwh)),
+        (_("whose clock"), lambda rules: rules.timezone),
         (_("charges"), lambda rules: "; ".join(map(charge, rules.charges)) or _("none")),
     ]
+
+
+def _sources() -> list[tuple[str, Callable[[Rules], str]]]:
+    """What each source has beside its rate, and whether it is there at all."""
+    names = {
+        mint.SOURCE_PRODUCTION: _("production"),
+        mint.SOURCE_MATCHED: _("a neighbour's energy"),
+    }
+    return [
+        (f"{name}: {label}", partial(_of_source, number, text))
+        for number, name in names.items()
+        for label, text in (
+            (_("at other times"), words.times),
+            (_("at most for one account"), words.caps),
+            (_("by who signs"), words.grades),
+            (_("the association's own share"), _share),
+        )
+    ]
+
+
+def _of_source(number: int, text: Callable[[Source], str], rules: Rules) -> str:
+    source = rules.sources.get(number)
+    return (text(source) if source is not None else "") or "–"
+
+
+def _share(source: Source) -> str:
+    return "" if source.share_permille is None else percent(source.share_permille)

@@ -1,9 +1,12 @@
 """A policy in plain words with a worked example, for the people who vote on it."""
 
+from aggregator.policy import words
 from aggregator.policy.rules import Policy, Rules
+from aggregator.policy.terms import PERMILLE, Source
 from aggregator.policy.words import charge, duration
 from commonwatt.i18n import _
 from commonwatt.units import MC_PER_CREDIT, WH_PER_KWH, format_credits, format_kwh
+from ledger.book import mint
 
 EXAMPLE_WH = 10_000
 EXAMPLE_MATCHED_WH = 6_000
@@ -23,9 +26,11 @@ def _rules(policy: Policy) -> list[str]:
         _("Local production earns {rate} credits a kilowatt-hour.").format(
             rate=format_credits(rules.production.rate_mc_per_kwh)
         ),
+        *_further(rules.production, rules),
         _(
             "Who uses a neighbour's local energy in the same quarter of an hour earns {rate} credits a kilowatt-hour."
         ).format(rate=format_credits(rules.matched.rate_mc_per_kwh)),
+        *_further(rules.matched, rules),
         _("Of every credit made, {share} % go to the association; the member receives the rest.").format(
             share=f"{rules.share_permille / 10:g}"
         ),
@@ -39,10 +44,29 @@ def _rules(policy: Policy) -> list[str]:
     ]
 
 
+def _further(source: Source, rules: Rules) -> list[str]:
+    """What else is said of a source, each in an indented line."""
+    own = source.share_permille
+    texts = [
+        _("At other times: {times} ({clock}).").format(times=words.times(source), clock=rules.timezone)
+        if source.time
+        else "",
+        _("One account earns at most {caps} by it; what is above is not made.").format(caps=words.caps(source))
+        if source.caps
+        else "",
+        _("It counts {grades}.").format(grades=words.grades(source)) if words.grades(source) else "",
+        _("Of it the association receives {share}.").format(share=words.percent(own)) if own is not None else "",
+    ]
+    return [f"  {text}" for text in texts if text]
+
+
 def _example(rules: Rules) -> list[str]:
     produced_mc = EXAMPLE_WH * rules.production.rate_mc_per_kwh // WH_PER_KWH
     matched_mc = EXAMPLE_MATCHED_WH * rules.matched.rate_mc_per_kwh // WH_PER_KWH
-    shares = [amount_mc * rules.share_permille // 1000 for amount_mc in (produced_mc, matched_mc)]
+    shares = [
+        amount_mc * rules.share_permille_of(source) // PERMILLE
+        for source, amount_mc in ((mint.SOURCE_PRODUCTION, produced_mc), (mint.SOURCE_MATCHED, matched_mc))
+    ]
     return [
         _("For example, a roof makes {made}, and neighbours use {used} of it as it is made:").format(
             made=format_kwh(EXAMPLE_WH), used=format_kwh(EXAMPLE_MATCHED_WH)
@@ -55,7 +79,6 @@ def _example(rules: Rules) -> list[str]:
 
 
 def _unpaid(rules: Rules) -> str:
-    total = rules.production.rate_mc_per_kwh + rules.matched.rate_mc_per_kwh
     return _("A kilowatt-hour makes at most {total} credits in all; it can never make more than {par}.").format(
-        total=format_credits(total), par=format_credits(MC_PER_CREDIT)
+        total=format_credits(rules.highest_total_mc), par=format_credits(MC_PER_CREDIT)
     )

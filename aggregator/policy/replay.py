@@ -1,27 +1,26 @@
 """What a proposed policy would have paid for what was measured, beside what the present one does. Pure.
 
-Claims are valued by each policy and joined to mints by each policy's own windows, so that rounding and the
+Claims are valued by each policy and joined to mints by each policy's own windows, so that rounding, caps and the
 association's share are those of the rule. Which energy was matched does not depend on the rates; a shorter grace
 would have made some blocks late, and that is not replayed.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aggregator.minting import valuation
-from aggregator.minting.valuation import PERMILLE
+import numpy as np
+
+from aggregator.earning.worth import ClaimColumns, windows_of, worth
 from aggregator.policy.rules import Rules
-from aggregator.settling.interval import Claim
-from commonwatt.units import INTERVAL_S
+from aggregator.policy.terms import PERMILLE
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """A claim and the end of the interval that it was settled with, which tells its window."""
+class Measured:
+    """What was settled: claims, and the accounts that their numbers mean."""
 
-    claim: Claim
-    closing_s: int
+    accounts: tuple[bytes, ...]
+    claims: ClaimColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +54,28 @@ class Outcome:
         return sum(self.after_mc.values()) + self.association_after_mc
 
 
-def replay(claims: Iterable[Settled], before: Rules, after: Rules) -> Outcome:
+def replay(measured: Measured, before: Rules, after: Rules) -> Outcome:
     """Value the same claims by both."""
-    settled = list(claims)
-    before_mc, association_before_mc = _earned(settled, before)
-    after_mc, association_after_mc = _earned(settled, after)
+    before_mc, association_before_mc = _earned(measured, before)
+    after_mc, association_after_mc = _earned(measured, after)
     return Outcome(before_mc, after_mc, association_before_mc, association_after_mc)
 
 
-def _earned(claims: Sequence[Settled], rules: Rules) -> tuple[dict[bytes, int], int]:
+def _earned(measured: Measured, rules: Rules) -> tuple[dict[bytes, int], int]:
     """Milli-credits by account, and the association's."""
-    mints_mc: Counter[tuple[int, bytes, int]] = Counter()
-    for item in claims:
-        # An interval belongs to the window that contains its beginning (docs/spec/settlement.md, "Value").
-        window = (item.closing_s - INTERVAL_S) // rules.window_s
-        mints_mc[window, item.claim.account, item.claim.source] += valuation.amount_mc(item.claim, rules)
-    members_mc: Counter[bytes] = Counter()
-    association_mc = 0
-    for (_window, account, _source), gross_mc in mints_mc.items():
-        share_mc = gross_mc * rules.share_permille // PERMILLE
-        association_mc += share_mc
-        members_mc[account] += gross_mc - share_mc
-    return {account: amount_mc for account, amount_mc in members_mc.items() if amount_mc}, association_mc
+    claims = measured.claims
+    if len(claims.sources) == 0:
+        return {}, 0
+    amounts_mc = worth(claims, rules).amounts_mc
+    # One mint per window, account and source: each loses less than a milli-credit to rounding of the share.
+    windows_s = windows_of(claims.closings_s, rules)
+    order = np.lexsort((windows_s, claims.sources, claims.accounts))
+    keys = np.stack([claims.accounts[order], claims.sources[order], windows_s[order]], axis=1)
+    firsts = np.flatnonzero(np.concatenate([[True], (keys[1:] != keys[:-1]).any(axis=1)]))
+    gross_mc = np.add.reduceat(amounts_mc[order], firsts)
+    shares = np.array([0, *(rules.share_permille_of(source) for source in range(1, int(claims.sources.max()) + 1))])
+    association_mc = gross_mc * shares[keys[firsts, 1]] // PERMILLE
+    members_mc = np.zeros(len(measured.accounts), dtype=np.int64)
+    np.add.at(members_mc, keys[firsts, 0], gross_mc - association_mc)
+    earned_mc = dict(zip(measured.accounts, members_mc.tolist(), strict=True))
+    return {account: amount_mc for account, amount_mc in earned_mc.items() if amount_mc}, int(association_mc.sum())

@@ -12,7 +12,8 @@
     [matched]
     rate_mc_per_kwh = 200
 
-Each source may say more: when another rate counts, limits, grades of trust, a share of its own (terms.py). The keys are those of docs/spec/settlement.md, "Policy"; `name` is for people.
+Each source may say more: when another rate counts, limits, grades of trust, a share of its own (terms.py). The
+keys are those of docs/spec/settlement.md, "Policy"; `name` is for people.
 """
 
 import hashlib
@@ -27,7 +28,6 @@ from pydantic_core import PydanticCustomError
 
 from aggregator.policy import mistakes
 from aggregator.policy.terms import QUARTERS, SHARE_PERMILLE_MAX, Source
-
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.settings import Settings

@@ -1,16 +1,16 @@
 """What a policy says of one source: its rate, when, how far it trusts whom, how much at most, and whose share.
 
-    [production]
-    rate_mc_per_kwh = 700
-    share_permille = 50
-    cap_mc_per_day = 40000
-    grade_permille = { device = 1000, gateway = 900 }
+[production]
+rate_mc_per_kwh = 700
+share_permille = 50
+cap_mc_per_day = 40000
+grade_permille = { device = 1000, gateway = 900 }
 
-    [[production.time]]
-    hours = "11:00-16:00"
-    weekdays = "sat,sun"
-    months = "apr-sep"
-    rate_mc_per_kwh = 500
+[[production.time]]
+hours = "11:00-16:00"
+weekdays = "sat,sun"
+months = "apr-sep"
+rate_mc_per_kwh = 500
 """
 
 import re
@@ -97,7 +97,7 @@ class Capped(Settings):
     share_permille: int | None = Field(default=None, ge=0, le=SHARE_PERMILLE_MAX, strict=True)
     """Thousandths that go to the association; left out: the policy's own."""
     cap_mc_per_window: int | None = Field(default=None, ge=0, le=INT64_MAX, strict=True)
-    """The most that one account earns by this source in one window; what is above it is not made, nor carried over."""
+    """The most one account earns by this source in one window; what is above it is not made, nor carried over."""
     cap_mc_per_day: int | None = Field(default=None, ge=0, le=INT64_MAX, strict=True)
     """In the windows that begin on one local day."""
     cap_mc_per_month: int | None = Field(default=None, ge=0, le=INT64_MAX, strict=True)
@@ -139,9 +139,11 @@ def _named(text: str, names: Sequence[str]) -> frozenset[int]:
     for part in text.split(","):
         first, dash, last = (word.strip() for word in part.partition("-"))
         if first not in names or (dash and last not in names):
-            raise ValueError(_("write names like {first} or {first}-{last}, separated by commas: {names}").format(
-                first=names[0], last=names[-1], names=" ".join(names)
-            ))
+            raise ValueError(
+                _("write names like {first} or {first}-{last}, separated by commas: {names}").format(
+                    first=names[0], last=names[-1], names=" ".join(names)
+                )
+            )
         start, end = names.index(first), names.index(last or first)
         found.update(range(start, end + 1) if start <= end else (*range(start, len(names)), *range(end + 1)))
     return frozenset(found)

@@ -1,5 +1,6 @@
 """How policies speak of time and shares."""
 
+from aggregator.policy.terms import Capped, Grades, Source, Time
 from commonwatt.i18n import _
 from commonwatt.units import format_credits
 from ledger.book.charges import Terms
@@ -17,6 +18,36 @@ def duration(seconds: int) -> str:
 def percent(permille: int) -> str:
     """Thousandths as people write them: "12.5 %"."""
     return f"{permille / 10:g} %"
+
+
+def caps(terms: Capped) -> str:
+    """The most that one account earns: "2.000 a day, 40.000 a month"; empty without a cap."""
+    texts = {"window": _("{amount} in each mint"), "day": _("{amount} a day"), "month": _("{amount} a month")}
+    return ", ".join(texts[span].format(amount=format_credits(cap_mc)) for span, cap_mc in terms.caps)
+
+
+def times(source: Source) -> str:
+    """Other rates and when: "0.500 at 11:00-16:00, sat,sun, apr-sep"; empty without any."""
+    return "; ".join(map(_time, source.time))
+
+
+def grades(source: Source) -> str:
+    """What readings earn by who signed them; empty where it makes no difference."""
+    trust = source.grade_permille
+    if trust == Grades():
+        return ""
+    return _("{device} of it if the meter reader signs, {gateway} if a gateway does").format(
+        device=percent(trust.device), gateway=percent(trust.gateway)
+    )
+
+
+def _time(row: Time) -> str:
+    always = Time(rate_mc_per_kwh=0)
+    parts = [
+        text for name in ("hours", "weekdays", "months") if (text := getattr(row, name)) != getattr(always, name)
+    ]
+    when = ", ".join(parts) or _("any time")
+    return _("{rate} at {when}").format(rate=format_credits(row.rate_mc_per_kwh), when=when)
 
 
 def charge(terms: Terms) -> str:

@@ -143,9 +143,9 @@ class _Maker:
         self._root = root
         self._made: list[Works] = []
 
-    def __call__(self) -> Works:
+    def __call__(self, *, policy: Policy = POLICY) -> Works:
         directory = self._root / str(len(self._made))
-        self._made.append(open_works(directory))
+        self._made.append(open_works(directory, policy=policy))
         return self._made[-1]
 
     def reopen(self, works: Works, **limits: float) -> Works:

@@ -11,16 +11,18 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from aggregator import sql
+from aggregator.earning.worth import ClaimColumns
 from aggregator.minting import valuation
 from aggregator.minting.valuation import Valued
 from aggregator.policy import diff
 from aggregator.policy.cli import app
 from aggregator.policy.explain import explain
-from aggregator.policy.replay import Settled, replay
+from aggregator.policy.replay import Measured, replay
 from aggregator.policy.rules import DEFAULT_FILE, Policy
 from aggregator.settling.interval import Claim, Source
 from commonwatt.errors import UserError
 from commonwatt.units import INTERVAL_S
+from ledger.book.kinds import Grade
 
 TEXT = DEFAULT_FILE.read_text()
 DAY_S = 86_400
@@ -32,10 +34,19 @@ DEARER_ROOFS = TEXT.replace("version = 1", "version = 2").replace("= 800", "= 60
 AFTER = Policy.parse(DEARER_ROOFS, where="after")
 
 
-def settled(account: bytes, source: Source, energy_wh: int, interval: int = 0) -> Settled:
+def settled(account: bytes, source: Source, energy_wh: int, interval: int = 0) -> Claim:
     start_s = FIRST_S + INTERVAL_S * interval
-    claim = Claim(account, start_s, start_s + INTERVAL_S, source, 0, energy_wh, account, 1)
-    return Settled(claim, start_s + INTERVAL_S)
+    return Claim(account, start_s, start_s + INTERVAL_S, source, 0, energy_wh, account, 1)
+
+
+def measured(claims: list[Claim], grade: Grade = Grade.DEVICE) -> Measured:
+    """Claims that were settled as their intervals closed."""
+    accounts = sorted({claim.account for claim in claims})
+    ordered = sorted(claims, key=lambda claim: (claim.start_s, claim.device))
+    rows = (
+        *((accounts.index(c.account), c.source, c.start_s, c.end_s, c.energy_wh, grade, c.end_s) for c in ordered),
+    )
+    return Measured(tuple(accounts), ClaimColumns.of(rows))
 
 
 def test_diff_when_rates_change():
@@ -59,7 +70,7 @@ def test_diff_when_only_a_comment_changes():
 def test_replay_when_roofs_earn_less():
     """The roof's owner loses, the neighbour wins, by hand: 10 kWh made, 6 of it used next door, a tenth shared."""
     claims = [settled(ANA, Source.PRODUCTION, 10_000), settled(BEN, Source.MATCHED, 6_000)]
-    outcome = replay(claims, BEFORE.rules, AFTER.rules)
+    outcome = replay(measured(claims), BEFORE.rules, AFTER.rules)
     assert outcome.before_mc == {ANA: 7200, BEN: 1080}
     assert outcome.after_mc == {ANA: 5400, BEN: 2160}
     assert outcome.accounts == [BEN, ANA]
@@ -76,25 +87,25 @@ claims_of_days = st.lists(
         st.integers(0, 96 * 3),
     ),
     max_size=40,
-    unique_by=lambda item: (item.claim.account, item.claim.source, item.claim.start_s),
+    unique_by=lambda claim: (claim.account, claim.source, claim.start_s),
 )
 
 
 @given(claims_of_days)
-def test_replay_when_compared_with_minting(claims: list[Settled]):
+def test_replay_when_compared_with_minting(claims: list[Claim]):
     """Window by window, source by source: what minting makes is what a replay of the same rules shows."""
     rules = BEFORE.rules
     minted_mc: dict[bytes, int] = {}
     association_mc = 0
     for day in range(5):
         start_s = FIRST_S - FIRST_S % DAY_S + DAY_S * day
-        of_day = [item for item in claims if start_s < item.closing_s <= start_s + DAY_S]
+        of_day = [claim for claim in claims if start_s < claim.end_s <= start_s + DAY_S]
         valued = [
             Valued(
-                *(item.claim.account, item.claim.source, item.claim.device, item.claim.start_s, item.claim.end_s),
-                *(0, item.claim.energy_wh, valuation.amount_mc(item.claim, rules), bytes(32)),
+                *(claim.account, claim.source, claim.device, claim.start_s, claim.end_s),
+                *(0, claim.energy_wh, valuation.amount_mc(claim, rules), bytes(32)),
             )
-            for item in of_day
+            for claim in of_day
         ]
         mints = valuation.mints_of_window(
             valued, start_s=start_s, end_s=start_s + DAY_S, share_permille_of=rules.share_permille_of, random=bytes
@@ -102,7 +113,7 @@ def test_replay_when_compared_with_minting(claims: list[Settled]):
         for item in mints:
             minted_mc[item.mint.account] = minted_mc.get(item.mint.account, 0) + item.mint.amount_mc
             association_mc += item.mint.association_mc
-    outcome = replay(claims, rules, rules)
+    outcome = replay(measured(claims), rules, rules)
     assert outcome.before_mc == outcome.after_mc == {account: mc for account, mc in minted_mc.items() if mc}
     assert outcome.association_before_mc == outcome.association_after_mc == association_mc
 

@@ -37,7 +37,7 @@ def judge(directory: Path, registers_csv: Path = REGISTERS_CSV) -> JudgeReport:
     except sqlite3.Error as error:
         findings.expect("aggregator.db", "readable", str(error))
         return JudgeReport(tuple(findings.differences))
-    policies = read_policies(book, evidence.closings)
+    policies = read_policies(book, evidence.closings, findings)
     _check_run_policies(book, policies, findings)
     demo = json.loads((directory / "demo.json").read_text())
     energies = _compare_registers(demo, read_registers(registers_csv), evidence, findings)
