@@ -13,6 +13,7 @@ from pathlib import Path
 from aggregator import sql
 from aggregator.commune import enacted
 from aggregator.commune.directory import Commune, CommuneDirectory
+from aggregator.commune.places import Places
 from aggregator.commune.registry import Directory, RegistryPublisher
 from aggregator.intake.evidence import Evidence
 from aggregator.intake.pipeline import Intake
@@ -142,7 +143,7 @@ def run(options: Options, stop: Stop) -> None:
     with ExitStack() as stack:
         ledger = stack.enter_context(open_ledger(options.directory))
         database = stack.enter_context(Database(options.database_url or sql.url_of(options.directory)))
-        directory = Directory.of(ledger.state)
+        directory = Directory.of(ledger.state, Places.read(options.directory))
         link = stack.enter_context(_link(account, commune))
         intake = _intake(commune, key, database, directory, options)
         stack.callback(intake.close)

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from aggregator.commune.places import Located, Places
 from aggregator.intake.checking import Keys
-from aggregator.settling.interval import Meter
+from aggregator.settling.interval import PERMILLE, Meter
 from commonwatt import cose, topics
 from commonwatt.identity import SigningKey
 from commonwatt.registry import Snapshot, Status
@@ -26,14 +27,18 @@ class Directory:
     gateways: Mapping[bytes, bytes]
 
     @classmethod
-    def of(cls, state: State) -> "Directory":
-        """Read the state."""
+    def of(cls, state: State, places: Places | None = None) -> "Directory":
+        """Read the state. `places`: what the commune knows of its sites; none: nothing."""
         snapshot = state.admissions.snapshot(state.size)
+        sites = places.sites if places is not None else {}
         return cls(
             snapshot,
             Keys.of(snapshot.devices.values()),
             {
-                row.device: Meter(row.device, row.role, row.site, row.account, row.rated_power_w, row.grade)
+                row.device: Meter(
+                    *(row.device, row.role, row.site, row.account, row.rated_power_w, row.grade),
+                    unsold_permille=_unsold_permille(sites.get(row.site)),
+                )
                 for row in state.admissions.devices()
             },
             {
@@ -42,6 +47,10 @@ class Directory:
                 if status is Status.ACTIVE
             },
         )
+
+
+def _unsold_permille(site: Located | None) -> int:
+    return PERMILLE - (site.facts.earns_nothing_permille if site is not None else 0)
 
 
 class Publishing(Protocol):

@@ -27,13 +27,16 @@ ON_TIME, AFTERWARDS, REVIEWED = 0, 1, 2
 held until a steward released it."""
 
 
+PERMILLE = 1000
+
 HELD_AS_CLAIMS = frozenset({Hold.STUCK, Hold.COPIED, Hold.PLUGS_EXCEED})
 """What is found before a window is minted holds claims, whose energy was allocated; anything else holds spans."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """An admitted device as settlement needs it. `account`: of the member who holds its site."""
+    """An admitted device as settlement needs it. `account`: of the member who holds its site. `unsold_permille`: how
+    much of the site's production is not sold under a purchase obligation or guarantees of origin."""
 
     device: bytes
     role: DeviceRole
@@ -41,6 +44,11 @@ class Meter:
     account: bytes
     rated_power_w: int
     grade: Grade = Grade.DEVICE
+    unsold_permille: int = PERMILLE
+
+    def unsold_wh(self, energy_wh: int) -> int:
+        """What of the site's production or supply may earn, rounded down."""
+        return energy_wh * self.unsold_permille // PERMILLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +131,7 @@ def close(
     on_time = [item for item in kept if item.span.is_on_time(end_s)]
     afterwards = [item for item in kept if not item.span.is_on_time(end_s)]
     mains = _mains_by_site(on_time)
-    nets_wh = {site[0].meter.device: sum(item.net_wh for item in site) for site in mains}
+    nets_wh = {site[0].meter.device: _unsold_net_wh(site) for site in mains}
     pool = matching.match(nets_wh)
     left_wh = {**unallocated_wh, end_s: pool.unallocated_wh}
     claims = [*_on_time_claims(on_time, mains, pool), *_claims_afterwards(afterwards, left_wh)]
@@ -171,10 +179,16 @@ def _mains_by_site(on_time: Iterable[_Kept]) -> list[list[_Kept]]:
     return list(sites.values())
 
 
+def _unsold_net_wh(site: list[_Kept]) -> int:
+    """Import − export of a site; of what it supplies only the part that is not sold elsewhere."""
+    net_wh = sum(item.net_wh for item in site)
+    return net_wh if net_wh >= 0 else -site[0].meter.unsold_wh(-net_wh)
+
+
 def _on_time_claims(on_time: Iterable[_Kept], mains: Iterable[list[_Kept]], pool: Matched) -> Iterator[Claim]:
     for item in on_time:
         if item.meter.role is DeviceRole.PRODUCTION:
-            yield item.claim(Source.PRODUCTION, ON_TIME, item.net_wh)
+            yield item.claim(Source.PRODUCTION, ON_TIME, item.meter.unsold_wh(item.net_wh))
     for first, *_ in mains:
         yield first.claim(Source.MATCHED, ON_TIME, pool.shares_wh.get(first.meter.device, 0))
 
@@ -183,7 +197,7 @@ def _claims_afterwards(afterwards: Iterable[_Kept], left_wh: dict[int, int]) -> 
     """Gap and late spans in order; takes what they use from `left_wh`."""
     for item in afterwards:
         if item.meter.role is DeviceRole.PRODUCTION:
-            yield item.claim(Source.PRODUCTION, AFTERWARDS, item.net_wh)
+            yield item.claim(Source.PRODUCTION, AFTERWARDS, item.meter.unsold_wh(item.net_wh))
         elif item.meter.role is DeviceRole.MAIN:
             yield item.claim(Source.MATCHED, AFTERWARDS, _take(item.span, item.net_wh, left_wh))
 
@@ -195,10 +209,11 @@ def _claims_released(
     for held in released:
         meter = meters[held.device]
         place = (held.device, held.start_s, held.end_s)
+        is_claim = held.reason in HELD_AS_CLAIMS
         if meter.role is DeviceRole.PRODUCTION:
-            yield Claim(*place, Source.PRODUCTION, REVIEWED, held.energy_wh, meter.account, held.evidence_id)
+            produced_wh = held.energy_wh if is_claim else meter.unsold_wh(held.energy_wh)
+            yield Claim(*place, Source.PRODUCTION, REVIEWED, produced_wh, meter.account, held.evidence_id)
         elif meter.role is DeviceRole.MAIN:
-            is_claim = held.reason in HELD_AS_CLAIMS
             matched_wh = held.energy_wh if is_claim else _take(held, held.energy_wh, left_wh)
             yield Claim(*place, Source.MATCHED, REVIEWED, matched_wh, meter.account, held.evidence_id)
 

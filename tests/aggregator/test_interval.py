@@ -4,10 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregator.minting.valuation import amount_mc
-from aggregator.settling.interval import Meter, Source, close
+from aggregator.settling.interval import HeldSpan, Meter, Source, close
 from aggregator.settling.matching import largest_remainder, match, match_afterwards
 from aggregator.settling.settlement import Span
 from aggregator.testing import POLICY
+from commonwatt.refusal import Hold
 from ledger.book.kinds import DeviceRole
 
 T = 1_721_002_500
@@ -127,3 +128,26 @@ def test_two_main_meters_of_a_site_are_netted():
     closed = close(T, spans, meters=meters(), frozen=frozenset(), unallocated_wh={})
     assert [(claim.device, claim.energy_wh) for claim in closed.claims] == [(IDS[2], 200)]
     assert (closed.pool.supply_wh, closed.pool.demand_wh, closed.sites) == (1000, 200, 2)
+
+
+def test_what_is_sold_elsewhere_earns_nothing():
+    """Six tenths sold: four tenths of the roof's energy earn, four tenths of its supply may be a neighbour's."""
+    roof = Meter(b"r" * 16, DeviceRole.PRODUCTION, b"s" * 16, b"sun", 9000, unsold_permille=400)
+    sun = Meter(b"m" * 16, DeviceRole.MAIN, b"s" * 16, b"sun", 9000, unsold_permille=400)
+    ana = Meter(b"a" * 16, DeviceRole.MAIN, b"t" * 16, b"ana", 9000)
+    growths = {roof: {2: 1001}, sun: {1: 0, 2: 801}, ana: {1: 500, 2: 0}}
+    spans = [Span(meter.device, 0, 900, growth, 900, 1) for meter, growth in growths.items()]
+    meters = {meter.device: meter for meter in growths}
+    closed = close(900, spans, meters=meters, frozen=frozenset(), unallocated_wh={})
+    assert {claim.device: claim.energy_wh for claim in closed.claims} == {roof.device: 400, ana.device: 320}
+    assert (closed.pool.supply_wh, closed.pool.unallocated_wh) == (320, 0)
+
+
+def test_what_is_sold_elsewhere_earns_nothing_after_a_review():
+    """A released span loses the sold part once; a released claim had lost it already."""
+    roof = Meter(b"r" * 16, DeviceRole.PRODUCTION, b"s" * 16, b"sun", 9000, unsold_permille=400)
+    held = [
+        HeldSpan(roof.device, at, at + 900, reason, 1000, 1) for at, reason in ((0, Hold.FUTURE), (900, Hold.STUCK))
+    ]
+    closed = close(2700, [], meters={roof.device: roof}, frozen=frozenset(), unallocated_wh={}, released=held)
+    assert [claim.energy_wh for claim in closed.claims] == [400, 1000]

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from aggregator.commune.attributes import SiteFacts
+from aggregator.commune.places import Located, Places
 from aggregator.commune.registry import Directory, RegistryPublisher
 from aggregator.testing import COMMUNE, GATEWAY, GENESIS, ident, key
 from commonwatt import cose, topics
@@ -27,6 +29,9 @@ class RecordingLink:
 
 def publisher() -> RegistryPublisher:
     return RegistryPublisher(commune=COMMUNE, genesis=GENESIS, key=key("aggregator"))
+
+
+SOLD = SiteFacts(sells_production="purchase-obligation", sold_permille=600)
 
 
 def test_the_registry_is_signed_and_retained(works):
@@ -64,3 +69,12 @@ def test_the_registry_waits_for_the_connection(works):
     link.is_up = True
     publish.step(link, works.intake.directory)
     assert len(link.sent) == 1
+
+
+def test_what_a_site_sells_elsewhere_is_known_to_settlement(works):
+    """The roster's declaration reaches every meter of the site, and no other's."""
+    located = Located(ident("sun's"), None, None, None, None, SOLD)
+    places = Places({located.site: located}, {}, {}, {})
+    meters = Directory.of(works.ledger.state, places).meters
+    unsold = {name: meters[ident(name)].unsold_permille for name in ("sun-roof", "sun-main", "ana-main")}
+    assert unsold == {"sun-roof": 400, "sun-main": 400, "ana-main": 1000}
