@@ -2,13 +2,13 @@
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 
 from commonwatt.clock import CivilClock
-from commonwatt.demo import founding
-from commonwatt.demo.founding import COMMONWATT, FIRMWARE, MICROPYTHON, Commune
-from commonwatt.demo.people import SOLAR_METER, readers
-from commonwatt.demo.plan import Plan
-from commonwatt.demo.programs import BIN, Program, answers, wait_for
+from commonwatt.demo.brokers import AGGREGATOR
+from commonwatt.demo.founding import COMMONWATT, Commune
+from commonwatt.demo.meters import FIRMWARE, MICROPYTHON
+from commonwatt.demo.programs import Program, answers, wait_for
 
 UP_S_MAX = 30
 READER_HEAP = "256k"
@@ -17,19 +17,20 @@ READER_HEAP = "256k"
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """All programs by name; `broker` is absent when an existing one is used."""
+    """All programs by name; a broker that somebody else runs is not among them."""
 
     commune: Commune
     programs: dict[str, Program]
 
     def start(self) -> None:
         """Bring everybody up: first what others connect to."""
-        if broker := self.programs.get("broker"):
-            broker.start()
-        self.programs["solar-meter"].start()
-        address = founding.broker_address(self.commune.broker_url)
-        wait_for(lambda: answers(*address), what="the broker", timeout_s=UP_S_MAX, programs=self._started())
-        for name in ("aggregator", "gateway", *readers()):
+        village = self.commune.village
+        for name in (*self._brokers(), *village.over_modbus):
+            self.programs[name].start()
+        for broker in self.commune.brokers.all:
+            is_up = partial(answers, *broker.address)
+            wait_for(is_up, what=broker.url, timeout_s=UP_S_MAX, programs=self._started())
+        for name in (AGGREGATOR, *village.gateways, *village.readers):
             self.programs[name].start()
 
     def check(self) -> None:
@@ -39,38 +40,34 @@ class Cast:
 
     def stop(self) -> None:
         """Let everybody finish: first the sources, then what they deliver to."""
-        for name in (*readers(), "gateway", "aggregator", "solar-meter", "broker"):
-            if program := self.programs.get(name):
-                program.stop()
+        village = self.commune.village
+        for name in (*village.readers, *village.gateways, AGGREGATOR, *village.over_modbus, *self._brokers()):
+            self.programs[name].stop()
+
+    def _brokers(self) -> list[str]:
+        return [broker.name for broker in self.commune.brokers.all if broker.is_ours]
 
     def _started(self) -> list[Program]:
         return [program for program in self.programs.values() if program.is_running]
 
 
-def assemble(plan: Plan, commune: Commune, clock: CivilClock) -> Cast:
+def assemble(commune: Commune, clock: CivilClock) -> Cast:
     """Write the running clock to every reader and name every program."""
-    layout, at = commune.layout, ("--clock", str(clock))
-    argv: dict[str, tuple[str, ...]] = {
-        "aggregator": (
-            *(COMMONWATT, "aggregator", "run", str(layout.root), "--broker-account", str(layout.broker_account)),
-            *("--status", str(layout.aggregator_status), *at),
-        ),
-        "gateway": (COMMONWATT, "gateway", "run", str(layout.gateway_toml), *at),
-        "solar-meter": (
-            *(sys.executable, "-m", "commonwatt.demo.solar_meter", "--port", str(commune.modbus_port)),
-            *("--registers", str(layout.registers(SOLAR_METER)), "--device", SOLAR_METER, *at),
-        ),
-    }
-    if plan.broker_url is None:
-        argv["broker"] = (str(BIN / "nats-server"), "-c", str(layout.broker / "nats.conf"))
-    for name in readers():
-        founding.set_device_clock(commune, name, clock)
+    layout, village, at = commune.layout, commune.village, ("--clock", str(clock))
+    argv: dict[str, tuple[str, ...]] = {broker.name: broker.argv for broker in commune.brokers.all if broker.is_ours}
+    argv[AGGREGATOR] = (
+        *(COMMONWATT, "aggregator", "run", str(layout.root), "--broker-account", str(layout.broker_account)),
+        *("--status", str(layout.aggregator_status), *at),
+    )
+    for name in village.gateways:
+        argv[name] = (COMMONWATT, "gateway", "run", str(layout.gateway_toml(name)), *at)
+    for name in village.over_modbus:
         argv[name] = (
-            MICROPYTHON,
-            "-X",
-            f"heapsize={READER_HEAP}",
-            FIRMWARE,
-            str(founding.device_config(commune, name)),
+            *(sys.executable, "-m", "commonwatt.demo.solar_meter", "--port", str(commune.modbus_ports[name])),
+            *("--registers", str(layout.registers(name)), "--device", name, *at),
         )
-    programs = {name: Program(name, words, layout.logs / f"{name}.log") for name, words in argv.items()}
-    return Cast(commune, programs)
+    readers = commune.readers
+    for name in village.readers:
+        config = readers.set_clock(name, clock)
+        argv[name] = (MICROPYTHON, "-X", f"heapsize={READER_HEAP}", FIRMWARE, str(config))
+    return Cast(commune, {name: Program(name, words, layout.logs / f"{name}.log") for name, words in argv.items()})

@@ -1,11 +1,10 @@
-"""`commonwatt demo`: a commune of ten homes in minutes."""
+"""`commonwatt demo`: a commune of ten homes, or of forty, in minutes."""
 
 from pathlib import Path
 
 import typer
 
 from commonwatt.demo.plan import ROOT, SPEED_DEFAULT, Plan
-from commonwatt.demo.registers.read import read_registers
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 
@@ -14,6 +13,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def demo(
+    homes: int = typer.Option(10, envvar="HOMES", help=_("A street of 10 homes, or a village of 40.")),
     days: int = typer.Option(1, envvar="DAYS", help=_("Days of measured data to replay, 1 to 7.")),
     speed: int = typer.Option(
         SPEED_DEFAULT, envvar="SPEED", help=_("How many times as fast as the wall clock civil time runs.")
@@ -28,7 +28,7 @@ def demo(
     broker: str = typer.Option("", envvar="BROKER", help=_("Use this broker (mqtt://host:port) instead of our own.")),
     directory: Path = typer.Option(Path("var/demo"), "--dir", help=_("Where the commune is left for inspection.")),
 ) -> None:
-    """Run a commune of ten homes, every process real, and check its books."""
+    """Run a commune of ten or forty homes, every process real, and check its books."""
     if not (ROOT / "firmware" / "main.py").exists():
         raise UserError(
             _("the demo runs the project's firmware, which an installed package does not carry"),
@@ -36,10 +36,9 @@ def demo(
         )
     from commonwatt.demo.story import tell  # its parts need the demo's extra packages
 
-    rows = read_registers()["emhass-main"].rows
     plan = Plan(
         directory=directory.absolute(),
-        starts_s=rows[0][0],
+        homes=homes,
         days=days,
         speed=speed,
         seed=seed,

@@ -1,10 +1,12 @@
 """FAULTS=1: who is killed when. The schedule is seeded; the kill waits until data are in flight.
 
 At its instant a kill is armed, and it falls on the first message that its target has not yet had answered: a
-meter reader dies as its block passes the broker, the gateway, aggregator and broker as a batch does.
+meter reader dies as its block passes the broker, a gateway as its batch does, the aggregator and a broker as any
+batch does.
 """
 
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -46,9 +48,20 @@ class Kill:
     program: str
     restart_s: float
 
+    def is_hit(self, in_flight: set[tuple[str, str]]) -> bool:
+        """Whether its target has something to lose: readers and gateways what they sent, others what anybody did."""
+        is_a_sender = self.target in (Target.READER, Target.GATEWAY)
+        return any(
+            channel == self.target.channel and (sender == self.program or not is_a_sender)
+            for channel, sender in in_flight
+        )
 
-def schedule(seed: int, starts_s: int, ends_s: int, readers: list[str]) -> list[Kill]:
-    """The kills of a run in order of time: every target `KILLS_EACH` times, evenly spread and shuffled."""
+
+def schedule(seed: int, starts_s: int, ends_s: int, programs: Mapping[Target, Sequence[str]]) -> list[Kill]:
+    """The kills of a run in order of time: every target `KILLS_EACH` times, evenly spread and shuffled.
+
+    `programs`: who can be hit as what.
+    """
     chance = random.Random(seed)  # noqa: S311 (a seeded schedule, not a secret)
     targets = [target for target in Target for _ in range(KILLS_EACH)]
     chance.shuffle(targets)
@@ -58,7 +71,7 @@ def schedule(seed: int, starts_s: int, ends_s: int, readers: list[str]) -> list[
         Kill(
             at_s=first + slot_s * (index + chance.uniform(0, 0.6)),
             target=target,
-            program=chance.choice(readers) if target is Target.READER else target.label,
+            program=chance.choice(programs[target]),
             restart_s=chance.uniform(*RESTART_S),
         )
         for index, target in enumerate(targets)
@@ -77,8 +90,7 @@ class Faults:
     def tick(self, civil_s: float, wall_s: float, in_flight: set[tuple[str, str]]) -> None:
         """Kill what is due and in flight, start again what has been down long enough.
 
-        `in_flight`: (channel, program) of messages seen since the last tick; the program is a reader's name for
-        blocks and "" for batches.
+        `in_flight`: channel and sender of the messages seen since the last tick.
         """
         for due in [entry for entry in self._restarts if entry[0] <= wall_s]:
             self._restarts.remove(due)
@@ -87,8 +99,7 @@ class Faults:
             return
         kill = self.planned[0]
         program = self.programs[kill.program]
-        seen = (kill.target.channel, kill.program if kill.target is Target.READER else "")
-        if seen in in_flight and program.is_running:
+        if kill.is_hit(in_flight) and program.is_running:
             program.kill()
             self.planned.pop(0)
             self.done.append(kill)

@@ -14,7 +14,7 @@ from commonwatt import status
 from commonwatt.demo.faults import Kill
 from commonwatt.demo.founding import COMMONWATT, Commune
 from commonwatt.demo.layout import Layout
-from commonwatt.demo.people import BAKER, SOLAR_HOME
+from commonwatt.demo.people import BAKER
 from commonwatt.demo.plan import Plan
 from commonwatt.demo.programs import run
 from commonwatt.i18n import _
@@ -47,17 +47,17 @@ def _judge(commune: Commune, *options: str) -> int:
 
 
 def _pay_the_baker(plan: Plan, commune: Commune) -> str:
-    layout, ids = commune.layout, commune.ids
+    layout, ids, solar_home = commune.layout, commune.ids, commune.village.solar_home
     words = run(
         [
-            *(COMMONWATT, "ledger", "pay", str(layout.root), "--wallet", str(layout.wallet(SOLAR_HOME))),
-            *("--from", ids.accounts[SOLAR_HOME].hex(), "--to", ids.accounts[BAKER].hex()),
+            *(COMMONWATT, "ledger", "pay", str(layout.root), "--wallet", str(layout.wallet(solar_home))),
+            *("--from", ids.accounts[solar_home].hex(), "--to", ids.accounts[BAKER].hex()),
             *("--credits", "1", "--memo", _("one loaf of bread"), "--clock", str(plan.next_day_clock())),
         ],
         log_file=layout.logs / "finale.log",
     )
-    said = _("{home} pays the {baker}: {words}").format(home=SOLAR_HOME, baker=BAKER, words=words.strip())
-    return "\n".join((said, *(_balance(commune, name) for name in (SOLAR_HOME, BAKER))))
+    said = _("{home} pays the {baker}: {words}").format(home=solar_home, baker=BAKER, words=words.strip())
+    return "\n".join((said, *(_balance(commune, name) for name in (solar_home, BAKER))))
 
 
 def _balance(commune: Commune, name: str) -> str:

@@ -26,19 +26,9 @@ class Layout:
         return self.root / "logs"
 
     @property
-    def broker(self) -> Path:
-        """The broker's generated configuration, passwords and store."""
-        return self.root / "broker"
-
-    @property
-    def gateway_toml(self) -> Path:
-        """The gateway's settings."""
-        return self.root / "gateway" / "gateway.toml"
-
-    @property
-    def gateway_status(self) -> Path:
-        """The gateway's state, rewritten once a second."""
-        return self.root / "gateway" / "status.json"
+    def measured(self) -> Path:
+        """Every register of the run, as registers.csv spells it."""
+        return self.root / "registers.csv"
 
     @property
     def aggregator_status(self) -> Path:
@@ -49,6 +39,14 @@ class Layout:
     def broker_account(self) -> Path:
         """The aggregator's account at the broker."""
         return self.root / "broker" / "aggregator.toml"
+
+    def broker(self, name: str) -> Path:
+        """A broker's generated configuration, passwords and store."""
+        return self.root / name
+
+    def gateway_toml(self, name: str) -> Path:
+        """A gateway's settings; its key, spool and status lie beside them."""
+        return self.root / "gateways" / name / "gateway.toml"
 
     def wallet(self, name: str) -> Path:
         """A member's key."""

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from commonwatt.demo.people import HOMES
-from commonwatt.demo.registers.homes import DEVICES, Role
+from commonwatt.demo.registers.homes import Role, Village
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,9 @@ class Numbers:
     credits_mc: Mapping[str, int]
 
 
-def read(aggregator: dict[str, Any], devices: Mapping[str, str], accounts: Mapping[str, str]) -> Numbers:
+def read(
+    aggregator: dict[str, Any], village: Village, devices: Mapping[str, str], accounts: Mapping[str, str]
+) -> Numbers:
     """Fold the aggregator's state; `devices` and `accounts` map hex ids to the demo's names."""
     energy_wh = {devices[key]: value for key, value in aggregator.get("energy_wh", {}).items() if key in devices}
     credits_mc = {accounts[key]: value for key, value in aggregator.get("credits_mc", {}).items() if key in accounts}
@@ -35,11 +36,16 @@ def read(aggregator: dict[str, Any], devices: Mapping[str, str], accounts: Mappi
         refused=sum(counts.get("refused", {}).values()),
         log_size=aggregator.get("log_size", 0),
         checkpoint_size=aggregator.get("checkpoint_size", 0),
-        used_wh={home: _of_role(energy_wh, home, Role.MAIN) for home in HOMES},
-        solar_wh={home: _of_role(energy_wh, home, Role.PRODUCTION) for home in HOMES},
+        used_wh=_of_role(energy_wh, village, Role.MAIN),
+        solar_wh=_of_role(energy_wh, village, Role.PRODUCTION),
         credits_mc=credits_mc,
     )
 
 
-def _of_role(energy_wh: Mapping[str, int], home: str, role: Role) -> int:
-    return sum(wh for name, wh in energy_wh.items() if (DEVICES[name].home, DEVICES[name].role) == (home, role))
+def _of_role(energy_wh: Mapping[str, int], village: Village, role: Role) -> dict[str, int]:
+    """By home: what its devices of one role measured."""
+    sums = dict.fromkeys(village.homes, 0)
+    for name, wh in energy_wh.items():
+        if village.devices[name].role is role:
+            sums[village.devices[name].home] += wh
+    return sums

@@ -1,38 +1,28 @@
-"""Who lives in the demo: a member per home, a baker, and the identifiers that a run gives them."""
+"""Who lives in the demo beside its homes, and the identifiers that a run gives everybody."""
 
 from dataclasses import dataclass
 
-from commonwatt.demo.registers.homes import DEVICES
+from commonwatt.demo.registers.homes import Village
 from commonwatt.identity import new_id
 
 BAKER = "baker"
-SOLAR_HOME = "emhass"
-SOLAR_METER = "emhass-solar"
-GATEWAY = "cupboard"
-HOMES: tuple[str, ...] = tuple(dict.fromkeys(device.home for device in DEVICES.values()))
-"""Every home once, in the order of the table of devices."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identifiers:
-    """Random ids of one run, by the names above."""
+    """Random ids of one run, by the names of the village; accounts also by the baker's."""
 
     accounts: dict[str, bytes]
     sites: dict[str, bytes]
     devices: dict[str, bytes]
-    gateway: bytes
+    gateways: dict[str, bytes]
 
     @classmethod
-    def fresh(cls) -> "Identifiers":
+    def fresh(cls, village: Village) -> "Identifiers":
         """New ids for everybody."""
         return cls(
-            accounts={name: new_id() for name in (*HOMES, BAKER)},
-            sites={home: new_id() for home in HOMES},
-            devices={name: new_id() for name in DEVICES},
-            gateway=new_id(),
+            accounts={name: new_id() for name in (*village.homes, BAKER)},
+            sites={home: new_id() for home in village.homes},
+            devices={name: new_id() for name in village.devices},
+            gateways={name: new_id() for name in village.gateways},
         )
-
-
-def readers() -> list[str]:
-    """The devices that run the firmware; the solar meter speaks Modbus to the gateway instead."""
-    return [name for name in DEVICES if name != SOLAR_METER]

@@ -13,17 +13,16 @@ from commonwatt import status
 from commonwatt.clock import CivilClock
 from commonwatt.demo import faults as fault_plan
 from commonwatt.demo import finale
+from commonwatt.demo.brokers import AGGREGATOR, Broker
 from commonwatt.demo.cast import Cast, assemble
-from commonwatt.demo.faults import Faults
-from commonwatt.demo.founding import COMMUNE, Commune, broker_address, found
-from commonwatt.demo.people import readers
+from commonwatt.demo.faults import Faults, Target
+from commonwatt.demo.founding import found
 from commonwatt.demo.plan import Plan
 from commonwatt.demo.programs import Program, answers, wait_for
 from commonwatt.demo.traffic import Traffic
 from commonwatt.demo.view import View
 from commonwatt.errors import CommonwattError
 from commonwatt.i18n import _
-from commonwatt.mqtt import BrokerAccount
 
 LISTEN_S = 0.02
 """Wall seconds that a tick waits for traffic: a kill falls this soon after the message it waits for."""
@@ -37,36 +36,48 @@ WINDOW_S = 3600
 def tell(plan: Plan) -> int:
     """Run the demo; 0 only if the books balance."""
     console = Console()
-    console.print(_("Founding a commune of ten homes in {place} …").format(place=finale.from_here(plan.directory)))
+    console.print(
+        _("Founding a commune of {homes} homes in {place} …").format(
+            homes=plan.homes, place=finale.from_here(plan.directory)
+        )
+    )
     if plan.faults:
         console.print(_("Faults are on, seed {seed}.").format(seed=plan.seed))
     commune = found(plan)
     if plan.broker_url:
-        _await_broker(commune, console)
+        _await_broker(commune.brokers.town, console)
     clock = plan.running_clock()
-    cast = assemble(plan, commune, clock)
+    cast = assemble(commune, clock)
     faults = _plan_faults(plan, cast)
-    with _running(cast), _traffic(commune) as traffic, View(console, commune, plan) as view:
+    with _running(cast), Traffic(commune) as traffic, View(console, commune, plan) as view:
         _watch(plan, cast, clock, faults, traffic, view)
     return finale.conclude(plan, commune, console, faults.done, resent=traffic.resent)
 
 
-def _await_broker(commune: Commune, console: Console) -> None:
+def _await_broker(broker: Broker, console: Console) -> None:
     """Somebody else's broker needs the accounts that were just made; civil time starts when it answers."""
     console.print(
         _(
             "Waiting {seconds} s for a broker at {url} with the accounts of {place}, for example:\n"
             "  mosquitto -c {place}/mosquitto.conf"
-        ).format(seconds=BROKER_S_MAX, url=commune.broker_url, place=finale.from_here(commune.layout.broker)),
+        ).format(seconds=BROKER_S_MAX, url=broker.url, place=finale.from_here(broker.directory)),
         soft_wrap=True,
     )
-    address = broker_address(commune.broker_url)
-    wait_for(lambda: answers(*address), what=commune.broker_url, timeout_s=BROKER_S_MAX)
+    wait_for(lambda: answers(*broker.address), what=broker.url, timeout_s=BROKER_S_MAX)
 
 
 def _plan_faults(plan: Plan, cast: Cast) -> Faults:
-    planned = fault_plan.schedule(plan.seed, plan.starts_s, plan.ends_s, readers()) if plan.faults else []
-    return Faults(planned, cast.programs)
+    village = plan.village
+    brokers = [broker.name for broker in cast.commune.brokers.all if broker.is_ours]
+    hit = {
+        Target.GATEWAY: village.gateways,
+        Target.AGGREGATOR: (AGGREGATOR,),
+        Target.BROKER: brokers,
+        Target.READER: village.readers,
+    }
+    return Faults(
+        fault_plan.schedule(plan.seed, plan.starts_s, plan.ends_s, hit) if plan.faults else [], cast.programs
+    )
 
 
 @contextmanager
@@ -79,20 +90,6 @@ def _running(cast: Cast) -> Iterator[None]:
     finally:
         cast.stop()
         signal.signal(signal.SIGTERM, before)
-
-
-def _traffic(commune: Commune) -> Traffic:
-    def account(username: str) -> BrokerAccount:
-        return BrokerAccount(
-            url=commune.broker_url, username=username, password=commune.passwords[username], plaintext=True
-        )
-
-    return Traffic(
-        gateway=account(commune.ids.gateway.hex()),
-        aggregator=account("aggregator"),
-        commune=COMMUNE,
-        names={identifier: name for name, identifier in commune.ids.devices.items()},
-    )
 
 
 def _watch(plan: Plan, cast: Cast, clock: CivilClock, faults: Faults, traffic: Traffic, view: View) -> None:

@@ -1,6 +1,7 @@
 """The live view: the commune at a glance on a terminal, plain lines everywhere else."""
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,14 +16,16 @@ from commonwatt.demo import numbers
 from commonwatt.demo.faults import Kill
 from commonwatt.demo.founding import Commune
 from commonwatt.demo.numbers import Numbers
-from commonwatt.demo.people import BAKER, HOMES
+from commonwatt.demo.people import BAKER
 from commonwatt.demo.plan import Plan
+from commonwatt.demo.registers.homes import Village
 from commonwatt.i18n import _
 from commonwatt.units import format_credits
 
 FRAMES_PER_S = 4
 LINE_EVERY_S = 5.0
 BAR_CELLS = 24
+NAME_CELLS = 24
 
 
 class View:
@@ -50,7 +53,7 @@ class View:
         if time.monotonic() < self._next_s:
             return
         self._next_s = time.monotonic() + (1 / FRAMES_PER_S if self._live else LINE_EVERY_S)
-        now = numbers.read(aggregator, self._devices, self._accounts)
+        now = numbers.read(aggregator, self._plan.village, self._devices, self._accounts)
         if self._live:
             self._live.update(frame(self._plan, civil_s, now, kills), refresh=True)
         else:
@@ -75,12 +78,21 @@ def line(civil_s: float, now: Numbers, kills: list[Kill]) -> str:
 
 
 def frame(plan: Plan, civil_s: float, now: Numbers, kills: list[Kill]) -> RenderableType:
-    """The commune on a terminal."""
-    parts: list[RenderableType] = [_head(plan, civil_s), _counts(now), _homes(now)]
+    """The commune on a terminal: every home of a street; of a village its feeders, and the homes that have panels."""
+    village = plan.village
+    parts: list[RenderableType] = [_head(plan, civil_s), _counts(now)]
+    if len(village.feeders) > 1:
+        parts += [_feeders(village, now), Text()]
+    parts.append(_homes(village, now))
     if kills:
         names = ", ".join(f"{kill.program} {_clock(kill.at_s)[-5:]}" for kill in kills)
         parts.append(Text(_("killed: {names}").format(names=names), style="red"))
-    return Panel(Group(*parts), title="Commonwatt", subtitle=_("ten homes, one solar roof"), border_style="green")
+    subtitle = (
+        _("{homes} homes, {roofs} solar roofs").format(homes=plan.homes, roofs=len(village.roofs))
+        if village.roofs
+        else _("ten homes, one solar roof")
+    )
+    return Panel(Group(*parts), title="Commonwatt", subtitle=subtitle, border_style="green")
 
 
 def _head(plan: Plan, civil_s: float) -> RenderableType:
@@ -106,19 +118,41 @@ def _counts(now: Numbers) -> RenderableType:
     return grid
 
 
-def _homes(now: Numbers) -> RenderableType:
+def _feeders(village: Village, now: Numbers) -> RenderableType:
+    rows = []
+    for feeder in village.feeders:
+        name = _("{feeder} feeder, {homes} homes").format(feeder=feeder.name, homes=len(feeder.homes))
+        used_wh, solar_wh, credits_mc = (
+            sum(by_home.get(home, 0) for home in feeder.homes)
+            for by_home in (now.used_wh, now.solar_wh, now.credits_mc)
+        )
+        rows.append((name, used_wh, solar_wh, credits_mc))
+    return _table(_("feeder"), rows)
+
+
+def _homes(village: Village, now: Numbers) -> RenderableType:
+    with_roof = {village.devices[name].home for name in village.roofs}
+    shown = [home for home in village.homes if home in with_roof] if with_roof else village.homes
+    rows = [
+        (name, now.used_wh.get(name), now.solar_wh.get(name, 0), now.credits_mc.get(name, 0))
+        for name in (*shown, BAKER)
+    ]
+    return _table(_("solar home") if with_roof else _("home"), rows)
+
+
+def _table(what: str, rows: Sequence[tuple[str, int | None, int, int]]) -> RenderableType:
+    """A row each: name, Wh from the grid (None: no meter), Wh of solar, mc; the bar shows the credits."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for header in (_("home"), _("from the grid, kWh"), _("solar, kWh"), _("credits")):
-        table.add_column(header, justify="left" if header == _("home") else "right")
+    table.add_column(what, min_width=NAME_CELLS)
+    for header in (_("from the grid, kWh"), _("solar, kWh"), _("credits")):
+        table.add_column(header, justify="right")
     table.add_column("")
-    most_mc = max((now.credits_mc.get(home, 0) for home in HOMES), default=0)
-    for home in (*HOMES, BAKER):
-        amount_mc = now.credits_mc.get(home, 0)
-        solar_wh = now.solar_wh.get(home, 0)
-        bar = "█" * round(BAR_CELLS * amount_mc / most_mc) if most_mc else ""
+    most_mc = max(amount_mc for *_others, amount_mc in rows)
+    for name, used_wh, solar_wh, amount_mc in rows:
+        bar = "█" * round(BAR_CELLS * amount_mc / most_mc) if most_mc > 0 else ""
         table.add_row(
-            home,
-            format_credits(now.used_wh[home]) if home in now.used_wh else "",
+            name,
+            "" if used_wh is None else format_credits(used_wh),
             format_credits(solar_wh) if solar_wh else "",
             Text(format_credits(amount_mc), style="bold green" if amount_mc else "dim"),
             Text(bar, style="green"),

@@ -9,7 +9,6 @@ from rich.table import Table
 
 from commonwatt.demo.judge.judge import judge
 from commonwatt.demo.judge.report import JudgeReport
-from commonwatt.demo.registers import REGISTERS_CSV
 from commonwatt.i18n import _
 from commonwatt.units import format_credits, format_kwh
 
@@ -21,9 +20,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Judge and tell."""
     parser = argparse.ArgumentParser(prog="python -m commonwatt.demo.judge", description=__doc__)
     parser.add_argument(
-        "directory", type=Path, help="the commune: log/, log.vkey, policy.toml, aggregator.db, demo.json"
+        "directory",
+        type=Path,
+        help="the commune: log/, log.vkey, policy.toml, aggregator.db, demo.json, registers.csv",
     )
-    parser.add_argument("--registers", type=Path, default=REGISTERS_CSV, help="what the meters replayed")
+    parser.add_argument("--registers", type=Path, help="what the meters replayed, if not DIR/registers.csv")
     parser.add_argument("--brief", action="store_true", help="the verdict only")
     options = parser.parse_args(arguments)
     report = judge(options.directory, options.registers)

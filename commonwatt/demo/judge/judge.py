@@ -15,12 +15,13 @@ from commonwatt.demo.judge.mints import ExpectedMint, check_lines, check_mints, 
 from commonwatt.demo.judge.policies import read_policies
 from commonwatt.demo.judge.report import BalanceLine, EnergyLine, Findings, JudgeReport
 from commonwatt.demo.judge.settle import Claim, Policies, Settled, Settlement
-from commonwatt.demo.registers import REGISTERS_CSV, DeviceRegisters, read_registers
+from commonwatt.demo.registers import DeviceRegisters, read_registers
 from commonwatt.units import INTERVAL_S
 
 
-def judge(directory: Path, registers_csv: Path = REGISTERS_CSV) -> JudgeReport:
-    """Judge a commune's directory: log/, log.vkey, policy.toml, aggregator.db and demo.json.
+def judge(directory: Path, registers_csv: Path | None = None) -> JudgeReport:
+    """Judge a commune's directory: log/, log.vkey, policy.toml, aggregator.db, demo.json and, unless another is
+    named, registers.csv: what the meters replayed.
 
     A log that is not what its checkpoint says ends the judgement there: nothing in it can be relied on.
     """
@@ -40,7 +41,9 @@ def judge(directory: Path, registers_csv: Path = REGISTERS_CSV) -> JudgeReport:
     policies = read_policies(book, evidence.closings, findings)
     _check_run_policies(book, policies, findings)
     demo = json.loads((directory / "demo.json").read_text())
-    energies = _compare_registers(demo, read_registers(registers_csv), evidence, findings)
+    energies = _compare_registers(
+        demo, read_registers(registers_csv or directory / "registers.csv"), evidence, findings
+    )
     _check_nothing_in_time_was_left_out(evidence, policies, findings)
     settled = _settle(book, evidence, policies)
     _compare_conclusions(settled, evidence, findings)

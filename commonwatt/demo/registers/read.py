@@ -9,7 +9,6 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 
-from commonwatt.demo.registers.homes import DEVICES, Role
 from commonwatt.errors import UserError
 
 HEADER = ["device", "quantity", "time_s", "register_wh"]
@@ -26,11 +25,6 @@ class DeviceRegisters:
     name: str
     quantities: tuple[int, ...]
     rows: tuple[Row, ...]
-
-    @property
-    def role(self) -> Role:
-        """What the device measures, for the devices of the demo."""
-        return DEVICES[self.name].role
 
     def at(self, civil_s: float) -> Row:
         """The last row at or before an instant; the first row before there is one."""
