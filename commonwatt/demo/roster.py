@@ -1,4 +1,4 @@
-"""The demo's roster: everybody who is admitted, as `commonwatt admit` reads it."""
+"""The demo's roster: everybody who is admitted and where they live, as `commonwatt admit` reads it."""
 
 from collections.abc import Mapping
 
@@ -6,6 +6,13 @@ from commonwatt.demo.layout import Layout
 from commonwatt.demo.people import BAKER, Identifiers
 from commonwatt.demo.registers.homes import Role, Village
 from commonwatt.identity import load_key
+
+TRANSFORMER, TRANSFORMER_W, FEEDER_A = "T1", 250_000, 200
+CONTRACTED_VA = 18_000
+CONSENT_UNTIL = "2025-12-31"
+"""Everybody agrees to be counted in statistics, well beyond the week of the demo."""
+LATITUDE, LONGITUDE = 47.0, 0.5
+"""Somewhere in France: near the meridian by which the roofs' suns are read."""
 
 _ROLES = {Role.MAIN: "main", Role.PRODUCTION: "production", Role.SUB_METER: "submeter"}
 
@@ -17,11 +24,10 @@ def roster(village: Village, ids: Identifiers, layout: Layout, keys: Mapping[str
         wallet = load_key(layout.wallet(name)).public_key.hex()
         return f'[[{table}]]\nname = "{name}"\nid = "{ids.accounts[name].hex()}"\nwallet = "{wallet}"\n'
 
-    parts = [person("members", home) for home in village.homes]
+    parts = _places(village)
+    parts += [f"{person('members', home)}consent_until = {CONSENT_UNTIL}\n" for home in village.homes]
     parts.append(person("merchants", BAKER))
-    parts += [
-        f'[[sites]]\nname = "{home}"\nid = "{ids.sites[home].hex()}"\nmember = "{home}"\n' for home in village.homes
-    ]
+    parts += [_site(village, home, ids.sites[home]) for home in village.homes]
     parts += [
         f'[[devices]]\nname = "{name}"\nid = "{ids.devices[name].hex()}"\nsite = "{device.home}"\n'
         f'public_key = "{keys[name]}"\nrole = "{_ROLES[device.role]}"\n'
@@ -34,3 +40,29 @@ def roster(village: Village, ids: Identifiers, layout: Layout, keys: Mapping[str
         for name in village.gateways
     ]
     return "\n".join(parts)
+
+
+def _places(village: Village) -> list[str]:
+    quarters = dict.fromkeys(feeder.quarter for feeder in village.feeders)
+    return [
+        f'[[transformers]]\nname = "{TRANSFORMER}"\nrating_w = {TRANSFORMER_W}\n',
+        *(
+            f'[[feeders]]\nname = "{feeder.name}"\ntransformer = "{TRANSFORMER}"\nrating_a = {FEEDER_A}\n'
+            for feeder in village.feeders
+        ),
+        *(f'[[quarters]]\nname = "{name}"\n' for name in quarters),
+    ]
+
+
+def _site(village: Village, home: str, identifier: bytes) -> str:
+    (feeder,) = (feeder for feeder in village.feeders if home in feeder.homes)
+    peaks_w = [
+        device.rated_power_w
+        for device in village.devices.values()
+        if (device.home, device.role) == (home, Role.PRODUCTION)
+    ]
+    sun = f"installed_wp = {sum(peaks_w)}\nlatitude = {LATITUDE}\nlongitude = {LONGITUDE}\n" if peaks_w else ""
+    return (
+        f'[[sites]]\nname = "{home}"\nid = "{identifier.hex()}"\nmember = "{home}"\n'
+        f'quarter = "{feeder.quarter}"\nfeeder = "{feeder.name}"\ncontracted_power_va = {CONTRACTED_VA}\n{sun}'
+    )

@@ -113,7 +113,7 @@ def _counts(now: Numbers) -> RenderableType:
         (_("log entries"), now.log_size, "bold"),
         (_("at the checkpoint"), now.checkpoint_size, "bold"),
     )
-    grid = Table.grid(padding=(0, 3))
+    grid = Table.grid(padding=(0, 2))
     grid.add_row(*(Text.assemble((f"{value} ", style), label) for label, value, style in counts))
     return grid
 
