@@ -3,8 +3,10 @@
 import hashlib
 import json
 import sqlite3
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,8 @@ def judge(directory: Path, registers_csv: Path | None = None) -> JudgeReport:
     check_lines(mints, book.mints, evidence.mint_lines, findings)
     balances = _compare_balances(mints, book, findings)
     counts = _count(entries, book, evidence, settled)
-    return JudgeReport(tuple(findings.differences), tuple(energies), tuple(balances), counts)
+    claims = dict(_claim_text(claim) for claim in settled.claims)
+    return JudgeReport(tuple(findings.differences), tuple(energies), tuple(balances), counts, claims)
 
 
 def _compare_paper(path: Path, book: Book, findings: Findings) -> None:
@@ -109,14 +112,14 @@ def _energies(
 
 def _check_nothing_in_time_was_left_out(evidence: Evidence, policies: Policies, findings: Findings) -> None:
     """Which evidence a closing knew is the aggregator's word; that it knew all that came within the grace is not."""
+    identifiers = [identifier for identifier, _ in evidence.received]
+    earliest_s = list(accumulate((received_s for _, received_s in reversed(evidence.received)), min))[::-1]
     for closing in evidence.closings:
         deadline_s = closing.end_s + policies.of_interval(closing.end_s).grace_s
-        left_out = [
-            identifier
-            for identifier, received_s in evidence.received
-            if identifier > closing.evidence_id_max and received_s < deadline_s
-        ]
-        findings.expect(f"evidence in time for closing {closing.end_s} that was left out", [], left_out)
+        unknown = bisect_right(identifiers, closing.evidence_id_max)
+        if unknown < len(identifiers) and earliest_s[unknown] < deadline_s:
+            left_out = [i for i, received_s in evidence.received[unknown:] if received_s < deadline_s]
+            findings.expect(f"evidence in time for closing {closing.end_s} that was left out", [], left_out)
 
 
 def _settle(book: Book, evidence: Evidence, policies: Policies) -> Settled:

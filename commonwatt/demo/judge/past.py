@@ -7,13 +7,14 @@ from commonwatt.units import INTERVAL_S
 
 STUCK, COPIED, PLUGS_EXCEED = 5, 6, 7  # reasons of a hold
 DAY_S = 86_400
+PAST_S = 8 * DAY_S
 
 
 class Past:
     """What was known of a device when a window's last interval closed."""
 
     def __init__(self, readings: Iterable[Reading], closing: Closing) -> None:
-        self._from_s, self._end_s = closing.end_s - 8 * DAY_S, closing.end_s
+        self._from_s, self._end_s = closing.end_s - PAST_S, closing.end_s
         self._registers: dict[int, Mapping[int, int]] = {}
         for reading in sorted(readings, key=lambda reading: reading.seq):
             if reading.time_s % INTERVAL_S == 0 and reading.evidence_id <= closing.evidence_id_max:

@@ -55,12 +55,13 @@ class BalanceLine:
 
 @dataclass(frozen=True, slots=True)
 class JudgeReport:
-    """The verdict: the books balance exactly when there are no differences."""
+    """The verdict: the books balance exactly when there are no differences. `claims`: the judge's own, by name."""
 
     differences: tuple[Difference, ...]
     energies: tuple[EnergyLine, ...] = ()
     balances: tuple[BalanceLine, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+    claims: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def balanced(self) -> bool:

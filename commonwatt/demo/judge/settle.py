@@ -1,12 +1,13 @@
 """docs/spec/settlement.md once more, in its order and its words: from readings to spans to claims to mints."""
 
-from collections import defaultdict
+from bisect import bisect_left, bisect_right
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from commonwatt.demo.judge.book import Device, Review
 from commonwatt.demo.judge.evidence import Closing, Reading
-from commonwatt.demo.judge.past import PLUGS_EXCEED, Past, plugs_exceed
+from commonwatt.demo.judge.past import PAST_S, PLUGS_EXCEED, Past, plugs_exceed
 from commonwatt.units import INTERVAL_S
 
 MAIN, PRODUCTION, SUB_METER = 1, 2, 3  # roles; sub-meters are never paid
@@ -121,15 +122,17 @@ class Settlement:
         self._site_members = site_members
         self._frozen_from = frozen_from
         self._policies = policies
-        self._waiting = {
-            device: [reading for reading in readings.get(device, ()) if reading.time_s % INTERVAL_S == 0]
-            for device in devices
+        self._by_time = {device: sorted(readings.get(device, ()), key=_time_s) for device in devices}
+        self._coming = {
+            device: deque(sorted((row for row in rows if row.time_s % INTERVAL_S == 0), key=_evidence_id))
+            for device, rows in self._by_time.items()
         }
+        self._waiting: dict[bytes, list[Reading]] = {device: [] for device in devices}
         self._last: dict[bytes, Reading] = {}
         self._unallocated: dict[int, int] = {}
         self._reviews = sorted(reviews, key=lambda review: review.index)
         self._held: dict[tuple[bytes, int], Span | Claim] = {}
-        self._readings = readings
+        self._minted = 0  # claims of windows that became mints
 
     def close(self, closing: Closing) -> None:
         """Settle everything that was known when this interval closed."""
@@ -167,9 +170,9 @@ class Settlement:
     def _hold_claims(self, closing: Closing) -> None:
         """Before a window becomes mints: set apart what its devices' last days make hard to believe."""
         start_s = closing.end_s - self._policies.of_interval(closing.end_s).window_s
-        pasts = {device.id: Past(self._readings.get(device.id, ()), closing) for device in self._devices}
-        kept = []
-        for claim in self.settled.claims:
+        pasts = {device.id: self._past(device.id, closing) for device in self._devices}
+        kept = self.settled.claims[: self._minted]
+        for claim in self.settled.claims[self._minted :]:
             reason = None
             if claim.closing_s > start_s and claim.revision < 2:
                 reason = pasts[claim.device].suspicion(claim.start_s, claim.end_s)
@@ -182,6 +185,12 @@ class Settlement:
             row = (claim.device, claim.start_s, claim.end_s, reason, claim.energy_wh, closing.end_s)
             self.settled.held.append(row)
         self.settled.claims[:] = kept
+        self._minted = len(kept)
+
+    def _past(self, device: bytes, closing: Closing) -> Past:
+        rows = self._by_time[device]
+        first = bisect_left(rows, closing.end_s - PAST_S, key=_time_s)
+        return Past(rows[first : bisect_right(rows, closing.end_s, key=_time_s)], closing)
 
     def _plugs_exceed(self, claim: Claim, pasts: Mapping[bytes, Past]) -> bool:
         """Whether it is so in any interval of the claim's span."""
@@ -214,10 +223,13 @@ class Settlement:
 
     def _next_readings(self, device: bytes, closing: Closing) -> list[Reading]:
         """Known readings up to the closing after the last settled one, by time; the smaller seq counts."""
+        coming, known = self._coming[device], self._waiting[device]
+        while coming and coming[0].evidence_id <= closing.evidence_id_max:
+            known.append(coming.popleft())
         by_time: dict[int, Reading] = {}
         still_waiting = []
-        for reading in self._waiting[device]:
-            if reading.evidence_id > closing.evidence_id_max or reading.time_s > closing.end_s:
+        for reading in known:
+            if reading.time_s > closing.end_s:
                 still_waiting.append(reading)
             elif reading.time_s not in by_time or reading.seq < by_time[reading.time_s].seq:
                 by_time[reading.time_s] = reading
@@ -275,6 +287,14 @@ class Settlement:
             account = self._site_members[span.device.site]
             place = (span.device.id, span.start_s, span.end_s, source, revision)
             self.settled.claims.append(Claim(*place, energy_wh, amount_mc, account, closing_s, span.block_sha256))
+
+
+def _time_s(reading: Reading) -> int:
+    return reading.time_s
+
+
+def _evidence_id(reading: Reading) -> int:
+    return reading.evidence_id
 
 
 def _place(item: Span | Claim) -> tuple[bytes, int]:
