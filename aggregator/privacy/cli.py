@@ -42,7 +42,8 @@ def statistics(
     if as_json:
         typer.echo(json.dumps({"cell": cell, "rows": [_as_json(row) for row in rows]}, indent=1))
         return
-    typer.echo(f"{_('UTC'):16}  {_('homes'):>6}  {_('left out'):>8}  " + "  ".join(f"{name:>16}" for name in FIGURES))
+    time, homes, left_out = _("UTC"), _("homes"), _("left out")
+    typer.echo(f"{time:16}  {homes:>6}  {left_out:>8}  " + "  ".join(f"{name:>16}" for name in FIGURES))
     for row in rows:
         texts = [
             f"{row.figures[name]:,}".replace(",", " ") if name in row.figures else row.withheld[name].value
