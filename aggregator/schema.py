@@ -1,10 +1,10 @@
-"""The aggregator's tables. `evidence`, `conflict`, `closing`, `claim`, `held` and `mint_line` are read by judges and
-auditors: their columns keep their meaning. Times are Unix seconds (civil), energies whole Wh, amounts milli-credits.
+"""The aggregator's tables. `evidence_page`, `conflict`, `closing`, `claim`, `held` and `mint_line` are read by judges
+and auditors: their columns keep their meaning. Times are Unix seconds (civil), energies whole Wh, amounts mc.
 """
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """The number of the last revision below migrations/versions."""
 
 metadata = sa.MetaData()
@@ -27,21 +27,28 @@ def _bytes(name: str, *, primary_key: bool = False) -> sa.Column[bytes]:
 
 meta = sa.Table("meta", metadata, sa.Column("name", sa.Text, primary_key=True), sa.Column("value", sa.Text))
 
-evidence = sa.Table(
-    "evidence",
+evidence_page = sa.Table(
+    "evidence_page",
     metadata,
-    sa.Column("id", _ID, primary_key=True, autoincrement=True),
-    _bytes("device"),
-    _number("seq"),
+    sa.Column("page", _ID, primary_key=True, autoincrement=True),
+    sa.Column("day", sa.BigInteger),  # civil days (UTC) since 1970; none: not laid by day yet
+    _number("level"),
+    _bytes("first_device"),
+    _bytes("last_device"),
+    _number("start_s_min"),
+    _number("start_s_max"),
+    _number("end_s_max"),
+    _number("id_min"),
+    _number("id_max"),
+    _number("blocks"),
+    _bytes("places"),
     _bytes("sha256"),
-    _bytes("gateway"),
-    _number("received_s"),
-    _number("start_s"),
-    _number("end_s"),
-    _bytes("signed"),
-    sa.UniqueConstraint("device", "seq"),
+    sa.Column("signed", sa.LargeBinary),  # none: every block of it was deleted
+    sa.Index("evidence_page_by_start", "start_s_min", "start_s_max", "first_device", "last_device"),
+    sa.Index("evidence_page_by_id", "id_max", "id_min"),
+    sa.Index("evidence_page_by_level", "day", "level"),
     sqlite_autoincrement=True,
-    comment="accepted blocks exactly as received, in the order of their commits",
+    comment="accepted blocks exactly as received, many a row (docs/spec/evidence.md)",
 )
 
 conflict = sa.Table(
@@ -59,15 +66,26 @@ conflict = sa.Table(
     comment="blocks that tell a second history; from then on the device is frozen",
 )
 
-chain = sa.Table(
-    "chain",
+head_page = sa.Table(
+    "head_page",
+    metadata,
+    _time("page", primary_key=True),
+    _number("id_max"),
+    _bytes("device"),
+    _bytes("seq"),
+    _bytes("link"),
+    _bytes("latest_s"),
+    comment="how far chains were at a block's id, 1,024 devices a row; evidence after it says the rest",
+)
+
+gap = sa.Table(
+    "gap",
     metadata,
     _bytes("device", primary_key=True),
-    _number("highest_seq"),
-    _number("blocks"),  # highest_seq + 1 − blocks are missing
-    _number("latest_s"),
-    _number("received_s"),
-    comment="one row per device that ever sent: how far, how complete",
+    _time("first_seq", primary_key=True),
+    _number("last_seq"),
+    sqlite_with_rowid=False,
+    comment="blocks that are missing from the chains of devices, below their highest",
 )
 
 reading = sa.Table(

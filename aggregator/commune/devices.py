@@ -1,13 +1,18 @@
 """What `commonwatt device list` shows: the log's devices beside what the evidence knows of them."""
 
-import sqlite3
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import sqlalchemy as sa
+
+from aggregator import schema
 from aggregator.commune.directory import CommuneDirectory
+from aggregator.intake import heads
 from aggregator.private.store import PrivateStore
 from aggregator.sql import FILE
 from commonwatt.errors import UserError
+from commonwatt.evidence_page import names
 from commonwatt.i18n import _
 from ledger.book.replay import replay_slots
 from ledger.log.published import PublishedLog
@@ -63,12 +68,17 @@ def _read_chains(path: Path) -> tuple[dict[bytes, tuple[int, int, int]], set[byt
     """Highest seq, number of blocks and latest reading by device; the frozen devices. Empty before the first run."""
     if not path.exists():
         return {}, set()
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    engine = sa.create_engine(f"sqlite:///file:{path}?mode=ro&uri=true")
     try:
-        chains = connection.execute("SELECT device, highest_seq, blocks, latest_s FROM chain").fetchall()
-        frozen = connection.execute("SELECT DISTINCT device FROM conflict").fetchall()
-    except sqlite3.OperationalError as error:
-        raise UserError(_("the evidence cannot be read: {error}").format(error=error), where=path) from error
+        with engine.connect() as connection:
+            known = heads.load(connection)
+            missing: Counter[bytes] = Counter()
+            for row in connection.execute(sa.select(schema.gap)):
+                missing[row.device] += row.last_seq - row.first_seq + 1
+            frozen = set(connection.execute(sa.select(schema.conflict.c.device).distinct()).scalars())
+    except sa.exc.OperationalError as error:
+        raise UserError(_("the evidence cannot be read: {error}").format(error=error.orig), where=path) from error
     finally:
-        connection.close()
-    return {device: (seq, blocks, latest_s) for device, seq, blocks, latest_s in chains}, {row[0] for row in frozen}
+        engine.dispose()
+    rows = zip(names(known.device), known.seq.tolist(), known.latest_s.tolist(), strict=True)
+    return {device: (seq, seq + 1 - missing[device], latest_s) for device, seq, latest_s in rows}, frozen

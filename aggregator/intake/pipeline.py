@@ -12,13 +12,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from aggregator.commune.registry import Directory
+from aggregator.intake import arrivals
+from aggregator.intake.arrivals import Arrivals, Received
 from aggregator.intake.chain import Verdict
-from aggregator.intake.evidence import Arrival, Evidence
+from aggregator.intake.checking import NONE
+from aggregator.intake.evidence import Evidence
 from aggregator.intake.workers import Answers, Checkers
 from commonwatt import cose, topics
 from commonwatt.clock import Civil
 from commonwatt.errors import FormatError
+from commonwatt.evidence_page import octets
 from commonwatt.identity import SigningKey
 from commonwatt.mqtt import Message
 from commonwatt.refusal import Refusal
@@ -68,18 +74,22 @@ class BatchUnderWay:
 def keep(batches: Sequence[BatchUnderWay], evidence: Evidence, counted: Counter[str]) -> None:
     """Stage "evidence": all blocks of several batches in one commit; conflicts join the refusals."""
     places: list[tuple[BatchUnderWay, int]] = []
-    arrivals: list[Arrival] = []
+    parts: list[Arrivals] = [NONE]
     for batch in batches:
-        received = batch.received
-        for index, (signed, answer) in enumerate(zip(received.batch.blocks, batch.answers.result(), strict=True)):
-            if isinstance(answer, Refusal):
-                batch.refused[index] = answer
-                counted[f"refused.{answer.label}"] += 1
-                log.warning("block %d of batch %d is refused: %s", index, received.batch.seq, answer.label)
-            else:
-                places.append((batch, index))
-                arrivals.append(Arrival(answer, signed, received.gateway, received.received_s))
-    for (batch, index), verdict in zip(places, evidence.keep(arrivals, counted), strict=True):
+        checked = batch.answers.result()
+        batch.refused.update(checked.refused)
+        for index, refusal in checked.refused.items():
+            counted[f"refused.{refusal.label}"] += 1
+            log.warning("block %d of batch %d is refused: %s", index, batch.received.batch.seq, refusal.label)
+        places += [(batch, index) for index in checked.row]
+        parts.append(checked.arrivals)
+    received = Received(
+        arrivals.concatenate(parts),
+        [batch.received.batch.blocks[index] for batch, index in places],
+        octets(batch.received.gateway for batch, _index in places),
+        np.array([batch.received.received_s for batch, _index in places], dtype=np.int64),
+    )
+    for (batch, index), verdict in zip(places, evidence.keep(received, counted), strict=True):
         if verdict is Verdict.CONFLICT:
             batch.refused[index] = Refusal.CONFLICT
 

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 
 from aggregator.intake.checking import Checked, Keys, check
-from commonwatt.refusal import Refusal
 
-Answers = Future[list[Checked | Refusal]]
+Answers = Future[Checked]
 
 
 class Checkers:
@@ -55,5 +54,5 @@ def _take_keys(keys: Keys) -> None:
     _keys = keys
 
 
-def _check_here(blocks: Sequence[bytes]) -> list[Checked | Refusal]:
+def _check_here(blocks: Sequence[bytes]) -> Checked:
     return check(blocks, _keys)

@@ -10,13 +10,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from commonwatt import status
+from commonwatt import evidence_file, status
 from commonwatt.demo.faults import Kill
 from commonwatt.demo.founding import COMMONWATT, Commune
 from commonwatt.demo.layout import Layout
 from commonwatt.demo.people import BAKER
 from commonwatt.demo.plan import Plan
 from commonwatt.demo.programs import run
+from commonwatt.evidence_page import names
 from commonwatt.i18n import _
 from commonwatt.units import INTERVAL_S
 
@@ -91,10 +92,16 @@ def _duplicates(commune: Commune) -> int:
 def _gaps(commune: Commune) -> int:
     """Places where a device's readings skip a quarter of an hour or more, as the evidence has them."""
     with sqlite3.connect(f"file:{commune.layout.root / 'aggregator.db'}?mode=ro", uri=True) as evidence:
-        rows = evidence.execute("SELECT device, start_s, end_s FROM evidence ORDER BY device, seq").fetchall()
+        places = [
+            place
+            for page in evidence_file.pages(evidence)
+            for place in zip(
+                names(page.device), page.seq.tolist(), page.start_s.tolist(), page.end_s.tolist(), strict=True
+            )
+        ]
     return sum(
         device == next_device and next_start_s > end_s + INTERVAL_S
-        for (device, _start_s, end_s), (next_device, next_start_s, _end_s) in pairwise(rows)
+        for (device, _, _, end_s), (next_device, _, next_start_s, _) in pairwise(sorted(places))
     )
 
 

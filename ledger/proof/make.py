@@ -1,6 +1,7 @@
 """Makes proofs: from the published log, and for a mint from the lines and blocks in the aggregator's database.
 
-Reads `mint_line` and `evidence` of DIR/aggregator.db as its judges do: read-only, also while the aggregator runs.
+Reads `mint_line` and `evidence_page` of DIR/aggregator.db as its judges do: read-only, the aggregator may be
+running.
 """
 
 import sqlite3
@@ -8,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from commonwatt import block, cose
+from commonwatt import block, cose, evidence_file, evidence_page
 from commonwatt.errors import FormatError, UserError
 from commonwatt.i18n import _
 from commonwatt.identity import key_hint
@@ -92,7 +93,7 @@ def read_evidence(database: Path, mint: Mint) -> Evidence:
         connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
         try:
             lines = tuple(Line(*row) for row in connection.execute(_LINES, _key(mint)))
-            blocks = {bytes(sha256): bytes(signed) for sha256, signed in connection.execute(_BLOCKS, _key(mint))}
+            blocks = _blocks(connection, lines)
         finally:
             connection.close()
     except sqlite3.Error as error:
@@ -102,6 +103,18 @@ def read_evidence(database: Path, mint: Mint) -> Evidence:
     if len(lines) != mint.lines:
         raise UserError(_("these are not the lines of this mint"), where=database)
     return Evidence(lines, blocks)
+
+
+def _blocks(connection: sqlite3.Connection, lines: Iterable[Line]) -> dict[bytes, bytes]:
+    """The signed blocks that lines name, by SHA-256; each has the reading at the end of its line."""
+    wanted = {line.block_sha256: line.end_s for line in lines}
+    found: dict[bytes, bytes] = {}
+    if wanted:
+        for page in evidence_file.pages(connection, min(wanted.values()), max(wanted.values())):
+            hashes = evidence_page.names(page.sha256)
+            blocks = zip(hashes, page.blocks(), strict=True)
+            found |= {sha256: signed for sha256, signed in blocks if sha256 in wanted and signed}
+    return found
 
 
 def admissions_of(entries: Iterable[bytes]) -> dict[bytes, Chain]:
@@ -148,10 +161,6 @@ _LINES = f"""
 SELECT salt, device, start_s, end_s, revision, energy_wh, amount_mc, block_sha256
 FROM mint_line WHERE {_WHERE} ORDER BY position
 """  # noqa: S608 - nothing of it comes from outside
-_BLOCKS = f"""
-SELECT DISTINCT evidence.sha256, evidence.signed FROM mint_line
-JOIN evidence ON evidence.device = mint_line.device AND evidence.sha256 = mint_line.block_sha256 WHERE {_WHERE}
-"""  # noqa: S608
 
 
 def _key(mint: Mint) -> tuple[int, bytes, int]:

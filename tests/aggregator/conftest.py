@@ -20,6 +20,7 @@ from aggregator.sql import Database
 from aggregator.testing import COMMUNE, GENESIS, POLICY, TIME_S, GatewayStandIn, MeterStandIn, ident, key
 from commonwatt import block, cose
 from commonwatt.demo.judge.judge import judge
+from commonwatt.demo.judge.pages import Row, read_blocks
 from commonwatt.quantities import EXPORT, IMPORT
 from commonwatt.testing import ManualClock
 from commonwatt.transport import RECEIPT, Receipt
@@ -66,11 +67,22 @@ class Works:
         connection.close()
         return found
 
+    def evidence(self) -> list[Row]:
+        """The evidence in the order of its commits, as the demo's judge reads it from the database."""
+        with sqlite3.connect(f"file:{self.directory / 'aggregator.db'}?mode=ro", uri=True) as connection:
+            found = sorted(read_blocks(connection))
+        connection.close()
+        return found
+
+    def kept(self) -> list[bytes]:
+        """The signed blocks of the evidence."""
+        return [row[-1] for row in self.evidence()]
+
     def judged(self) -> list[str]:
         """What the demo's judge has against these books, with the readings themselves as what the meters showed."""
         names = {ident(name): name for name in self.meters}
         registers = {}
-        for device, signed in self.rows("SELECT device, signed FROM evidence"):
+        for _id, device, _seq, _sha256, _received_s, signed in self.evidence():
             read = block.parse(cose.parse1(signed, size_max=10**6).payload)
             numbers = [channel.quantity for channel in read.channels]
             for time_s, values in read.readings():

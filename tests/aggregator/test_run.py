@@ -20,6 +20,7 @@ from aggregator.app import CATCH_UP_S
 from aggregator.testing import COMMUNE, GATEWAY, GENESIS, TIME_S, MeterStandIn, ident, key
 from commonwatt import cose, status, topics
 from commonwatt.clock import CivilClock
+from commonwatt.demo.judge.pages import read_blocks
 from commonwatt.identity import save_key
 from commonwatt.mqtt import BrokerAccount, Message, MqttLink
 from commonwatt.registry import Snapshot
@@ -268,9 +269,9 @@ def test_a_killed_aggregator_repeats_nothing_and_loses_nothing(service, gateway,
     wait_for(lambda: service.state().get("windows_minted"), "the mint")
     assert service.stop() == 0
     with sqlite3.connect(service.directory / "aggregator.db") as database:
-        kept = database.execute("SELECT signed FROM evidence").fetchall()
+        kept = [row[-1] for row in read_blocks(database)]
     database.close()
-    assert sorted(kept) == sorted((block,) for block in blocks)
+    assert sorted(kept) == sorted(blocks)
     assert balances(service.directory) == BALANCES
 
 

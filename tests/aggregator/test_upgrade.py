@@ -10,9 +10,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from aggregator import schema
+from aggregator.evidence import store
+from aggregator.intake import heads
 from aggregator.sql import Database
 from aggregator.testing import TIME_S
 from commonwatt.errors import StorageError, UserError
+from commonwatt.evidence_page import names
 from commonwatt.revisions import revision
 
 FIRST = Path(__file__).parents[1] / "vectors" / "aggregator-schema-1.sql"
@@ -49,6 +52,22 @@ def test_database_of_the_first_version_when_opened(make_works):
     assert again.rows("SELECT log_size FROM closing ORDER BY end_s") == [(0,), (0,)]
     again.close_until(TIME_S + 3600)
     assert again.balances() == BALANCES
+
+
+def test_evidence_of_the_first_version_is_kept(tmp_path):
+    """Every block with its id, place, times and hash; what is missing from a chain is known; memory is as it was."""
+    path = first_version(tmp_path / "aggregator.db")
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM evidence WHERE id IN (2, 3)")
+        before = connection.execute("SELECT * FROM evidence ORDER BY device, seq").fetchall()
+        device, _seq = connection.execute("SELECT device, seq FROM evidence WHERE id = 1").fetchone()
+    connection.close()
+    with Database(f"sqlite:///{path}") as database, database.transaction() as connection:
+        assert sorted(store.all_blocks(connection), key=lambda kept: (kept.device, kept.seq)) == before
+        gaps = connection.exec_driver_sql("SELECT * FROM gap").all()
+        known = heads.load(connection)
+    assert gaps == [(device, 1, 2)]
+    assert dict(zip(names(known.device), known.seq.tolist(), strict=True)) == {row[1]: 3 for row in before}
 
 
 def test_upgrade_when_repeated(tmp_path):

@@ -7,6 +7,8 @@ import base64
 import hashlib
 import json
 import sqlite3
+import struct
+import zlib
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -30,8 +32,8 @@ rate_mc_per_kwh = 800
 rate_mc_per_kwh = 200
 """
 SCHEMA = """
-CREATE TABLE evidence(id INTEGER PRIMARY KEY AUTOINCREMENT, device BLOB, seq INTEGER, sha256 BLOB, gateway BLOB,
-    received_s INTEGER, start_s INTEGER, end_s INTEGER, signed BLOB);
+CREATE TABLE evidence_page(page INTEGER PRIMARY KEY, places BLOB, sha256 BLOB, signed BLOB, start_s_min INTEGER,
+    end_s_max INTEGER);
 CREATE TABLE conflict(id INTEGER PRIMARY KEY AUTOINCREMENT, device BLOB, seq INTEGER, sha256 BLOB, received_s INTEGER,
     signed BLOB, evidence_id INTEGER);
 CREATE TABLE closing(end_s INTEGER PRIMARY KEY, evidence_id_max INTEGER, conflict_id_max INTEGER, supply_wh INTEGER,
@@ -154,17 +156,11 @@ class TinyCommune:
     def _write_database(self, path):
         database = sqlite3.connect(path)
         database.executescript(SCHEMA)
-        for name, first, last, seq, signed in self.blocks():
-            row = (
-                ident(name),
-                seq,
-                hashlib.sha256(signed).digest(),
-                ident("gateway"),
-                at(last) + 5,
-                at(first),
-                at(last),
-            )
-            database.execute("INSERT INTO evidence VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, signed))
+        for page, (name, first, last, seq, signed) in enumerate(self.blocks(), 1):
+            numbers = struct.pack("<6q", seq, page, at(last) + 5, at(first), at(last), len(signed))
+            places = zlib.compress(ident(name) + ident("gateway") + numbers)
+            row = (page, places, hashlib.sha256(signed).digest(), zlib.compress(signed), at(first), at(last))
+            database.execute("INSERT INTO evidence_page VALUES (?, ?, ?, ?, ?, ?)", row)
         for quarter, figures in self.closings.items():
             database.execute(
                 "INSERT INTO closing VALUES (?, ?, 0, ?, ?, ?, ?, 15)", (at(quarter), len(BLOCKS), *figures)

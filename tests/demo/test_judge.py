@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import sqlite3
+import zlib
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,7 @@ def test_judge_names_evidence_that_came_in_time_and_was_left_out(tiny, tmp_path)
 def test_judge_names_energy_that_is_missing_at_the_end(tiny, tmp_path):
     """The last block of a device never arrived."""
     directory = tiny.write(tmp_path)
-    execute(directory, "DELETE FROM evidence WHERE id = 5")
+    execute(directory, "DELETE FROM evidence_page WHERE page = 5")
     _, differences = judged(directory)
     assert "energy of b-main, quantity 1, from first to last reading: expected 901, found 100" in differences
 
@@ -137,8 +138,10 @@ def test_judge_names_a_block_that_the_device_did_not_sign(tiny, tmp_path):
     """A flipped bit in the stored signature."""
     directory = tiny.write(tmp_path)
     with sqlite3.connect(directory / "aggregator.db") as database:
-        (signed,) = database.execute("SELECT signed FROM evidence WHERE id = 1").fetchone()
-        database.execute("UPDATE evidence SET signed = ? WHERE id = 1", (signed[:-1] + bytes([signed[-1] ^ 1]),))
+        (stored,) = database.execute("SELECT signed FROM evidence_page WHERE page = 1").fetchone()
+        signed = zlib.decompress(stored)
+        turned = zlib.compress(signed[:-1] + bytes([signed[-1] ^ 1]))
+        database.execute("UPDATE evidence_page SET signed = ? WHERE page = 1", (turned,))
     database.close()
     _, differences = judged(directory)
     assert "evidence 1 of" in differences

@@ -3,8 +3,10 @@
 import hashlib
 import random
 import sqlite3
+import struct
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -137,12 +139,16 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> PublishedLog:
 def write_database(path: Path) -> None:
     """The two tables of the aggregator that proofs read."""
     with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE evidence (device, sha256, signed)")
+        connection.execute("CREATE TABLE evidence_page (page, places, sha256, signed, start_s_min, end_s_max)")
         connection.execute(
             "CREATE TABLE mint_line (window_start_s, account, source, position, salt, device, start_s, end_s,"
             " revision, energy_wh, amount_mc, block_sha256)"
         )
-        connection.execute("INSERT INTO evidence VALUES (?, ?, ?)", (LINES[0].device, LINES[0].block_sha256, BLOCK))
+        start_s, end_s = READINGS.start_s, READINGS.end_s
+        numbers = struct.pack("<6q", 0, 1, end_s, start_s, end_s, len(BLOCK))
+        places = zlib.compress(LINES[0].device + testing.ident("gateway") + numbers)
+        page = (1, places, LINES[0].block_sha256, zlib.compress(BLOCK), start_s, end_s)
+        connection.execute("INSERT INTO evidence_page VALUES (?, ?, ?, ?, ?, ?)", page)
         for number, row in enumerate(LINES):
             values = (row.salt, row.device, row.start_s, row.end_s, 0, row.energy_wh, row.amount_mc, row.block_sha256)
             key = (MINT.window_start_s, MINT.account, MINT.source, number)

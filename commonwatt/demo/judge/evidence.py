@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from commonwatt.demo.judge.book import Device
+from commonwatt.demo.judge.pages import read_blocks
 from commonwatt.demo.judge.report import Findings
 from commonwatt.demo.judge.signatures import UnreadableError, read_cbor, read_signed
 
@@ -60,9 +61,7 @@ class Evidence:
 def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Findings) -> Evidence:
     """Read the database and check every block in it."""
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
-        rows = _rows(
-            database, "SELECT id, device, seq, sha256, received_s, signed FROM evidence ORDER BY device, seq"
-        )
+        rows = read_blocks(database)
         closings = _rows(
             database,
             "SELECT end_s, evidence_id_max, conflict_id_max, supply_wh, demand_wh, matched_wh, unallocated_wh,"
@@ -108,6 +107,8 @@ def _read_blocks(
     readings: dict[bytes, list[Reading]] = defaultdict(list)
     for evidence_id, device, seq, sha256, received_s, signed in rows:
         where = f"evidence {evidence_id} of {device.hex()[:8]}, seq {seq}"
+        if not signed:
+            continue  # deleted: its hash is left
         try:
             message = read_signed(signed)
             block_seq, registers = _read_block(message.payload)
@@ -148,14 +149,14 @@ def _check_chains(rows: list[tuple[Any, ...]], findings: Findings) -> int:
     """Each block names the one before it, also a frozen device's; answers how many blocks never came."""
     missing = 0
     before: tuple[bytes, int, bytes] = (b"", -1, bytes(16))
-    for evidence_id, device, seq, _sha256, _received_s, signed in rows:
+    for evidence_id, device, seq, sha256, _received_s, signed in rows:
         if device != before[0]:
             before = (device, -1, bytes(16))
         missing += seq - before[1] - 1
-        if seq == before[1] + 1:
+        if seq == before[1] + 1 and signed:
             prev = _prev(signed)
             findings.expect(f"evidence {evidence_id} of {device.hex()[:8]}, seq {seq}: prev", before[2], prev)
-        before = (device, seq, hashlib.sha256(signed).digest()[:16])
+        before = (device, seq, sha256[:16])
     return missing
 
 
