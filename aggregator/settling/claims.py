@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from aggregator import schema
 from aggregator.plausibility import days, site
-from aggregator.settling import history
+from aggregator.settling import declarations, history, suspicion
 from aggregator.settling.interval import REVIEWED, Meter, Source
 from aggregator.settling.settlement import Registers
 from commonwatt.refusal import Hold
@@ -23,7 +23,11 @@ def hold_suspicious(
     claim = schema.claim.c
     rows = connection.execute(
         sa.select(schema.claim).where(claim.closing_s > start_s, claim.closing_s <= end_s, claim.revision < REVIEWED)
+    ).all()
+    window = suspicion.Window(
+        connection, meters, declarations.as_of(connection, end_s), start_s, end_s, evidence_id_max
     )
+    contradicted = suspicion.reasons(window, [_under_review(row) for row in rows])
     of_site: dict[bytes, list[sa.Row[Any]]] = defaultdict(list)
     for row in rows:
         of_site[meters[row.device].site].append(row)
@@ -32,8 +36,14 @@ def hold_suspicious(
         past = _Past(connection, sites[place], end_s, evidence_id_max)
         for row in claims:
             reasons = [reason for at in range(row.start_s, row.end_s, INTERVAL_S) for reason in past.reasons(row, at)]
+            if (contradiction := contradicted.get(_under_review(row))) is not None:
+                reasons.append(contradiction)
             if reasons:
                 _hold(connection, row, min(reasons), end_s)
+
+
+def _under_review(row: sa.Row[Any]) -> suspicion.Row:
+    return suspicion.Row(row.device, row.start_s, row.end_s, row.source, row.energy_wh)
 
 
 def _sites_of(meters: Mapping[bytes, Meter], wanted: Collection[bytes]) -> dict[bytes, list[Meter]]:

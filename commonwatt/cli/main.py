@@ -25,6 +25,8 @@ SUMMARIES = {
     "policy": _("Check, explain, compare and try the rules that make credits."),
     "holds": _("Review measurements that are hard to believe."),
     "statistics": _("Ask what a quarter or a feeder made and used, as far as nobody can be read off it."),
+    "impact": _("Tell what energy did: kWh, CO2, rates and peaks, beside last week, last year and similar homes."),
+    "indicators": _("Show what the commune wants to reach, whether it does, and what is due."),
     "opendata": _("Write the public totals of every quarter of an hour as open data."),
     "share": _("Work out a home's share from its own readings and the public totals."),
     "ledger": _("Verify, read and pay from the public log."),

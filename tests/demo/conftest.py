@@ -41,6 +41,8 @@ CREATE TABLE closing(end_s INTEGER PRIMARY KEY, evidence_id_max INTEGER, conflic
 CREATE TABLE claim(device BLOB, start_s INTEGER, end_s INTEGER, source INTEGER, revision INTEGER, energy_wh INTEGER,
     amount_mc INTEGER, account BLOB, closing_s INTEGER);
 CREATE TABLE held(device BLOB, start_s INTEGER, end_s INTEGER, reason INTEGER, energy_wh INTEGER, closing_s INTEGER);
+CREATE TABLE declared(site BLOB, from_s INTEGER, installed_wp INTEGER, contracted_va INTEGER, latitude REAL,
+    longitude REAL, tilt_deg REAL, azimuth_deg REAL, storage_wh INTEGER, pvlib TEXT);
 CREATE TABLE mint_line(window_start_s INTEGER, account BLOB, source INTEGER, position INTEGER, salt BLOB, device BLOB,
     start_s INTEGER, end_s INTEGER, revision INTEGER, energy_wh INTEGER, amount_mc INTEGER, block_sha256 BLOB);
 """

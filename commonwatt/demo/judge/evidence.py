@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from commonwatt.demo.judge.book import Device
+from commonwatt.demo.judge.declared import Declared
 from commonwatt.demo.judge.pages import read_blocks
 from commonwatt.demo.judge.report import Findings
 from commonwatt.demo.judge.signatures import UnreadableError, read_cbor, read_signed
@@ -56,6 +57,7 @@ class Evidence:
     claims: list[tuple[Any, ...]]
     held: list[tuple[Any, ...]]
     mint_lines: list[tuple[Any, ...]]
+    declared: list[Declared]
 
 
 def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Findings) -> Evidence:
@@ -78,6 +80,14 @@ def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Finding
             "SELECT window_start_s, account, source, salt, device, start_s, end_s, revision, energy_wh, amount_mc,"
             " block_sha256 FROM mint_line ORDER BY window_start_s, account, source, position",
         )
+        declared = [
+            Declared(*row)
+            for row in _rows(
+                database,
+                "SELECT site, from_s, installed_wp, contracted_va, latitude, longitude, tilt_deg, azimuth_deg,"
+                " storage_wh FROM declared ORDER BY from_s",
+            )
+        ]
     database.close()
     ends_s = [row[0] for row in closings]
     sizes = [row[7] for row in closings]
@@ -93,6 +103,7 @@ def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Finding
         claims,
         held,
         lines,
+        declared,
     )
 
 
