@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from aggregator import schema
 from aggregator.commune.registry import Directory
-from aggregator.settling.closing import settled_of
+from aggregator.settling import settled_pages
 from aggregator.settling.settlement import Settled
 from aggregator.sql import Database, counters
 from commonwatt import status
@@ -60,7 +60,7 @@ def report(database: Database, ledger: Sequencer, directory: Directory, *, civil
         minted = connection.scalar(sa.select(sa.func.count()).where(schema.run.c.place.is_not(None)))
         held = connection.scalar(sa.select(sa.func.count()).where(schema.held.c.review_place.is_(None)))
         frozen = connection.scalar(sa.select(sa.func.count(schema.conflict.c.device.distinct())))
-        settled = [settled_of(row) for row in connection.execute(sa.select(schema.settled).limit(DEVICES_SHOWN_MAX))]
+        settled = settled_pages.first_settled(connection, DEVICES_SHOWN_MAX)
     return {
         "civil_s": civil_s,
         "batches": {"received": counted.get("batches.received", 0), "dropped": _under(counted, "batches.dropped.")},

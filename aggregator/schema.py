@@ -1,5 +1,6 @@
-"""The aggregator's tables. `evidence_page`, `conflict`, `closing`, `claim`, `held` and `mint_line` are read by judges
-and auditors: their columns keep their meaning. Times are Unix seconds (civil), energies whole Wh, amounts mc.
+"""The aggregator's tables. `evidence_page`, `conflict`, `closing`, `claim_page`, `held`, `line_page` and `number` are
+read by judges and auditors: their columns keep their meaning. Times are Unix seconds (civil), energies whole Wh,
+amounts milli-credits.
 """
 
 import sqlalchemy as sa
@@ -88,27 +89,41 @@ gap = sa.Table(
     comment="blocks that are missing from the chains of devices, below their highest",
 )
 
-reading = sa.Table(
-    "reading",
+number = sa.Table(
+    "number",
     metadata,
-    _time("time_s", primary_key=True),
-    _bytes("device", primary_key=True),
-    _time("seq", primary_key=True),
-    _bytes("registers"),  # CBOR: pairs of quantity and Wh
-    _number("received_s"),
-    _number("evidence_id"),
-    sqlite_with_rowid=False,
-    comment="readings that wait for their interval to close; taken from evidence, removed when settled",
+    _time("number", primary_key=True),
+    _bytes("id"),
+    sa.UniqueConstraint("id"),
+    comment="short numbers of devices and accounts, from 0, as pages name them (docs/spec/pages.md)",
 )
 
-settled = sa.Table(
-    "settled",
+reading_page = sa.Table(
+    "reading_page",
     metadata,
-    _bytes("device", primary_key=True),
+    sa.Column("id", _ID, primary_key=True, autoincrement=True),
     _number("time_s"),
-    _bytes("registers"),
-    _number("first_time_s"),
-    _bytes("first_registers"),
+    _bytes("columns"),
+    sa.Index("reading_page_by_time", "time_s"),
+    sqlite_autoincrement=True,
+    comment="readings of one time that wait for their interval to close, one page a commit",
+)
+
+past_page = sa.Table(
+    "past_page",
+    metadata,
+    _time("time_s", primary_key=True),
+    _time("chunk", primary_key=True),  # of devices: number // DEVICES_PER_CHUNK
+    _time("closing_s", primary_key=True),
+    _bytes("columns"),
+    comment="readings of one time that a closing has taken; a view of the evidence",
+)
+
+settled_page = sa.Table(
+    "settled_page",
+    metadata,
+    _time("chunk", primary_key=True),
+    _bytes("columns"),
     comment="how far each device is settled, and where its account of energy began",
 )
 
@@ -137,21 +152,13 @@ pool = sa.Table(
     comment="what gaps and late blocks may still take from a closed interval; how many sites stood behind it",
 )
 
-claim = sa.Table(
-    "claim",
+claim_page = sa.Table(
+    "claim_page",
     metadata,
-    _bytes("device", primary_key=True),
-    _time("start_s", primary_key=True),
-    _number("end_s"),
-    _time("source", primary_key=True),
-    _time("revision", primary_key=True),
-    _number("energy_wh"),
-    _number("amount_mc"),
-    _bytes("account"),
-    _number("closing_s"),
-    _number("evidence_id"),
-    sa.Index("claim_by_closing", "closing_s"),
-    comment="what an account earned from a device in a span by a source; amounts at the source's plain rate",
+    _time("closing_s", primary_key=True),
+    _time("part", primary_key=True),
+    _bytes("columns"),
+    comment="what accounts earned from devices in spans by sources; amounts at the sources' plain rates",
 )
 
 held = sa.Table(
@@ -167,22 +174,6 @@ held = sa.Table(
     sa.Column("review_place", sa.BigInteger),  # of the review in the log; none: it still waits
     sa.Column("is_released", sa.BigInteger),
     comment="spans that wait for a steward, and what was decided",
-)
-
-declared = sa.Table(
-    "declared",
-    metadata,
-    _bytes("site", primary_key=True),
-    _time("from_s", primary_key=True),
-    sa.Column("installed_wp", sa.BigInteger),
-    sa.Column("contracted_va", sa.BigInteger),
-    sa.Column("latitude", sa.Float),
-    sa.Column("longitude", sa.Float),
-    sa.Column("tilt_deg", sa.Float),
-    sa.Column("azimuth_deg", sa.Float),
-    sa.Column("storage_wh", sa.BigInteger),
-    sa.Column("pvlib", sa.Text),  # the version that computes its sky
-    comment="what a site declared, and from when it counts: for windows that end after from_s; none: not declared",
 )
 
 logged = sa.Table(
@@ -205,31 +196,23 @@ run = sa.Table(
     comment="mint-runs prepared for the ledger: a durable outbox",
 )
 
-run_mint = sa.Table(
-    "run_mint",
+run_page = sa.Table(
+    "run_page",
     metadata,
     _bytes("run_id", primary_key=True),
-    _time("position", primary_key=True),
-    _bytes("leaf"),  # the mint as it is logged
+    _time("part", primary_key=True),
+    _bytes("columns"),
     comment="the leaves of a prepared run, nonces included, so that asking again asks for the same",
 )
 
-mint_line = sa.Table(
-    "mint_line",
+line_page = sa.Table(
+    "line_page",
     metadata,
     _time("window_start_s", primary_key=True),
-    _bytes("account", primary_key=True),
-    _time("source", primary_key=True),
-    _time("position", primary_key=True),
-    _bytes("salt"),
-    _bytes("device"),
-    _number("start_s"),
-    _number("end_s"),
-    _number("revision"),
-    _number("energy_wh"),
-    _number("amount_mc"),
-    _bytes("block_sha256"),
-    comment="the lines behind each mint, in the order of their Merkle tree",
+    _bytes("first_account", primary_key=True),
+    _bytes("columns"),
+    _bytes("block_sha256s"),  # one after another, as the column `block` counts them
+    comment="the lines behind each mint, in the order of their Merkle trees, by the first account of each page",
 )
 
 cap_used = sa.Table(

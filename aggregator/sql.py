@@ -26,12 +26,6 @@ def url_of(directory: Path) -> str:
     return f"sqlite:///{directory / FILE}"
 
 
-def read_only(url: str) -> sa.Engine:
-    """An engine for commands that look while the aggregator runs; it cannot write to a SQLite file."""
-    is_file = url.startswith("sqlite:///")
-    return sa.create_engine(f"{url.replace('sqlite:///', 'sqlite:///file:')}?mode=ro&uri=true" if is_file else url)
-
-
 class Database:
     """An open database for `with`. Every failure is a StorageError, and after one it takes nothing more: nobody
     knows what a failed commit left on the disk. `pages_max` limits the file (4,096-byte pages)."""
@@ -68,6 +62,9 @@ class Database:
         except sa.exc.SQLAlchemyError as error:
             self._has_failed = True
             raise _explained(self._url, error) from error
+        except BaseException:
+            self._connection.info.clear()  # what was read from a transaction that is undone
+            raise
 
     def _make_ready(self) -> None:
         """Make the tables, or bring those of an earlier version up to date behind a copy of the file."""

@@ -83,9 +83,9 @@ def _gateway_hop() -> Measured:
 
 
 def _aggregator_blocks() -> Measured:
-    from aggregator import bench
+    from aggregator import bench_blocks
 
-    return bench.measure_blocks()
+    return bench_blocks.measure_blocks()
 
 
 def _savings_qualified() -> Measured:
@@ -112,17 +112,6 @@ def _plausibility(name: str) -> Callable[[], Measured]:
         from bench.plausibility import faults
 
         return 100 * getattr(faults.found(), name), "%"
-
-    return measure
-
-
-def _pvanalytics(name: str) -> Callable[[], float]:
-    """The best that the field's library reaches on the same faults in this run."""
-
-    def measure() -> float:
-        from bench.plausibility import yardstick
-
-        return 100 * float(getattr(yardstick.best(), name))
 
     return measure
 
@@ -204,8 +193,8 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     Benchmark("aggregator", "savings_qualified", _savings_qualified),
     Benchmark("aggregator", "savings_false_positive", _savings_false_positive),
     Benchmark("aggregator", "savings_recovered", _savings_recovered),
-    Benchmark("aggregator", "plausibility_precision", _plausibility("precision"), _pvanalytics("precision")),
-    Benchmark("aggregator", "plausibility_recall", _plausibility("recall"), _pvanalytics("recall")),
+    Benchmark("aggregator", "plausibility_precision", _plausibility("precision")),
+    Benchmark("aggregator", "plausibility_recall", _plausibility("recall")),
     Benchmark("ledger", "mints", _ledger("mints"), _tree),
     Benchmark("ledger", "transfers", _ledger("transfers"), _verify_on_two),
     Benchmark("ledger", "transfer_latency", _ledger("transfer_latency")),

@@ -3,38 +3,34 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import sqlalchemy as sa
 
-from aggregator import schema
+from aggregator import numbers, schema
 from aggregator.earning.worth import CapKey, ClaimColumns, worth
-from aggregator.minting.valuation import Valued
 from aggregator.policy.rules import Rules
-from aggregator.settling.interval import Meter
+from aggregator.settling.claim_pages import Claims
+from aggregator.settling.meters import Meters
 from aggregator.sql import upsert
 from commonwatt.units import INTERVAL_S
 
 
-def revalue(
-    connection: sa.Connection, claims: Sequence[Valued], rules: Rules, meters: Mapping[bytes, Meter], start_s: int
-) -> list[Valued]:
+def revalue(connection: sa.Connection, claims: Claims, rules: Rules, meters: Meters, start_s: int) -> Claims:
     """The claims of the window that begins at `start_s` with their final amounts; notes what counts under caps."""
-    if rules.is_plain or not claims:
-        return list(claims)
-    ordered = sorted(claims, key=lambda row: (row.start_s, row.device, row.revision))
-    accounts = sorted({row.account for row in ordered})
-    number = {account: place for place, account in enumerate(accounts)}
-    columns = ClaimColumns.of(
-        (
-            *(number[row.account], row.source, row.start_s, row.end_s),
-            *(row.energy_wh, meters[row.device].grade, start_s + INTERVAL_S),
-        )
-        for row in ordered
+    if rules.is_plain or not len(claims):
+        return claims
+    known = numbers.of(connection)
+    claims = claims.where(np.lexsort((claims.revision, known.ranks()[claims.device], claims.start_s)))
+    holders, places = np.unique(claims.account, return_inverse=True)
+    accounts = known.names(holders)
+    columns = ClaimColumns(
+        *(places, claims.source, claims.start_s, claims.end_s, claims.energy_wh),
+        grades=meters.grades[claims.device],
+        closings_s=np.full(len(claims), start_s + INTERVAL_S),
     )
-    found = worth(columns, rules, _used(connection, number))
+    found = worth(columns, rules, _used(connection, {account: at for at, account in enumerate(accounts)}))
     _note(connection, accounts, found.used_mc)
-    return [
-        replace(row, amount_mc=amount_mc) for row, amount_mc in zip(ordered, found.amounts_mc.tolist(), strict=True)
-    ]
+    return replace(claims, amount_mc=found.amounts_mc)
 
 
 def _used(connection: sa.Connection, number: Mapping[bytes, int]) -> dict[CapKey, int]:

@@ -107,7 +107,7 @@ def _arrivals(columns: Columns, good: np.ndarray, devices: list[bytes], hashes: 
         readings=Readings(
             row=np.repeat(row, channels),
             time_s=np.repeat(times_s[row, reading], channels),
-            quantity=np.tile(np.array(columns.quantities), len(row)),
+            quantity=np.tile(np.array(columns.quantities, dtype=np.int64), len(row)),
             energy_wh=columns.energy_wh[good][row, :, reading].ravel(),
         ),
     )

@@ -1,7 +1,6 @@
 """Stage "evidence": blocks become durable, with their chains' state, in one transaction for several batches."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 import numpy as np
 import sqlalchemy as sa
@@ -14,10 +13,11 @@ from aggregator.intake import heads
 from aggregator.intake.arrivals import Arrivals, Readings, Received
 from aggregator.intake.chain import Verdict
 from aggregator.intake.unusual import Conflict, Unusual
-from aggregator.settling import open_readings, registers
+from aggregator.settling import open_readings
 from aggregator.sql import Database, count
 from commonwatt.block import LINK_SIZE
-from commonwatt.evidence_page import Integers, Page, names
+from commonwatt.evidence_page import Integers, Page
+from commonwatt.page import UNKNOWN
 
 CONFLICTS_KEPT_MAX = 16
 """Contradicting blocks kept per device: one is proof enough, and a forger must not fill our disk."""
@@ -58,7 +58,7 @@ class Evidence:
                 pages.append(connection, _page(received, new, first_id))
                 self._heads.keep(connection, len(new), first_id - 1)
                 readings = columns.readings_of(arrivals, new)
-                open_readings.put(connection, _reading_rows(received, new, readings, first_id))
+                open_readings.put_columns(connection, _readings(received, new, readings, first_id))
             for conflict in conflicts:
                 _keep_conflict(connection, conflict)
             total = counted + Counter(f"blocks.{verdict.value}" for verdict in verdicts)
@@ -101,25 +101,28 @@ def _page(received: Received, rows: Integers, first_id: int) -> Page:
     )
 
 
-def _reading_rows(received: Received, rows: Integers, readings: Readings, first_id: int) -> list[open_readings.Row]:
-    return list(_readings(received, rows, readings, first_id))
-
-
-def _readings(received: Received, rows: Integers, readings: Readings, first_id: int) -> Iterator[open_readings.Row]:
-    """Readings as rows, those of one block and time joined."""
-    if not len(readings.row):
-        return
+def _readings(received: Received, rows: Integers, readings: Readings, first_id: int) -> open_readings.Columns:
+    """Readings of new blocks, those of one block and time joined."""
     row, time_s = readings.row, readings.time_s
-    is_first = np.append(True, (row[1:] != row[:-1]) | (time_s[1:] != time_s[:-1]))
-    starts = np.flatnonzero(is_first)
-    ends = np.append(starts[1:], len(row)).tolist()
-    pairs = list(zip(readings.quantity.tolist(), readings.energy_wh.tolist(), strict=True))
+    is_first = np.ones(len(row), dtype=np.bool_)
+    is_first[1:] = (row[1:] != row[:-1]) | (time_s[1:] != time_s[:-1])
+    starts, at = np.flatnonzero(is_first), np.cumsum(is_first) - 1
     of_block = row[starts]
-    devices, seqs = names(received.arrivals.device[rows]), received.arrivals.seq[rows].tolist()
-    received_s = received.received_s[rows].tolist()
-    for at, start, end, time in zip(of_block.tolist(), starts.tolist(), ends, time_s[starts].tolist(), strict=True):
-        stored = registers.encode(dict(pairs[start:end]))
-        yield time, devices[at], seqs[at], stored, received_s[at], first_id + at
+    registers_wh: dict[int, Integers] = {}
+    for quantity in np.unique(readings.quantity).tolist():
+        is_it = readings.quantity == quantity
+        values = registers_wh[quantity] = np.full(len(starts), UNKNOWN)
+        values[at[is_it]] = readings.energy_wh[is_it]
+    block = rows[of_block]
+    return open_readings.Columns(
+        time_s[starts],
+        received.arrivals.device[block],
+        received.arrivals.seq[block],
+        received.received_s[block],
+        first_id + of_block,
+        np.zeros(len(starts), dtype=np.int64),
+        registers_wh,
+    )
 
 
 def _keep_conflict(connection: sa.Connection, conflict: Conflict) -> None:

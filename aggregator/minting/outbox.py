@@ -6,23 +6,25 @@ run that it knows with its first place, so a crash between any two steps repeats
 
 import logging
 import secrets
-from collections.abc import Mapping
 from typing import Any, Protocol
 
+import numpy as np
 import sqlalchemy as sa
 
-from aggregator import schema
+from aggregator import numbers, schema
 from aggregator.earning import closing as earning
 from aggregator.evidence import store
-from aggregator.minting import valuation
-from aggregator.minting.valuation import MintWithLines, Valued
+from aggregator.minting import line_pages, run_pages, valuation_columns
 from aggregator.policy.rules import Policy
-from aggregator.settling.interval import Meter
+from aggregator.settling import claim_pages
+from aggregator.settling.meters import Meters
 from aggregator.sql import Database
 from commonwatt.errors import StorageError
 from commonwatt.identity import SigningKey, new_id
-from ledger.book import mint as mints
-from ledger.book.mint import Mint
+from commonwatt.page import Integers, Octets
+from ledger.book.fields import HASH_SIZE
+from ledger.book.mint_arrays import MintArrays
+from ledger.book.rules import RUN_LEAVES_MAX
 from ledger.log.checkpoint import Checkpoint
 from ledger.sequencer import Placed, Refused
 
@@ -32,16 +34,8 @@ log = logging.getLogger(__name__)
 class Minting(Protocol):
     """The part of the ledger's sequencer that mints."""
 
-    def mint(
-        self,
-        run_id: bytes,
-        leaves: list[Mint],
-        *,
-        policy_sha256: bytes,
-        window_start_s: int,
-        window_end_s: int,
-        time_s: int,
-        key: SigningKey,
+    def mint_arrays(
+        self, run_id: bytes, leaves: MintArrays, *, policy_sha256: bytes, time_s: int, key: SigningKey
     ) -> Placed | Refused:
         """Place a run, all or nothing; asked again, answer the first place."""
         ...
@@ -51,34 +45,33 @@ class Minting(Protocol):
         ...
 
 
-def prepare(
-    connection: sa.Connection, end_s: int, policy: Policy, meters: Mapping[bytes, Meter], *, time_s: int
-) -> None:
-    """Put the run of the window that ends at `end_s` into the outbox; nothing if nothing was earned."""
+def prepare(connection: sa.Connection, end_s: int, policy: Policy, meters: Meters, *, time_s: int) -> None:
+    """Put the runs of the window that ends at `end_s` into the outbox; nothing if nothing was earned."""
     start_s = end_s - policy.rules.window_s
-    items = valuation.mints_of_window(
-        earning.revalue(connection, _claims(connection, start_s, end_s), policy.rules, meters, start_s),
+    claims = claim_pages.read(connection, start_s, end_s)
+    window = valuation_columns.mints_of_window(
+        earning.revalue(connection, claims, policy.rules, meters, start_s),
+        lambda ids: _digests(connection, ids),
+        numbers.of(connection),
         start_s=start_s,
         end_s=end_s,
         share_permille_of=policy.rules.share_permille_of,
         random=secrets.token_bytes,
     )
-    if not items:
+    if window is None:
         return
-    run_id = new_id()
-    row = {
-        "id": run_id,
-        "window_start_s": start_s,
-        "window_end_s": end_s,
-        "policy_sha256": policy.sha256,
-        "time_s": time_s,
-    }
-    connection.execute(sa.insert(schema.run), row)
-    leaves = [
-        {"run_id": run_id, "position": position, "leaf": item.mint.encode()} for position, item in enumerate(items)
-    ]
-    connection.execute(sa.insert(schema.run_mint), leaves)
-    connection.execute(sa.insert(schema.mint_line), [row for item in items for row in _line_rows(item)])
+    line_pages.write(connection, window)
+    for first in range(0, len(window.mints), RUN_LEAVES_MAX):
+        run_id = new_id()
+        row = {
+            "id": run_id,
+            "window_start_s": start_s,
+            "window_end_s": end_s,
+            "policy_sha256": policy.sha256,
+            "time_s": time_s,
+        }
+        connection.execute(sa.insert(schema.run), row)
+        run_pages.write(connection, run_id, window.mints.slice(first, first + RUN_LEAVES_MAX))
 
 
 class Minter:
@@ -102,18 +95,9 @@ class Minter:
 
     def _mint(self, run: sa.Row[Any]) -> None:
         with self._database.transaction() as connection:
-            query = sa.select(schema.run_mint.c.leaf).where(schema.run_mint.c.run_id == run.id)
-            leaves = [
-                mints.parse(leaf) for leaf in connection.execute(query.order_by(schema.run_mint.c.position)).scalars()
-            ]
-        answer = self._ledger.mint(
-            run.id,
-            leaves,
-            policy_sha256=run.policy_sha256,
-            window_start_s=run.window_start_s,
-            window_end_s=run.window_end_s,
-            time_s=run.time_s,
-            key=self._key,
+            leaves = run_pages.read(connection, run)
+        answer = self._ledger.mint_arrays(
+            run.id, leaves, policy_sha256=run.policy_sha256, time_s=run.time_s, key=self._key
         )
         if isinstance(answer, Refused):
             # Going on would leave credits owed but never made; a person has to find out what happened.
@@ -127,39 +111,9 @@ class Minter:
         log.info("window from %d: %d mints at %d of the log", run.window_start_s, len(leaves), answer.place)
 
 
-def _claims(connection: sa.Connection, start_s: int, end_s: int) -> list[Valued]:
-    """The claims settled while the window's intervals closed."""
-    claim = schema.claim.c
-    query = sa.select(schema.claim).where(claim.closing_s > start_s, claim.closing_s <= end_s)
-    rows = connection.execute(query).all()
-    hashes = store.hashes(connection, {row.evidence_id for row in rows})
-    return [
-        Valued(
-            *(row.account, row.source, row.device, row.start_s, row.end_s),
-            *(row.revision, row.energy_wh, row.amount_mc, hashes[row.evidence_id]),
-        )
-        for row in rows
-    ]
-
-
-def _line_rows(item: MintWithLines) -> list[dict[str, Any]]:
-    key = {
-        "window_start_s": item.mint.window_start_s,
-        "account": item.mint.account,
-        "source": item.mint.source,
-    }
-    return [
-        {
-            **key,
-            "position": position,
-            "salt": line.salt,
-            "device": line.device,
-            "start_s": line.start_s,
-            "end_s": line.end_s,
-            "revision": line.revision,
-            "energy_wh": line.energy_wh,
-            "amount_mc": line.amount_mc,
-            "block_sha256": line.block_sha256,
-        }
-        for position, line in enumerate(item.lines)
-    ]
+def _digests(connection: sa.Connection, evidence_ids: Integers) -> Octets:
+    """SHA-256 of the blocks with these ids (n, 32)."""
+    wanted, at = np.unique(evidence_ids, return_inverse=True)
+    found = store.hashes(connection, wanted.tolist())
+    digests: Octets = numbers.octets((found[evidence_id] for evidence_id in wanted.tolist()), HASH_SIZE)[at]
+    return digests

@@ -15,6 +15,8 @@ ROUNDING_WH = 1
 
 def hold(span: Span, *, rated_power_w: int, is_frozen: bool) -> Hold | None:
     """The first reason in the documented order for which the span waits, or None."""
+    if span.is_replaced:
+        return Hold.REPLACED
     if any(growth_wh < 0 for growth_wh in span.growth_wh.values()):
         return Hold.BACKWARDS
     if span.end_s > span.received_s + FUTURE_TOLERANCE_S:

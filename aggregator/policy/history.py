@@ -9,6 +9,8 @@ import numpy as np
 
 from aggregator.earning.worth import ClaimColumns
 from aggregator.policy.replay import Measured
+from aggregator.settling import claim_pages
+from aggregator.settling.claim_pages import Claims
 from aggregator.sql import FILE
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
@@ -37,16 +39,14 @@ def read(directory: Path, last_s: int) -> History:
             (end_s,) = connection.execute("SELECT max(end_s) FROM closing").fetchone()
             if end_s is None:
                 raise UserError(_("no interval has closed yet"), where=database, to_do=_("wait until one has"))
-            rows = connection.execute(_CLAIMS, (end_s - last_s,)).fetchall()
+            claims = claim_pages.joined(connection.execute(_CLAIMS, (end_s - last_s,)).fetchall())
+            names = [name for (name,) in connection.execute("SELECT id FROM number ORDER BY number")]
         except sqlite3.Error as error:
             raise UserError(_("the claims cannot be read: {error}").format(error=error), where=database) from error
-    return History(end_s - last_s, end_s, _measured(rows, _grades(directory)))
+    return History(end_s - last_s, end_s, _measured(claims, names, _grades(directory)))
 
 
-_CLAIMS = """
-SELECT account, device, source, start_s, end_s, energy_wh, closing_s
-FROM claim WHERE closing_s > ? ORDER BY start_s, device, revision
-"""
+_CLAIMS = "SELECT closing_s, columns FROM claim_page WHERE closing_s > ? ORDER BY closing_s, part"
 
 
 def _grades(directory: Path) -> dict[bytes, int]:
@@ -57,20 +57,23 @@ def _grades(directory: Path) -> dict[bytes, int]:
     return {row.device: int(row.grade) for row in replay_slots(log.slots()).admissions.devices()}
 
 
-def _measured(rows: list[tuple[bytes, bytes, int, int, int, int, int]], grades: dict[bytes, int]) -> Measured:
-    if not rows:
-        return Measured((), ClaimColumns.of([]))
-    holders, devices, *numbers = zip(*rows, strict=True)
-    accounts = sorted(set(holders))
-    number = {account: place for place, account in enumerate(accounts)}
-    sources, starts_s, ends_s, energies_wh, closings_s = (np.array(column, dtype=np.int64) for column in numbers)
-    claims = ClaimColumns(
-        accounts=np.array([number[holder] for holder in holders], dtype=np.int64),
-        sources=sources,
-        starts_s=starts_s,
-        ends_s=ends_s,
-        energies_wh=energies_wh,
-        grades=np.array([grades.get(device, Grade.DEVICE) for device in devices], dtype=np.int64),
-        closings_s=closings_s,
+def _measured(claims: Claims, names: list[bytes], grades: dict[bytes, int]) -> Measured:
+    """Claims by the beginning of their span, then device, then revision, with the accounts in their order."""
+    by_number = np.array([grades.get(name, Grade.DEVICE) for name in names], dtype=np.int64)
+    rank = np.empty(len(names), dtype=np.int64)
+    rank[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+    claims = claims.where(np.lexsort((claims.revision, rank[claims.device], claims.start_s)))
+    found = np.unique(claims.account)
+    holders = found[np.argsort(rank[found])]
+    place = np.zeros(len(names), dtype=np.int64)
+    place[holders] = np.arange(len(holders))
+    columns = ClaimColumns(
+        accounts=place[claims.account],
+        sources=claims.source,
+        starts_s=claims.start_s,
+        ends_s=claims.end_s,
+        energies_wh=claims.energy_wh,
+        grades=by_number[claims.device],
+        closings_s=claims.closing_s,
     )
-    return Measured(tuple(accounts), claims)
+    return Measured(tuple(names[number] for number in holders.tolist()), columns)

@@ -4,28 +4,31 @@ The decisions are pure (settlement, interval, valuation); this module reads what
 A crash before the commit leaves the interval open, a crash after it leaves it closed.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
-from aggregator import schema
+from aggregator import numbers, schema
 from aggregator.commune.enacted import Known
 from aggregator.commune.registry import Directory
 from aggregator.evidence import store
 from aggregator.minting import outbox as minting
-from aggregator.minting import valuation
-from aggregator.plausibility.declared import Declared
+from aggregator.minting import valuation, valuation_columns
 from aggregator.policy.rules import Policy
 from aggregator.policy.schedule import Schedule
-from aggregator.settling import claims, declarations, registers, settlement
-from aggregator.settling.interval import Claim, Closed, HeldSpan, close, touched_ends_s
+from aggregator.settling import claim_pages, claims, interval_columns, meters, open_readings, settled_pages
+from aggregator.settling.claim_pages import Claims
+from aggregator.settling.interval import ON_TIME, HeldSpan, touched_ends_s
+from aggregator.settling.interval_columns import Closed, Commune
 from aggregator.settling.reviews import Review
-from aggregator.settling.settlement import Reading, Settled, Span
+from aggregator.settling.settlement import Span
+from aggregator.settling.settlement_columns import Spans, settle
 from aggregator.sql import Database, upsert
 from commonwatt.clock import Civil
+from commonwatt.page import Integers
 from commonwatt.refusal import Hold
 from commonwatt.units import INTERVAL_S, interval_start_s
 
@@ -39,22 +42,14 @@ class _Evident:
 
     evidence_id_max: int
     conflict_id_max: int
-    frozen: frozenset[bytes]
+    frozen: tuple[bytes, ...]
 
 
 class Closer:
     """Closes what is due. `known`: what the log says; `genesis_s`: civil time of the genesis entry; the first
-    interval is the one it lies in. `declared`: what sites say of themselves now; none: what they said before."""
+    interval is the one it lies in."""
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        known: Known,
-        genesis_s: int,
-        clock: Civil,
-        declared: Mapping[bytes, Declared] | None = None,
-    ) -> None:
+    def __init__(self, *, database: Database, known: Known, genesis_s: int, clock: Civil) -> None:
         self._database = database
         self._known = known
         self._clock = clock
@@ -62,10 +57,9 @@ class Closer:
             last_s = connection.scalar(sa.select(sa.func.max(schema.closing.c.end_s)))
             read = connection.scalar(sa.select(sa.func.max(schema.closing.c.log_size))) or 0
             self.schedule = Schedule.of(known.policies, _closed_before(connection))
-            if declared is not None:
-                declarations.remember(connection, declared, from_s=last_s or 0)
         # Reviews that no closing knew yet: the next one carries them out.
         self._reviews = tuple(review for review in known.reviews if review.place >= read)
+        self._meters: tuple[Directory, meters.Meters] | None = None
         self.next_end_s: int = INTERVAL_S + (interval_start_s(genesis_s) if last_s is None else last_s)
 
     def step(self, directory: Directory) -> int:
@@ -76,19 +70,28 @@ class Closer:
             return 0
         with self._database.transaction() as connection:
             evident = _evident(connection)
+            commune = self._commune(connection, directory, evident)
             released = _review(connection, self._reviews)
             for end_s, policy in due:
-                self._close(connection, end_s, policy, evident, directory, released)
+                self._close(connection, end_s, policy, evident, commune, released)
                 released = []
                 if end_s % policy.rules.window_s == 0:
                     window_start_s = end_s - policy.rules.window_s
                     claims.hold_suspicious(
-                        connection, directory.meters, window_start_s, end_s, evident.evidence_id_max
+                        connection, commune.columns, window_start_s, end_s, evident.evidence_id_max
                     )
-                    minting.prepare(connection, end_s, policy, directory.meters, time_s=int(now_s))
+                    minting.prepare(connection, end_s, policy, commune.columns, time_s=int(now_s))
         self._reviews = ()
         self.next_end_s = due[-1][0] + INTERVAL_S
         return len(due)
+
+    def _commune(self, connection: sa.Connection, directory: Directory, evident: _Evident) -> Commune:
+        """Who has meters, in columns that are made again when the directory is another."""
+        if self._meters is None or self._meters[0] is not directory:
+            self._meters = directory, meters.of(connection, directory.meters)
+        known = numbers.of(connection)
+        frozen = known.of(connection, numbers.octets(evident.frozen))
+        return Commune(known, self._meters[1], directory.meters, frozen)
 
     def _due(self, now_s: float) -> list[tuple[int, Policy]]:
         """Ends of the intervals whose grace is over, each with the policy of its window. In order: one whose policy
@@ -108,36 +111,38 @@ class Closer:
         end_s: int,
         policy: Policy,
         evident: _Evident,
-        directory: Directory,
+        commune: Commune,
         released: list[HeldSpan],
     ) -> None:
-        spans = _settle(connection, end_s)
-        closed = close(
+        closed = interval_columns.close(
             end_s,
-            spans,
-            meters=directory.meters,
-            frozen=evident.frozen,
-            unallocated_wh=_unallocated_wh(connection, end_s, [*spans, *released]),
+            _settle(connection, end_s),
+            commune=commune,
+            unallocated_wh=lambda spans: _unallocated_wh(connection, spans),
             released=released,
         )
         _record(connection, end_s, evident, self._known.size, closed)
-        _write(connection, schema.claim, [_claim_row(claim, end_s, policy) for claim in closed.claims])
-        _write(connection, schema.held, [_held_row(held, end_s) for held in closed.held])
+        claim_pages.add(connection, _on_time(closed, end_s, policy))
+        if closed.claims:
+            amounts_mc = [valuation.amount_mc(claim, policy.rules) for claim in closed.claims]
+            claim_pages.add(connection, claim_pages.of(connection, closed.claims, amounts_mc, end_s))
+        if closed.held:
+            connection.execute(sa.insert(schema.held), [_held_row(held, end_s) for held in closed.held])
 
 
-def _claim_row(claim: Claim, end_s: int, policy: Policy) -> dict[str, Any]:
-    return {
-        "device": claim.device,
-        "start_s": claim.start_s,
-        "end_s": claim.end_s,
-        "source": int(claim.source),
-        "revision": claim.revision,
-        "energy_wh": claim.energy_wh,
-        "amount_mc": valuation.amount_mc(claim, policy.rules),
-        "account": claim.account,
-        "closing_s": end_s,
-        "evidence_id": claim.evidence_id,
-    }
+def _on_time(closed: Closed, end_s: int, policy: Policy) -> Claims:
+    """The claims of the closing interval itself, valued."""
+    found = closed.on_time
+
+    def everywhere(value: int) -> Integers:
+        return np.full(len(found.devices), value)
+
+    return Claims(
+        *(found.devices, everywhere(end_s - INTERVAL_S), everywhere(end_s), found.sources, everywhere(ON_TIME)),
+        found.energy_wh,
+        valuation_columns.amounts_mc(found.sources, found.energy_wh, policy.rules),
+        *(found.accounts, found.evidence_ids, everywhere(end_s)),
+    )
 
 
 def _review(connection: sa.Connection, reviews: Iterable[Review]) -> list[HeldSpan]:
@@ -170,65 +175,21 @@ def _closed_before(connection: sa.Connection) -> Callable[[int], int]:
 def _evident(connection: sa.Connection) -> _Evident:
     conflict_id_max = connection.scalar(sa.select(sa.func.max(schema.conflict.c.id)))
     frozen = connection.execute(sa.select(schema.conflict.c.device).distinct()).scalars()
-    return _Evident(store.last_id(connection), conflict_id_max or 0, frozenset(frozen))
+    return _Evident(store.last_id(connection), conflict_id_max or 0, tuple(frozen))
 
 
-def _settle(connection: sa.Connection, end_s: int) -> list[Span]:
-    """Take every known reading up to `end_s` into its device's account; the spans, by device and time."""
-    rows = connection.execute(
-        sa.select(schema.reading).where(schema.reading.c.time_s <= end_s).order_by(schema.reading.c.device)
-    )
-    spans: list[Span] = []
-    settled: list[Settled] = []
-    before = _settled(connection, end_s)
-    for device, readings in groupby(map(_reading, rows), key=lambda reading: reading.device):
-        after, new = settlement.settle(before.get(device), readings)
-        spans += new
-        if after is not None:
-            settled.append(after)
-    if settled:
-        connection.execute(upsert(schema.settled), [_settled_row(row) for row in settled])
-        connection.execute(sa.delete(schema.reading).where(schema.reading.c.time_s <= end_s))
+def _settle(connection: sa.Connection, end_s: int) -> Spans:
+    """Take every known reading up to `end_s` into its device's account; the spans that they complete."""
+    readings = open_readings.take(connection, end_s)
+    accounts = settled_pages.load(connection, np.unique(readings.devices))
+    spans = settle(accounts, readings, np.zeros(len(accounts.devices), dtype=np.int64))
+    if len(readings):
+        settled_pages.save(connection, accounts)
     return spans
 
 
-def _settled(connection: sa.Connection, end_s: int) -> dict[bytes, Settled]:
-    """How far the devices with readings up to `end_s` were settled before."""
-    waiting = sa.select(schema.reading.c.device).where(schema.reading.c.time_s <= end_s)
-    rows = connection.execute(sa.select(schema.settled).where(schema.settled.c.device.in_(waiting)))
-    return {row.device: settled_of(row) for row in rows}
-
-
-def settled_of(row: sa.Row[Any]) -> Settled:
-    """A row of the table `settled`."""
-    return Settled(
-        row.device,
-        row.time_s,
-        registers.decode(row.registers),
-        row.first_time_s,
-        registers.decode(row.first_registers),
-    )
-
-
-def _reading(row: sa.Row[Any]) -> Reading:
-    return Reading(row.device, row.time_s, row.seq, registers.decode(row.registers), row.received_s, row.evidence_id)
-
-
-def _settled_row(settled: Settled) -> dict[str, Any]:
-    return {
-        "device": settled.device,
-        "time_s": settled.time_s,
-        "registers": registers.encode(settled.registers_wh),
-        "first_time_s": settled.first_time_s,
-        "first_registers": registers.encode(settled.first_wh),
-    }
-
-
-def _unallocated_wh(connection: sa.Connection, end_s: int, spans: Iterable[Span | HeldSpan]) -> dict[int, int]:
+def _unallocated_wh(connection: sa.Connection, afterwards: Iterable[Span | HeldSpan]) -> dict[int, int]:
     """What the closed intervals that gaps, late and released spans touch still have."""
-    afterwards = [span for span in spans if isinstance(span, HeldSpan) or not span.is_on_time(end_s)]
-    if not afterwards:
-        return {}
     first_s = min(touched_ends_s(span)[0] for span in afterwards)
     pool = schema.pool.c
     rows = connection.execute(sa.select(pool.end_s, pool.left_wh).where(pool.end_s >= first_s))
@@ -267,8 +228,3 @@ def _held_row(held: HeldSpan, end_s: int) -> dict[str, Any]:
         "closing_s": end_s,
         "evidence_id": held.evidence_id,
     }
-
-
-def _write(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(sa.insert(table), rows)

@@ -10,7 +10,7 @@ from aggregator.settling.matching import Matched
 from aggregator.settling.settlement import Span
 from commonwatt.quantities import EXPORT, IMPORT
 from commonwatt.refusal import Hold
-from commonwatt.units import INTERVAL_S
+from commonwatt.units import INT64_MAX, INTERVAL_S
 from ledger.book import mint
 from ledger.book.kinds import DeviceRole, Grade
 
@@ -29,7 +29,7 @@ held until a steward released it."""
 
 PERMILLE = 1000
 
-HELD_AS_CLAIMS = frozenset(reason for reason in Hold if reason >= Hold.STUCK)
+HELD_AS_CLAIMS = frozenset({Hold.STUCK, Hold.COPIED, Hold.PLUGS_EXCEED})
 """What is found before a window is minted holds claims, whose energy was allocated; anything else holds spans."""
 
 
@@ -134,8 +134,11 @@ def close(
     nets_wh = {site[0].meter.device: _unsold_net_wh(site) for site in mains}
     pool = matching.match(nets_wh)
     left_wh = {**unallocated_wh, end_s: pool.unallocated_wh}
-    claims = [*_on_time_claims(on_time, mains, pool), *_claims_afterwards(afterwards, left_wh)]
-    claims += _claims_released(sorted(released, key=lambda held: (held.device, held.start_s)), meters, left_wh)
+    claims = [
+        *_on_time_claims(on_time, mains, pool),
+        *claims_afterwards([(item.span, item.meter) for item in afterwards], left_wh),
+        *claims_released(released, meters, left_wh),
+    ]
     return Closed(
         pool,
         tuple(claim for claim in claims if claim.energy_wh > 0),
@@ -164,10 +167,14 @@ def _sort_out(
         if reason is None:
             kept.append(_Kept(span, meter))
         else:
-            held.append(
-                HeldSpan(span.device, span.start_s, span.end_s, reason, energy_wh(span, meter.role), span.evidence_id)
-            )
+            held.append(held_span(span, meter, reason))
     return kept, held
+
+
+def held_span(span: Span, meter: Meter, reason: Hold) -> HeldSpan:
+    """A span that waits, with what its registers say; nothing is known of a register that was replaced."""
+    wh = 0 if reason is Hold.REPLACED else max(-INT64_MAX, min(energy_wh(span, meter.role), INT64_MAX))
+    return HeldSpan(span.device, span.start_s, span.end_s, reason, wh, span.evidence_id)
 
 
 def _mains_by_site(on_time: Iterable[_Kept]) -> list[list[_Kept]]:
@@ -193,20 +200,20 @@ def _on_time_claims(on_time: Iterable[_Kept], mains: Iterable[list[_Kept]], pool
         yield first.claim(Source.MATCHED, ON_TIME, pool.shares_wh.get(first.meter.device, 0))
 
 
-def _claims_afterwards(afterwards: Iterable[_Kept], left_wh: dict[int, int]) -> Iterator[Claim]:
-    """Gap and late spans in order; takes what they use from `left_wh`."""
-    for item in afterwards:
+def claims_afterwards(spans: Iterable[tuple[Span, Meter]], left_wh: dict[int, int]) -> Iterator[Claim]:
+    """Gap and late spans by device and time; takes what they use from `left_wh`."""
+    for item in (_Kept(span, meter) for span, meter in spans):
         if item.meter.role is DeviceRole.PRODUCTION:
             yield item.claim(Source.PRODUCTION, AFTERWARDS, item.meter.unsold_wh(item.net_wh))
         elif item.meter.role is DeviceRole.MAIN:
             yield item.claim(Source.MATCHED, AFTERWARDS, _take(item.span, item.net_wh, left_wh))
 
 
-def _claims_released(
+def claims_released(
     released: Iterable[HeldSpan], meters: Mapping[bytes, Meter], left_wh: dict[int, int]
 ) -> Iterator[Claim]:
-    """Released spans in order, as late ones are; released claims have their part of the intervals already."""
-    for held in released:
+    """Released spans by device and time, as late ones are; released claims have their part of intervals already."""
+    for held in sorted(released, key=lambda held: (held.device, held.start_s)):
         meter = meters[held.device]
         place = (held.device, held.start_s, held.end_s)
         is_claim = held.reason in HELD_AS_CLAIMS

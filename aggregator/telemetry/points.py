@@ -1,21 +1,26 @@
 """What leaves for dashboards: commune-level points, read from the durable state (docs/spec/telemetry.md)."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
-from aggregator import schema
+from aggregator import numbers, schema
 from aggregator.commune.registry import Directory
-from aggregator.privacy import public, rule
-from aggregator.privacy.rule import Withheld
+from aggregator.minting import line_pages, run_pages
 from aggregator.sql import count
-from ledger.book import mint
+from aggregator.telemetry import privacy
+from aggregator.telemetry.privacy import Withheld
+from commonwatt.page import Integers
+from commonwatt.units import INTERVAL_S
 
 ROWS_MAX = 1000
 """Intervals and windows read at once."""
+
+_SOURCES_MAX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +41,9 @@ class Cursor:
 
 
 def since(connection: sa.Connection, cursor: Cursor, directory: Directory) -> tuple[list[Point], Cursor]:
-    """The next points after `cursor`, a bounded number, and the cursor behind them. What may not be told (the room
-    `privacy`) is passed over and counted by its reason."""
-    intervals = public.since(connection, cursor.closed_s, limit=ROWS_MAX)
+    """The next points after `cursor`, a bounded number, and the cursor behind them. What may not be told (privacy.py)
+    is passed over and counted by its reason."""
+    intervals = connection.execute(_INTERVALS.where(schema.closing.c.end_s > cursor.closed_s)).all()
     windows = connection.execute(_WINDOWS.where(schema.run.c.window_end_s > cursor.minted_s)).all()
     withheld: Counter[str] = Counter()
     points = [point for row in intervals if (point := _energy(row, withheld))]
@@ -66,6 +71,12 @@ def pipeline(state: Mapping[str, Any]) -> Point:
     return Point("pipeline", int(state["civil_s"]), fields)
 
 
+_INTERVALS = (
+    sa.select(schema.closing, schema.pool.c.sites, schema.pool.c.largest_supply_wh, schema.pool.c.largest_demand_wh)
+    .join(schema.pool, schema.pool.c.end_s == schema.closing.c.end_s)
+    .order_by(schema.closing.c.end_s)
+    .limit(ROWS_MAX)
+)
 # Windows are minted in order, so those before one that waits for the ledger are all there.
 _WINDOWS = (
     sa.select(schema.run).where(schema.run.c.place.is_not(None)).order_by(schema.run.c.window_end_s).limit(ROWS_MAX)
@@ -73,13 +84,14 @@ _WINDOWS = (
 
 
 def _energy(row: sa.Row[Any], withheld: Counter[str]) -> Point | None:
-    """The public totals of an interval, if there are any."""
-    total = public.of_row(row)
-    for reason in total.withheld:
-        _may_be_told(reason, withheld)
-    names = ("supply_wh", "demand_wh", "matched_wh", "unallocated_wh")
-    told = {name: wh for name in names if (wh := getattr(total, name)) is not None}
-    return Point("energy_15m", total.start_s, {**told, "sites": total.sites}) if told else None
+    """Supply and demand each if it may be told; what follows from both only with both."""
+    told: dict[str, int] = {}
+    for name, largest_wh in (("supply_wh", row.largest_supply_wh), ("demand_wh", row.largest_demand_wh)):
+        if _may_be_told(privacy.check_total(getattr(row, name), largest_wh, sites=row.sites), withheld):
+            told[name] = getattr(row, name)
+    if len(told) == 2:
+        told |= {"matched_wh": row.matched_wh, "unallocated_wh": row.unallocated_wh}
+    return Point("energy_15m", row.end_s - INTERVAL_S, {**told, "sites": row.sites}) if told else None
 
 
 def _mint(connection: sa.Connection, run: sa.Row[Any], directory: Directory, withheld: Counter[str]) -> Point | None:
@@ -87,16 +99,17 @@ def _mint(connection: sa.Connection, run: sa.Row[Any], directory: Directory, wit
     energies_wh = _energies_wh(connection, run, directory)
     total_wh, largest_wh = sum(energies_wh.values()), max(energies_wh.values(), default=0)
     others = (_energies_wh(connection, other, directory) for other in connection.execute(_told_before(run)).all())
-    reason = rule.check_total(total_wh, largest_wh, sites=len(energies_wh)) or rule.check_earlier(
+    reason = privacy.check_total(total_wh, largest_wh, sites=len(energies_wh)) or privacy.check_earlier(
         frozenset(energies_wh), map(frozenset, others)
     )
     if not _may_be_told(reason, withheld):
         return None
-    mints = [mint.parse(leaf) for leaf in _leaves(connection, run)]
+    mints = run_pages.read(connection, run)
+    association_mc = int(mints.association_mc.sum())
     fields = {
-        "energy_wh": sum(leaf.energy_wh for leaf in mints),
-        "total_mc": sum(leaf.amount_mc + leaf.association_mc for leaf in mints),
-        "association_mc": sum(leaf.association_mc for leaf in mints),
+        "energy_wh": int(mints.energy_wh.sum()),
+        "total_mc": int(mints.amount_mc.sum()) + association_mc,
+        "association_mc": association_mc,
         "mints": len(mints),
         "sites": len(energies_wh),
     }
@@ -118,19 +131,18 @@ def _told_before(run: sa.Row[Any]) -> sa.Select[Any]:
 
 def _energies_wh(connection: sa.Connection, run: sa.Row[Any], directory: Directory) -> dict[bytes, int]:
     """What each site's meters stand for in a run."""
-    leaves = {(leaf.account, leaf.source) for leaf in map(mint.parse, _leaves(connection, run))}
-    line = schema.mint_line.c
-    rows = connection.execute(sa.select(schema.mint_line).where(line.window_start_s == run.window_start_s))
+    known, mints = numbers.of(connection), run_pages.read(connection, run)
+    leaves = _key(known.find(mints.account_ids), mints.sources)
+    by_device = np.zeros(len(known), dtype=np.int64)
+    for lines in line_pages.read(connection, run.window_start_s):
+        is_of_run = np.isin(_key(lines["account"], lines["source"]), leaves)
+        np.add.at(by_device, lines["device"][is_of_run], lines["energy_wh"][is_of_run])
     energies_wh: Counter[bytes] = Counter()
-    for row in rows:
-        if (row.account, row.source) in leaves:
-            energies_wh[directory.meters[row.device].site] += row.energy_wh
+    devices = np.flatnonzero(by_device)
+    for device, energy_wh in zip(known.names(devices), by_device[devices].tolist(), strict=True):
+        energies_wh[directory.meters[device].site] += energy_wh
     return dict(energies_wh)
 
 
-def _leaves(connection: sa.Connection, run: sa.Row[Any]) -> Sequence[bytes]:
-    return (
-        connection.execute(sa.select(schema.run_mint.c.leaf).where(schema.run_mint.c.run_id == run.id))
-        .scalars()
-        .all()
-    )
+def _key(accounts: Integers, sources: Integers) -> Integers:
+    return accounts * _SOURCES_MAX + sources

@@ -84,6 +84,21 @@ class MintArrays:
             and 0 <= self.window_start_s < self.window_end_s <= INT64_MAX
         )
 
+    def slice(self, first: int, end: int) -> "MintArrays":
+        """The rows from `first` up to `end`."""
+        return MintArrays(
+            self.nonces[first:end],
+            self.account_ids[first:end],
+            self.sources[first:end],
+            self.energy_wh[first:end],
+            self.amount_mc[first:end],
+            self.association_mc[first:end],
+            self.lines[first:end],
+            self.lines_roots[first:end],
+            self.window_start_s,
+            self.window_end_s,
+        )
+
     def account_names(self) -> list[bytes]:
         """The account of each row."""
         names: list[bytes] = np.ascontiguousarray(self.account_ids).view(f"V{ID_SIZE}").ravel().tolist()
@@ -108,7 +123,7 @@ class MintArrays:
         """Every leaf as logged; the arrays must be well formed."""
         count = len(self)
         window = cbor.encode(self.window_start_s) + cbor.encode(self.window_end_s)
-        slots = [_slot(column) for column in (self.energy_wh, self.amount_mc, self.association_mc, self.lines)]
+        slots = [slot(column) for column in (self.energy_wh, self.amount_mc, self.association_mc, self.lines)]
         parts = [
             _repeated(bytes(_FRAME) + _HEAD + bytes([_OCTETS_16]), count),
             self.nonces,
@@ -227,7 +242,7 @@ def parse(entries: Sequence[bytes]) -> MintArrays | None:
     return arrays if is_same else None
 
 
-def _slot(values: Integers) -> tuple[Octets, NDArray[np.bool_]]:
+def slot(values: Integers) -> tuple[Octets, NDArray[np.bool_]]:
     """Each value's head byte and big-endian bytes in a slot for the widest, and which of them are used."""
     sizes = np.searchsorted(_LIMITS, values)
     widest = int(_WIDTH_BY_CLASS[int(sizes.max())])

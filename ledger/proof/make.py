@@ -1,6 +1,6 @@
 """Makes proofs: from the published log, and for a mint from the lines and blocks in the aggregator's database.
 
-Reads `mint_line` and `evidence_page` of DIR/aggregator.db as its judges do: read-only, the aggregator may be
+Reads `line_page` and `evidence_page` of DIR/aggregator.db as its judges do: read-only, the aggregator may be
 running.
 """
 
@@ -21,6 +21,7 @@ from ledger.book.mint import Line, Mint
 from ledger.log import checkpoint, note
 from ledger.log.published import COSIGNED, PublishedLog
 from ledger.log.tiles import ENTRIES, WIDTH, TileName
+from ledger.proof import lines as stored_lines
 from ledger.proof.file import Chain, LongOpening, Opening, ProofFile, short
 from ledger.proof.tlog_proof import TlogProof
 from ledger.proof.tree import PublishedTree
@@ -92,11 +93,11 @@ def read_evidence(database: Path, mint: Mint) -> Evidence:
     try:
         connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
         try:
-            lines = tuple(Line(*row) for row in connection.execute(_LINES, _key(mint)))
+            lines = stored_lines.read(connection, mint)
             blocks = _blocks(connection, lines)
         finally:
             connection.close()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, FormatError) as error:
         raise UserError(
             _("cannot read the aggregator's database: {error}").format(error=error), where=database
         ) from error
@@ -154,14 +155,3 @@ def _best_head(log: PublishedLog, index: int, newest: bytes) -> tuple[bytes, int
 
 def _size_of(signed: bytes) -> int:
     return checkpoint.parse(note.parse(signed).text).size
-
-
-_WHERE = "mint_line.window_start_s = ? AND mint_line.account = ? AND mint_line.source = ?"
-_LINES = f"""
-SELECT salt, device, start_s, end_s, revision, energy_wh, amount_mc, block_sha256
-FROM mint_line WHERE {_WHERE} ORDER BY position
-"""  # noqa: S608 - nothing of it comes from outside
-
-
-def _key(mint: Mint) -> tuple[int, bytes, int]:
-    return mint.window_start_s, mint.account, mint.source

@@ -2,33 +2,32 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from aggregator import testing
+from aggregator import numbers, testing
 from aggregator.commune import enacted
 from aggregator.commune.registry import Directory
 from aggregator.intake.evidence import Evidence
 from aggregator.intake.pipeline import Intake
 from aggregator.minting.outbox import Minter
 from aggregator.policy.rules import Policy
+from aggregator.settling import claim_pages
 from aggregator.settling.closing import Closer
 from aggregator.sql import Database
 from aggregator.testing import COMMUNE, GENESIS, POLICY, TIME_S, GatewayStandIn, MeterStandIn, ident, key
 from commonwatt import block, cose
 from commonwatt.demo.judge.judge import judge
 from commonwatt.demo.judge.pages import Row, read_blocks
-from commonwatt.quantities import EXPORT, IMPORT
 from commonwatt.testing import ManualClock
 from commonwatt.transport import RECEIPT, Receipt
 from ledger import app
-from ledger import testing as book
 from ledger.log.note import Signer
 from ledger.log.published import PublishedLog
-from ledger.sequencer import Placed, Sequencer
+from ledger.sequencer import Sequencer
 from ledger.testing import LOG_KEY, ORIGIN
 
 
@@ -100,11 +99,19 @@ class Works:
     def claims(self) -> list[tuple[object, ...]]:
         """Device's name, start after the beginning in intervals, intervals long, source, revision, Wh, mc."""
         names = {ident(name): name for name in self.meters}
-        found = self.rows(
-            f"SELECT device, (start_s - {TIME_S}) / 900, (end_s - start_s) / 900, source, revision, energy_wh,"
-            " amount_mc FROM claim ORDER BY start_s, source, revision, device"
-        )
-        return [(names[device], *rest) for device, *rest in found]
+        with self.database.transaction() as connection:
+            found = claim_pages.read(connection, 0, 2**62)
+            known = numbers.of(connection)
+            rows = zip(found.claims(known), found.amount_mc.tolist(), strict=True)
+            claims = [
+                (
+                    *(names[row.device], (row.start_s - TIME_S) // 900, (row.end_s - row.start_s) // 900),
+                    *(int(row.source), row.revision, row.energy_wh, amount_mc, row.device),
+                )
+                for row, amount_mc in rows
+            ]
+        ordered = sorted(claims, key=lambda row: (row[1], row[3], row[4], row[-1]))
+        return [row[:-1] for row in ordered]
 
     def balances(self) -> dict[str, int]:
         """Credits by name, those that hold any."""
@@ -133,28 +140,6 @@ def assemble(directory: Path, ledger: Sequencer, clock: ManualClock, **limits: f
     closer = Closer(database=database, known=known, genesis_s=TIME_S, clock=clock)
     minter = Minter(database=database, ledger=ledger, key=key("aggregator"))
     return Works(directory, ledger, database, clock, intake, closer, minter)
-
-
-def open_town(directory: Path, homes: Sequence[str]) -> Works:
-    """The quarter with further homes, each with one main meter ("home01-main")."""
-    ledger = testing.quarter(directory)
-    further: list[bytes] = []
-    for home in homes:
-        at = f"{home}'s"
-        further += [book.member(home), book.site(at, home), book.device(f"{home}-main", at)]
-    assert all(isinstance(answer, Placed) for answer in ledger.submit(further))
-    ledger.publish()
-    testing.write_papers(directory)
-    works = assemble(directory, ledger, ManualClock(TIME_S + 86_400))
-    both = (IMPORT.number, EXPORT.number)
-    works.meters |= {f"{home}-main": MeterStandIn(f"{home}-main", both) for home in homes}
-    return works
-
-
-@pytest.fixture(scope="module")
-def found_town() -> Callable[[Path, Sequence[str]], Works]:
-    """`open_town`, for tests that settle a town once."""
-    return open_town
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -9,7 +10,7 @@ from typer.testing import CliRunner
 from aggregator import testing
 from aggregator.holds import waiting
 from aggregator.holds.cli import app
-from aggregator.settling import reviews
+from aggregator.settling import claim_pages, reviews
 from aggregator.testing import TIME_S, ident
 from commonwatt.errors import UserError
 from commonwatt.refusal import Hold
@@ -141,10 +142,9 @@ def test_the_judge_names_a_released_span_that_was_paid_twice(make_works):
     again = reviewed(make_works, works, "release", hold_of("sun-roof", 0), "--reason", "right")
     again.close_until(TIME_S + 2 * HOUR_S)
     with again.database.transaction() as connection:
-        connection.exec_driver_sql(
-            "INSERT INTO claim SELECT device, start_s, end_s, source, 3, energy_wh, amount_mc, account, closing_s,"
-            " evidence_id FROM claim WHERE revision = 2"
-        )
+        claims = claim_pages.read(connection, 0, TIME_S + 2 * HOUR_S)
+        released = claims.where(claims.revision == 2)
+        claim_pages.add(connection, replace(released, revision=released.revision + 1))
     assert any("revision 3" in text for text in again.judged())
 
 

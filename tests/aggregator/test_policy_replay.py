@@ -21,6 +21,7 @@ from aggregator.policy.replay import Measured, replay
 from aggregator.policy.rules import DEFAULT_FILE, Policy
 from aggregator.settling.interval import Claim, Source
 from commonwatt.errors import UserError
+from commonwatt.testing_pages import page_of
 from commonwatt.units import INTERVAL_S
 from ledger.book.kinds import Grade
 
@@ -127,9 +128,22 @@ def commune(tmp_path: Path) -> Path:
         for days, account, source, wh in ((0, ANA, 1, 10_000), (30, BEN, 2, 6_000)):
             end_s = FIRST_S + DAY_S * days
             connection.execute("INSERT INTO closing VALUES (?, 1, 0, 0, 0, 0, 0, 0)", (end_s,))
+            number = int(account == BEN)
+            names = [
+                "device",
+                "start_s",
+                "end_s",
+                "source",
+                "revision",
+                "energy_wh",
+                "amount_mc",
+                "account",
+                "evidence_id",
+            ]
+            row = (number, end_s - INTERVAL_S, end_s, source, 0, wh, 0, number, 1)
+            connection.execute("INSERT INTO number VALUES (?, ?)", (number, account))
             connection.execute(
-                "INSERT INTO claim VALUES (?, ?, ?, ?, 0, ?, 0, ?, ?, 1)",
-                (account, end_s - INTERVAL_S, end_s, source, wh, account, end_s),
+                "INSERT INTO claim_page VALUES (?, 0, ?)", (end_s, page_of((*names, "evidence_id"), [row]))
             )
     return tmp_path
 

@@ -18,6 +18,7 @@ from commonwatt import block, cbor, cose
 from commonwatt.block import Block, Channel
 from commonwatt.identity import SigningKey
 from commonwatt.quantities import EXPORT, IMPORT
+from commonwatt.testing_pages import page_of
 
 START_S = 1_721_606_400
 ENDS_S = START_S + 3600
@@ -38,14 +39,14 @@ CREATE TABLE conflict(id INTEGER PRIMARY KEY AUTOINCREMENT, device BLOB, seq INT
     signed BLOB, evidence_id INTEGER);
 CREATE TABLE closing(end_s INTEGER PRIMARY KEY, evidence_id_max INTEGER, conflict_id_max INTEGER, supply_wh INTEGER,
     demand_wh INTEGER, matched_wh INTEGER, unallocated_wh INTEGER, log_size INTEGER);
-CREATE TABLE claim(device BLOB, start_s INTEGER, end_s INTEGER, source INTEGER, revision INTEGER, energy_wh INTEGER,
-    amount_mc INTEGER, account BLOB, closing_s INTEGER);
+CREATE TABLE number(number INTEGER PRIMARY KEY, id BLOB);
+CREATE TABLE claim_page(closing_s INTEGER, part INTEGER, columns BLOB);
 CREATE TABLE held(device BLOB, start_s INTEGER, end_s INTEGER, reason INTEGER, energy_wh INTEGER, closing_s INTEGER);
-CREATE TABLE declared(site BLOB, from_s INTEGER, installed_wp INTEGER, contracted_va INTEGER, latitude REAL,
-    longitude REAL, tilt_deg REAL, azimuth_deg REAL, storage_wh INTEGER, pvlib TEXT);
-CREATE TABLE mint_line(window_start_s INTEGER, account BLOB, source INTEGER, position INTEGER, salt BLOB, device BLOB,
-    start_s INTEGER, end_s INTEGER, revision INTEGER, energy_wh INTEGER, amount_mc INTEGER, block_sha256 BLOB);
+CREATE TABLE line_page(window_start_s INTEGER, first_account BLOB, columns BLOB, block_sha256s BLOB);
 """
+
+CLAIM = ("device", "start_s", "end_s", "source", "revision", "energy_wh", "amount_mc", "account")
+LINE = ("account", "source", "salt", "device", "start_s", "end_s", "revision", "energy_wh", "amount_mc", "block")
 
 
 def key(name):
@@ -167,14 +168,21 @@ class TinyCommune:
             database.execute(
                 "INSERT INTO closing VALUES (?, ?, 0, ?, ?, ?, ?, 15)", (at(quarter), len(BLOCKS), *figures)
             )
-        for name, first, last, source, revision, energy_wh, amount_mc, closing in self.claims:
-            span = (ident(name), at(first), at(last), source, revision, energy_wh, amount_mc)
-            row = (*span, ident(HOMES[name]), at(closing))
-            database.execute("INSERT INTO claim VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        names = sorted({ident(name) for pair in HOMES.items() for name in pair})
+        database.executemany("INSERT INTO number VALUES (?, ?)", enumerate(names))
+        for part, (name, first, last, *figures, closing) in enumerate(self.claims):
+            row = (names.index(ident(name)), at(first), at(last), *figures, names.index(ident(HOMES[name])))
+            database.execute("INSERT INTO claim_page VALUES (?, ?, ?)", (at(closing), part, page_of(CLAIM, [row])))
         for leaf in MINTS:
-            for position, line in enumerate(self._lines(leaf)):
-                row = (START_S, ident(leaf.home), leaf.source, position, *line)
-                database.execute(f"INSERT INTO mint_line VALUES ({','.join('?' * 12)})", row)
+            account = names.index(ident(leaf.home))
+            lines = list(self._lines(leaf))
+            rows = [
+                (account, leaf.source, salt, names.index(device), *figures, place)
+                for place, (salt, device, *figures, _sha256) in enumerate(lines)
+            ]
+            digests = b"".join(line[-1] for line in lines)
+            page = (START_S, ident(leaf.home), page_of(LINE, rows), digests)
+            database.execute("INSERT INTO line_page VALUES (?, ?, ?, ?)", page)
         database.commit()
         database.close()
 

@@ -18,6 +18,7 @@ import pytest
 from commonwatt.block import Block, Channel
 from commonwatt.errors import FormatError, UserError
 from commonwatt.registry import Status
+from commonwatt.testing_pages import page_of
 from ledger import testing
 from ledger.book.body import AdmitRole, Rotate, SetStatus, role_key_id
 from ledger.book.entry import parse as parse_entry
@@ -137,22 +138,23 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> PublishedLog:
 
 
 def write_database(path: Path) -> None:
-    """The two tables of the aggregator that proofs read."""
+    """The tables of the aggregator that proofs read."""
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE evidence_page (page, places, sha256, signed, start_s_min, end_s_max)")
-        connection.execute(
-            "CREATE TABLE mint_line (window_start_s, account, source, position, salt, device, start_s, end_s,"
-            " revision, energy_wh, amount_mc, block_sha256)"
-        )
         start_s, end_s = READINGS.start_s, READINGS.end_s
         numbers = struct.pack("<6q", 0, 1, end_s, start_s, end_s, len(BLOCK))
         places = zlib.compress(LINES[0].device + testing.ident("gateway") + numbers)
         page = (1, places, LINES[0].block_sha256, zlib.compress(BLOCK), start_s, end_s)
         connection.execute("INSERT INTO evidence_page VALUES (?, ?, ?, ?, ?, ?)", page)
-        for number, row in enumerate(LINES):
-            values = (row.salt, row.device, row.start_s, row.end_s, 0, row.energy_wh, row.amount_mc, row.block_sha256)
-            key = (MINT.window_start_s, MINT.account, MINT.source, number)
-            connection.execute(f"INSERT INTO mint_line VALUES ({', '.join('?' * 12)})", (*key, *values))
+        connection.execute("CREATE TABLE number (number, id)")
+        connection.execute("CREATE TABLE line_page (window_start_s, first_account, columns, block_sha256s)")
+        connection.executemany("INSERT INTO number VALUES (?, ?)", [(0, LINES[0].device), (1, MINT.account)])
+        names = ("account", "source", "salt", "device", "start_s", "end_s", "revision", "energy_wh", "amount_mc")
+        rows = [
+            (1, MINT.source, row.salt, 0, row.start_s, row.end_s, 0, row.energy_wh, row.amount_mc, 0) for row in LINES
+        ]
+        page = (MINT.window_start_s, MINT.account, page_of((*names, "block"), rows), LINES[0].block_sha256)
+        connection.execute("INSERT INTO line_page VALUES (?, ?, ?, ?)", page)
     connection.close()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from commonwatt.demo.judge.book import Device
-from commonwatt.demo.judge.declared import Declared
+from commonwatt.demo.judge.columns import read_page
 from commonwatt.demo.judge.pages import read_blocks
 from commonwatt.demo.judge.report import Findings
 from commonwatt.demo.judge.signatures import UnreadableError, read_cbor, read_signed
@@ -57,7 +57,6 @@ class Evidence:
     claims: list[tuple[Any, ...]]
     held: list[tuple[Any, ...]]
     mint_lines: list[tuple[Any, ...]]
-    declared: list[Declared]
 
 
 def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Findings) -> Evidence:
@@ -70,24 +69,10 @@ def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Finding
             " log_size FROM closing ORDER BY end_s",
         )
         frozen = _rows(database, "SELECT device, MIN(id) FROM conflict GROUP BY device")
-        claims = _rows(
-            database,
-            "SELECT device, start_s, end_s, source, revision, energy_wh, amount_mc, account, closing_s FROM claim",
-        )
         held = _rows(database, "SELECT device, start_s, end_s, reason, energy_wh, closing_s FROM held")
-        lines = _rows(
-            database,
-            "SELECT window_start_s, account, source, salt, device, start_s, end_s, revision, energy_wh, amount_mc,"
-            " block_sha256 FROM mint_line ORDER BY window_start_s, account, source, position",
-        )
-        declared = [
-            Declared(*row)
-            for row in _rows(
-                database,
-                "SELECT site, from_s, installed_wp, contracted_va, latitude, longitude, tilt_deg, azimuth_deg,"
-                " storage_wh FROM declared ORDER BY from_s",
-            )
-        ]
+        names = dict(_rows(database, "SELECT number, id FROM number"))
+        claims = _claims(database, names)
+        lines = _lines(database, names)
     database.close()
     ends_s = [row[0] for row in closings]
     sizes = [row[7] for row in closings]
@@ -103,12 +88,36 @@ def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Finding
         claims,
         held,
         lines,
-        declared,
     )
 
 
 def _rows(database: sqlite3.Connection, query: str) -> list[tuple[Any, ...]]:
     return database.execute(query).fetchall()
+
+
+def _claims(database: sqlite3.Connection, names: Mapping[int, bytes]) -> list[tuple[Any, ...]]:
+    """Device, start, end, source, revision, energy, amount, account and closing of every claim."""
+    pages = _rows(database, "SELECT closing_s, columns FROM claim_page")
+    figures = ("start_s", "end_s", "source", "revision", "energy_wh", "amount_mc")
+    return [
+        (names[row["device"]], *(row[name] for name in figures), names[row["account"]], closing_s)
+        for closing_s, data in pages
+        for row in read_page(data)
+    ]
+
+
+def _lines(database: sqlite3.Connection, names: Mapping[int, bytes]) -> list[tuple[Any, ...]]:
+    """Start of the window, account and source, then the line as it is hashed, in the order of the pages."""
+    query = "SELECT window_start_s, columns, block_sha256s FROM line_page ORDER BY window_start_s, first_account"
+    figures = ("start_s", "end_s", "revision", "energy_wh", "amount_mc")
+    return [
+        (
+            *(window_s, names[row["account"]], row["source"], row["salt"], names[row["device"]]),
+            *(*(row[name] for name in figures), digests[32 * row["block"] : 32 * row["block"] + 32]),
+        )
+        for window_s, data, digests in _rows(database, query)
+        for row in read_page(data)
+    ]
 
 
 def _read_blocks(
