@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aggregator import sql
-from aggregator.commune import enacted
+from aggregator.commune import declared, enacted
 from aggregator.commune.directory import Commune, CommuneDirectory
 from aggregator.commune.places import Places
 from aggregator.commune.registry import Directory, RegistryPublisher
@@ -198,7 +198,13 @@ def _assemble(
     return Aggregator(
         link=link,
         intake=intake,
-        closer=Closer(database=database, known=known, genesis_s=genesis_s(ledger), clock=clock),
+        closer=Closer(
+            database=database,
+            known=known,
+            genesis_s=genesis_s(ledger),
+            clock=clock,
+            declared=declared.read(directory),
+        ),
         minter=Minter(database=database, ledger=ledger, key=key),
         registry=RegistryPublisher(commune=commune.name, genesis=commune.genesis, key=key),
         clock=MonotonicClock(),

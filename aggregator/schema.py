@@ -5,7 +5,7 @@ amounts milli-credits.
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """The number of the last revision below migrations/versions."""
 
 metadata = sa.MetaData()
@@ -174,6 +174,22 @@ held = sa.Table(
     sa.Column("review_place", sa.BigInteger),  # of the review in the log; none: it still waits
     sa.Column("is_released", sa.BigInteger),
     comment="spans that wait for a steward, and what was decided",
+)
+
+declared = sa.Table(
+    "declared",
+    metadata,
+    _bytes("site", primary_key=True),
+    _time("from_s", primary_key=True),
+    sa.Column("installed_wp", sa.BigInteger),
+    sa.Column("contracted_va", sa.BigInteger),
+    sa.Column("latitude", sa.Float),
+    sa.Column("longitude", sa.Float),
+    sa.Column("tilt_deg", sa.Float),
+    sa.Column("azimuth_deg", sa.Float),
+    sa.Column("storage_wh", sa.BigInteger),
+    sa.Column("pvlib", sa.Text),  # the version that computes its sky
+    comment="what a site declared, and from when it counts: for windows that end after from_s; none: not declared",
 )
 
 logged = sa.Table(

@@ -26,6 +26,12 @@ def url_of(directory: Path) -> str:
     return f"sqlite:///{directory / FILE}"
 
 
+def read_only(url: str) -> sa.Engine:
+    """An engine for commands that look while the aggregator runs; it cannot write to a SQLite file."""
+    is_file = url.startswith("sqlite:///")
+    return sa.create_engine(f"{url.replace('sqlite:///', 'sqlite:///file:')}?mode=ro&uri=true" if is_file else url)
+
+
 class Database:
     """An open database for `with`. Every failure is a StorageError, and after one it takes nothing more: nobody
     knows what a failed commit left on the disk. `pages_max` limits the file (4,096-byte pages)."""

@@ -34,6 +34,11 @@ class Hold(IntEnum):
     COPIED = 6
     PLUGS_EXCEED = 7
     REPLACED = 8
+    NIGHT = 8
+    ABOVE_CLEAR_SKY = 9
+    ABOVE_CONTRACT = 10
+    EXPORT_EXCEEDS = 11
+    TWIN = 12
 
     @property
     def label(self) -> str:

@@ -18,6 +18,7 @@ beside homes that want to compare themselves. Settlement is no purpose: it is wh
 
 MEMBER_KINDS = ("owner", "tenant", "landlord", "building-operator", "energy-supplier")
 MemberKind = Literal["owner", "tenant", "landlord", "building-operator", "energy-supplier"]
+Heating = Literal["electric", "heat-pump", "other"]
 ProductionSale = Literal["none", "purchase-obligation", "guarantees-of-origin"]
 
 PLACES = {"building": "buildings", "quarter": "quarters", "feeder": "feeders", "transformer": "transformers"}
@@ -96,6 +97,10 @@ class SiteFacts(Settings):
     """Of the modules: 0 lies flat, 90 hangs on a wall."""
     azimuth_deg: int | None = Field(default=None, ge=0, lt=360, strict=True)
     """Where the modules look: 0 north, 90 east, 180 south, 270 west."""
+    storage_wh: int | None = Field(default=None, ge=0, le=10**9, strict=True)
+    """What its batteries hold; 0 says that there are none, and then no more is fed in than is made."""
+    heating: Heating | None = None
+    """What heats it: homes compare themselves with homes that are heated alike."""
     sells_production: ProductionSale | None = None
     """Production that is paid for elsewhere earns nothing here: a kilowatt-hour has one owner."""
     sold_permille: int | None = Field(default=None, ge=1, le=1000, strict=True)

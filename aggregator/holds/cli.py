@@ -30,10 +30,22 @@ def list_command(directory: Path = _DIRECTORY) -> None:
     for row in waiting.read(directory):
         verdict = _("  ({verdict}: carried out when the aggregator runs)").format(verdict=row.verdict)
         typer.echo(
-            f"{row.id:20}  {row.reason.label:13}  {_minute(row.start_s)} – {_minute(row.end_s)}  "
+            f"{row.id:20}  {row.reason.label:15}  {_minute(row.start_s)} – {_minute(row.end_s)}  "
             f"{format_kwh(row.energy_wh):>14}  {_minute(row.since_s)}  {row.site}, {row.name}"
             f"{verdict if row.verdict else ''}"
         )
+
+
+@app.command("why", help=_("Say why a span waits, what it was held against, and what usually explains it."))
+def why_command(directory: Path = _DIRECTORY, hold: str = _HOLD) -> None:
+    """May be asked while the aggregator runs."""
+    from aggregator.holds import reasons, waiting
+    from aggregator.sql import FILE
+
+    span = waiting.find(waiting.read(directory), hold)
+    typer.echo(f"{span.site}, {span.name}  {_minute(span.start_s)} – {_minute(span.end_s)}")
+    for line in reasons.explain(directory / FILE, span):
+        typer.echo(line)
 
 
 @app.command("release", help=_("Let a held span earn what its time still has. The aggregator must not be running."))

@@ -35,6 +35,7 @@ class Waiting:
     site: str
     name: str
     verdict: str
+    site_id: bytes
 
     @property
     def id(self) -> str:
@@ -58,6 +59,7 @@ def read(directory: Path) -> list[Waiting]:
             site=names.name_of(sites[device]),
             name=names.name_of(device),
             verdict=verdicts.get((device, start_s), ""),
+            site_id=sites[device],
         )
         for device, start_s, end_s, reason, energy_wh, since_s in rows
     ]
@@ -77,11 +79,16 @@ def find(waiting: list[Waiting], name: str) -> Waiting:
     return found[0]
 
 
+def opened(database: Path) -> sqlite3.Connection:
+    """The aggregator's database, to read from; the aggregator may be running."""
+    return sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+
+
 def _rows(database: Path) -> tuple[list[tuple[bytes, int, int, int, int, int]], int]:
     """The rows of `held` that no review decided, and how much of the log the last closing knew."""
     if not database.exists():
         raise UserError(_("nothing was measured here yet"), where=database, to_do=_("name a commune's directory"))
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+    with closing(opened(database)) as connection:
         try:
             rows = connection.execute(_WAITING).fetchall()
             (known,) = connection.execute("SELECT coalesce(max(log_size), 0) FROM closing").fetchone()

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from commonwatt.revisions import Revisions
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The number of the last revision below migrations/versions."""
 
 metadata = sa.MetaData()
@@ -34,6 +34,27 @@ record = sa.Table(
     sa.Column("place", sa.BigInteger),  # of the entry with its commitment; none: the admission's, or not in the log
     sqlite_autoincrement=True,
     comment="what was known of a subject since when; the last one counts, those before it tell the story",
+)
+
+told = sa.Table(
+    "told",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("cell", sa.Text, nullable=False),
+    sa.Column("start_s", sa.BigInteger, nullable=False),
+    sa.Column("end_s", sa.BigInteger, nullable=False, index=True),
+    sa.Column("sites", sa.LargeBinary, nullable=False),  # digest of a group
+    sa.UniqueConstraint("cell", "start_s", "end_s"),
+    sqlite_autoincrement=True,
+    comment="whose total was told for which days: no later answer may differ from it by a few",
+)
+
+told_group = sa.Table(
+    "told_group",
+    metadata,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("sites", sa.LargeBinary, nullable=False),  # ids of 16 bytes, ascending
+    comment="groups of sites that totals were told of, each once",
 )
 
 SCHEMAS = Revisions("this private store", SCHEMA_VERSION, metadata, "aggregator:private/migrations")

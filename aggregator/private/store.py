@@ -5,10 +5,7 @@ names alone, for `commonwatt ledger show`.
 """
 
 import json
-import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,15 +13,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from aggregator.private import legacy, schema
+from aggregator.private.file import opened
 from aggregator.private.person import SALT_SIZE, Attributes, Person, Record, spell
-from commonwatt import files, sqlite
+from commonwatt import files
 from commonwatt.errors import StorageError, UserError
 from commonwatt.i18n import _
 from commonwatt.identity import new_id
 
 FILE = "private.db"
-BUSY_S = 5.0
-"""How long another command may hold the file before we give up: each holds it for milliseconds."""
 
 
 class PrivateStore:
@@ -115,7 +111,7 @@ class PrivateStore:
 
     def note(self, record: Record, place: int) -> None:
         """Remember where the log has the commitment of a record; durable."""
-        with _opened(self._path) as connection:
+        with opened(self._path) as connection:
             this = schema.record.c.salt == record.salt
             connection.execute(sa.update(schema.record).where(this).values(place=place))
         records = self._records[record.subject]
@@ -123,7 +119,7 @@ class PrivateStore:
 
     def save(self) -> None:
         """Write what is new, and names.toml; durable, readable by their owner only."""
-        with _opened(self._path) as connection:
+        with opened(self._path) as connection:
             try:
                 _insert(connection, schema.subject, [_subject_row(person) for person in self._new_people])
                 _insert(connection, schema.record, [asdict(record) for record in self._new_records])
@@ -138,7 +134,7 @@ class PrivateStore:
         _replace(self._path.with_name("names.toml"), "".join(f"{row.id.hex()} = {_text(row.name)}\n" for row in rows))
 
     def _read(self) -> None:
-        with _opened(self._path) as connection:
+        with opened(self._path) as connection:
             for row in connection.execute(sa.select(schema.subject)):
                 self._index(Person(row.kind, row.name, row.id, row.salt, row.admitted))
             for row in connection.execute(sa.select(schema.record).order_by(schema.record.c.number)):
@@ -156,32 +152,6 @@ class PrivateStore:
     def _record(self, record: Record) -> None:
         self._records.setdefault(record.subject, []).append(record)
         self._new_records.append(record)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[sa.Connection]:
-    """One transaction on the store, made first if it is not there; StorageError explains what fails."""
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        # A rollback journal: several short-lived commands write here, and SQLite's WAL wants one writer (sqlite.py).
-        engine = sqlite.engine(
-            f"sqlite:///{path}", busy_s=BUSY_S, is_exclusive=False, pages_max=None, journal_mode="DELETE"
-        )
-        try:
-            with engine.begin() as connection:
-                if schema.SCHEMAS.is_empty(connection):
-                    schema.SCHEMAS.create(connection)
-                schema.SCHEMAS.upgrade(connection, schema.SCHEMAS.version_of(connection, path))
-                yield connection
-        finally:
-            engine.dispose()
-    except (OSError, sa.exc.OperationalError, sa.exc.DatabaseError) as error:
-        cause = str(getattr(error, "orig", None) or error)
-        raise StorageError(
-            _("the private store failed: {cause}").format(cause=cause),
-            where=path,
-            to_do=_("end the other command, make room, or put the backup of this file back"),
-        ) from error
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:

@@ -1,16 +1,19 @@
 """Before a window becomes mints: sets the claims apart that its devices' last days make hard to believe."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from aggregator import numbers, schema
 from aggregator.plausibility import days, series_columns, site
-from aggregator.settling import claim_pages, history
+from aggregator.settling import claim_pages, declarations, history
 from aggregator.settling.claim_pages import Claims
 from aggregator.settling.history import Past
-from aggregator.settling.interval import REVIEWED, Source
+from aggregator.settling.interval import REVIEWED, Meter, Source
 from aggregator.settling.meters import Meters
+from aggregator.settling.suspicion import Neighbours, Window, contradicted
 from commonwatt.page import UNKNOWN, Integers
 from commonwatt.quantities import EXPORT, IMPORT
 from commonwatt.refusal import Hold
@@ -21,19 +24,32 @@ _NO_HOLD = 0
 
 
 def hold_suspicious(
-    connection: sa.Connection, meters: Meters, start_s: int, end_s: int, evidence_id_max: int
+    connection: sa.Connection,
+    meters: Meters,
+    by_id: Mapping[bytes, Meter],
+    span_s: tuple[int, int],
+    evidence_id_max: int,
 ) -> None:
-    """Move suspicious claims settled in the window `[start_s, end_s)` to `held`. What was released stays."""
+    """Move suspicious claims settled in the window `span_s` to `held`. What was released stays. `by_id`: the same
+    meters as a directory has them."""
+    start_s, end_s = span_s
     claims = claim_pages.read(connection, start_s, end_s)
     reasons = np.zeros(len(claims), dtype=np.int64)
     open_rows = np.flatnonzero(claims.revision < REVIEWED)
     from_s = max(end_s - days.LOOK_BACK_S, history.first_s(connection) or 0)
+    window = Window(connection, by_id, declarations.as_of(connection, end_s), start_s, end_s, evidence_id_max)
+    neighbours = Neighbours(window, meters.sites)
     for devices in history.chunks(np.unique(claims.device[open_rows])):
         past = history.past(connection, devices, from_s, end_s, evidence_id_max=evidence_id_max)
         rows = open_rows[np.isin(claims.device[open_rows], devices)]
         reasons[rows] = _of_series(past, claims.where(rows))
+        neighbours.add(past)
     exceeded = _plugs_exceed(connection, meters, claims, (from_s, end_s), evidence_id_max)
     reasons[exceeded & (reasons == _NO_HOLD) & (claims.revision < REVIEWED)] = Hold.PLUGS_EXCEED
+    free = open_rows[reasons[open_rows] == _NO_HOLD]
+    reasons[free] = contradicted(window, claims.where(free))
+    free = free[reasons[free] == _NO_HOLD]
+    reasons[free[neighbours.repeat(claims.where(free))]] = Hold.TWIN
     if reasons.any():
         _hold(connection, claims, reasons, end_s)
 

@@ -4,7 +4,7 @@ The decisions are pure (settlement, interval, valuation); this module reads what
 A crash before the commit leaves the interval open, a crash after it leaves it closed.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,18 @@ from aggregator.commune.registry import Directory
 from aggregator.evidence import store
 from aggregator.minting import outbox as minting
 from aggregator.minting import valuation, valuation_columns
+from aggregator.plausibility.declared import Declared
 from aggregator.policy.rules import Policy
 from aggregator.policy.schedule import Schedule
-from aggregator.settling import claim_pages, claims, interval_columns, meters, open_readings, settled_pages
+from aggregator.settling import (
+    claim_pages,
+    claims,
+    declarations,
+    interval_columns,
+    meters,
+    open_readings,
+    settled_pages,
+)
 from aggregator.settling.claim_pages import Claims
 from aggregator.settling.interval import ON_TIME, HeldSpan, touched_ends_s
 from aggregator.settling.interval_columns import Closed, Commune
@@ -47,9 +56,17 @@ class _Evident:
 
 class Closer:
     """Closes what is due. `known`: what the log says; `genesis_s`: civil time of the genesis entry; the first
-    interval is the one it lies in."""
+    interval is the one it lies in. `declared`: what sites say of themselves now; none: what they said before."""
 
-    def __init__(self, *, database: Database, known: Known, genesis_s: int, clock: Civil) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        known: Known,
+        genesis_s: int,
+        clock: Civil,
+        declared: Mapping[bytes, Declared] | None = None,
+    ) -> None:
         self._database = database
         self._known = known
         self._clock = clock
@@ -57,6 +74,8 @@ class Closer:
             last_s = connection.scalar(sa.select(sa.func.max(schema.closing.c.end_s)))
             read = connection.scalar(sa.select(sa.func.max(schema.closing.c.log_size))) or 0
             self.schedule = Schedule.of(known.policies, _closed_before(connection))
+            if declared is not None:
+                declarations.remember(connection, declared, from_s=last_s or 0)
         # Reviews that no closing knew yet: the next one carries them out.
         self._reviews = tuple(review for review in known.reviews if review.place >= read)
         self._meters: tuple[Directory, meters.Meters] | None = None
@@ -78,7 +97,11 @@ class Closer:
                 if end_s % policy.rules.window_s == 0:
                     window_start_s = end_s - policy.rules.window_s
                     claims.hold_suspicious(
-                        connection, commune.columns, window_start_s, end_s, evident.evidence_id_max
+                        connection,
+                        commune.columns,
+                        directory.meters,
+                        (window_start_s, end_s),
+                        evident.evidence_id_max,
                     )
                     minting.prepare(connection, end_s, policy, commune.columns, time_s=int(now_s))
         self._reviews = ()

@@ -29,7 +29,7 @@ held until a steward released it."""
 
 PERMILLE = 1000
 
-HELD_AS_CLAIMS = frozenset({Hold.STUCK, Hold.COPIED, Hold.PLUGS_EXCEED})
+HELD_AS_CLAIMS = frozenset(reason for reason in Hold if reason >= Hold.STUCK)
 """What is found before a window is minted holds claims, whose energy was allocated; anything else holds spans."""
 
 

@@ -11,11 +11,10 @@ import sqlalchemy as sa
 from aggregator import numbers, schema
 from aggregator.commune.registry import Directory
 from aggregator.minting import line_pages, run_pages
+from aggregator.privacy import public, rule
+from aggregator.privacy.rule import Withheld
 from aggregator.sql import count
-from aggregator.telemetry import privacy
-from aggregator.telemetry.privacy import Withheld
 from commonwatt.page import Integers
-from commonwatt.units import INTERVAL_S
 
 ROWS_MAX = 1000
 """Intervals and windows read at once."""
@@ -41,9 +40,9 @@ class Cursor:
 
 
 def since(connection: sa.Connection, cursor: Cursor, directory: Directory) -> tuple[list[Point], Cursor]:
-    """The next points after `cursor`, a bounded number, and the cursor behind them. What may not be told (privacy.py)
-    is passed over and counted by its reason."""
-    intervals = connection.execute(_INTERVALS.where(schema.closing.c.end_s > cursor.closed_s)).all()
+    """The next points after `cursor`, a bounded number, and the cursor behind them. What may not be told (the room
+    `privacy`) is passed over and counted by its reason."""
+    intervals = public.since(connection, cursor.closed_s, limit=ROWS_MAX)
     windows = connection.execute(_WINDOWS.where(schema.run.c.window_end_s > cursor.minted_s)).all()
     withheld: Counter[str] = Counter()
     points = [point for row in intervals if (point := _energy(row, withheld))]
@@ -71,12 +70,6 @@ def pipeline(state: Mapping[str, Any]) -> Point:
     return Point("pipeline", int(state["civil_s"]), fields)
 
 
-_INTERVALS = (
-    sa.select(schema.closing, schema.pool.c.sites, schema.pool.c.largest_supply_wh, schema.pool.c.largest_demand_wh)
-    .join(schema.pool, schema.pool.c.end_s == schema.closing.c.end_s)
-    .order_by(schema.closing.c.end_s)
-    .limit(ROWS_MAX)
-)
 # Windows are minted in order, so those before one that waits for the ledger are all there.
 _WINDOWS = (
     sa.select(schema.run).where(schema.run.c.place.is_not(None)).order_by(schema.run.c.window_end_s).limit(ROWS_MAX)
@@ -84,14 +77,13 @@ _WINDOWS = (
 
 
 def _energy(row: sa.Row[Any], withheld: Counter[str]) -> Point | None:
-    """Supply and demand each if it may be told; what follows from both only with both."""
-    told: dict[str, int] = {}
-    for name, largest_wh in (("supply_wh", row.largest_supply_wh), ("demand_wh", row.largest_demand_wh)):
-        if _may_be_told(privacy.check_total(getattr(row, name), largest_wh, sites=row.sites), withheld):
-            told[name] = getattr(row, name)
-    if len(told) == 2:
-        told |= {"matched_wh": row.matched_wh, "unallocated_wh": row.unallocated_wh}
-    return Point("energy_15m", row.end_s - INTERVAL_S, {**told, "sites": row.sites}) if told else None
+    """The public totals of an interval, if there are any."""
+    total = public.of_row(row)
+    for reason in total.withheld:
+        _may_be_told(reason, withheld)
+    names = ("supply_wh", "demand_wh", "matched_wh", "unallocated_wh")
+    told = {name: wh for name in names if (wh := getattr(total, name)) is not None}
+    return Point("energy_15m", total.start_s, {**told, "sites": total.sites}) if told else None
 
 
 def _mint(connection: sa.Connection, run: sa.Row[Any], directory: Directory, withheld: Counter[str]) -> Point | None:
@@ -99,7 +91,7 @@ def _mint(connection: sa.Connection, run: sa.Row[Any], directory: Directory, wit
     energies_wh = _energies_wh(connection, run, directory)
     total_wh, largest_wh = sum(energies_wh.values()), max(energies_wh.values(), default=0)
     others = (_energies_wh(connection, other, directory) for other in connection.execute(_told_before(run)).all())
-    reason = privacy.check_total(total_wh, largest_wh, sites=len(energies_wh)) or privacy.check_earlier(
+    reason = rule.check_total(total_wh, largest_wh, sites=len(energies_wh)) or rule.check_earlier(
         frozenset(energies_wh), map(frozenset, others)
     )
     if not _may_be_told(reason, withheld):

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,12 +22,14 @@ from aggregator.testing import COMMUNE, GENESIS, POLICY, TIME_S, GatewayStandIn,
 from commonwatt import block, cose
 from commonwatt.demo.judge.judge import judge
 from commonwatt.demo.judge.pages import Row, read_blocks
+from commonwatt.quantities import EXPORT, IMPORT
 from commonwatt.testing import ManualClock
 from commonwatt.transport import RECEIPT, Receipt
 from ledger import app
+from ledger import testing as book
 from ledger.log.note import Signer
 from ledger.log.published import PublishedLog
-from ledger.sequencer import Sequencer
+from ledger.sequencer import Placed, Sequencer
 from ledger.testing import LOG_KEY, ORIGIN
 
 
@@ -140,6 +142,28 @@ def assemble(directory: Path, ledger: Sequencer, clock: ManualClock, **limits: f
     closer = Closer(database=database, known=known, genesis_s=TIME_S, clock=clock)
     minter = Minter(database=database, ledger=ledger, key=key("aggregator"))
     return Works(directory, ledger, database, clock, intake, closer, minter)
+
+
+def open_town(directory: Path, homes: Sequence[str]) -> Works:
+    """The quarter with further homes, each with one main meter ("home01-main")."""
+    ledger = testing.quarter(directory)
+    further: list[bytes] = []
+    for home in homes:
+        at = f"{home}'s"
+        further += [book.member(home), book.site(at, home), book.device(f"{home}-main", at)]
+    assert all(isinstance(answer, Placed) for answer in ledger.submit(further))
+    ledger.publish()
+    testing.write_papers(directory)
+    works = assemble(directory, ledger, ManualClock(TIME_S + 86_400))
+    both = (IMPORT.number, EXPORT.number)
+    works.meters |= {f"{home}-main": MeterStandIn(f"{home}-main", both) for home in homes}
+    return works
+
+
+@pytest.fixture(scope="module")
+def found_town() -> Callable[[Path, Sequence[str]], Works]:
+    """`open_town`, for tests that settle a town once."""
+    return open_town
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from aggregator import schema
+from aggregator.privacy.rule import SITES_MIN
 from aggregator.report import report
 from aggregator.telemetry import points as telemetry
 from aggregator.telemetry.feed import COUNTS_EVERY_S, TelemetryFeed
 from aggregator.telemetry.influx import CURSOR_FILE, InfluxSettings, InfluxSink
 from aggregator.telemetry.points import Cursor, Point
-from aggregator.telemetry.privacy import SITES_MIN
 from aggregator.testing import TIME_S
 from commonwatt import status
 from commonwatt.testing import ManualClock

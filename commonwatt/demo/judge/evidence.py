@@ -14,6 +14,7 @@ from typing import Any
 
 from commonwatt.demo.judge.book import Device
 from commonwatt.demo.judge.columns import read_page
+from commonwatt.demo.judge.declared import Declared
 from commonwatt.demo.judge.pages import read_blocks
 from commonwatt.demo.judge.report import Findings
 from commonwatt.demo.judge.signatures import UnreadableError, read_cbor, read_signed
@@ -57,6 +58,7 @@ class Evidence:
     claims: list[tuple[Any, ...]]
     held: list[tuple[Any, ...]]
     mint_lines: list[tuple[Any, ...]]
+    declared: list[Declared]
 
 
 def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Findings) -> Evidence:
@@ -73,6 +75,14 @@ def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Finding
         names = dict(_rows(database, "SELECT number, id FROM number"))
         claims = _claims(database, names)
         lines = _lines(database, names)
+        declared = [
+            Declared(*row)
+            for row in _rows(
+                database,
+                "SELECT site, from_s, installed_wp, contracted_va, latitude, longitude, tilt_deg, azimuth_deg,"
+                " storage_wh FROM declared ORDER BY from_s",
+            )
+        ]
     database.close()
     ends_s = [row[0] for row in closings]
     sizes = [row[7] for row in closings]
@@ -88,6 +98,7 @@ def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Finding
         claims,
         held,
         lines,
+        declared,
     )
 
 

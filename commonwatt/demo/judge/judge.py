@@ -130,6 +130,7 @@ def _settle(book: Book, evidence: Evidence, policies: Policies) -> Settled:
         frozen_from=evidence.frozen_from,
         policies=policies,
         reviews=book.reviews,
+        declared=evidence.declared,
     )
     for closing in evidence.closings:
         settlement.close(closing)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from commonwatt.demo.judge.book import Device, Review
+from commonwatt.demo.judge.declared import Contradictions, Declared
 from commonwatt.demo.judge.evidence import Closing, Reading
 from commonwatt.demo.judge.past import PAST_S, PLUGS_EXCEED, Past, plugs_exceed
 from commonwatt.units import INTERVAL_S
@@ -116,6 +117,7 @@ class Settlement:
         frozen_from: Mapping[bytes, int],
         policies: Policies,
         reviews: Iterable[Review] = (),
+        declared: Iterable[Declared] = (),
     ) -> None:
         self.settled = Settled()
         self._devices = [devices[device] for device in sorted(devices)]
@@ -133,6 +135,7 @@ class Settlement:
         self._reviews = sorted(reviews, key=lambda review: review.index)
         self._held: dict[tuple[bytes, int], Span | Claim] = {}
         self._minted = 0  # claims of windows that became mints
+        self._declared = list(declared)
 
     def close(self, closing: Closing) -> None:
         """Settle everything that was known when this interval closed."""
@@ -172,12 +175,16 @@ class Settlement:
         start_s = closing.end_s - self._policies.of_interval(closing.end_s).window_s
         pasts = {device.id: self._past(device.id, closing) for device in self._devices}
         kept = self.settled.claims[: self._minted]
-        for claim in self.settled.claims[self._minted :]:
+        new = self.settled.claims[self._minted :]
+        under_review = [claim for claim in new if claim.closing_s > start_s and claim.revision < 2]
+        contradictions = Contradictions(self._devices, pasts, self._declared, (start_s, closing.end_s), under_review)
+        for claim in new:
             reason = None
             if claim.closing_s > start_s and claim.revision < 2:
                 reason = pasts[claim.device].suspicion(claim.start_s, claim.end_s)
                 if reason is None and claim.source == FROM_MATCHING and self._plugs_exceed(claim, pasts):
                     reason = PLUGS_EXCEED
+                reason = reason or contradictions.of(claim)
             if reason is None:
                 kept.append(claim)
                 continue

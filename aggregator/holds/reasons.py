@@ -1,0 +1,92 @@
+"""Why a span waits, in words that a steward can act on, with the figures that it was held against."""
+
+from contextlib import closing
+from dataclasses import fields
+from pathlib import Path
+
+from aggregator.holds.waiting import Waiting, opened
+from aggregator.plausibility import clearsky, site
+from aggregator.plausibility.declared import Declared
+from commonwatt.i18n import _
+from commonwatt.refusal import Hold
+from commonwatt.units import INTERVAL_S, format_kwh
+
+_SKY = (Hold.NIGHT, Hold.ABOVE_CLEAR_SKY)
+
+
+def explain(database: Path, span: Waiting) -> list[str]:
+    """Sentences: what was found, what it was held against, what usually explains it."""
+    lines = [_WHY[span.reason]()]
+    if span.reason in _SKY or span.reason is Hold.ABOVE_CONTRACT:
+        declared, version = _declared(database, span)
+        lines.append(_sky(declared, span, version) if span.reason in _SKY else _contract(declared))
+    return [*lines, _USUALLY[span.reason]()]
+
+
+def _sky(declared: Declared, span: Waiting, version: str) -> str:
+    most_wh = 0
+    for at in range(span.start_s, span.end_s, INTERVAL_S):
+        day_s = at - at % clearsky.DAY_S
+        most_wh += int(clearsky.limits([declared], day_s).ceiling_wh[0, (at - day_s) // INTERVAL_S])
+    return _(
+        "Measured {energy}; {installed} W of modules at {latitude}, {longitude} make at most {most} in this time"
+        " (clear sky of pvlib {version}; this computation: pvlib {now})."
+    ).format(
+        energy=format_kwh(span.energy_wh),
+        installed=declared.installed_wp,
+        latitude=declared.latitude,
+        longitude=declared.longitude,
+        most=format_kwh(most_wh),
+        version=version,
+        now=clearsky.version(),
+    )
+
+
+def _contract(declared: Declared) -> str:
+    assert declared.contracted_va is not None
+    return _("A contract of {contracted} VA lets at most {most} through in a quarter of an hour.").format(
+        contracted=declared.contracted_va, most=format_kwh(site.import_wh_max(declared.contracted_va, 1))
+    )
+
+
+def _declared(database: Path, span: Waiting) -> tuple[Declared, str]:
+    """What counted for the window that held it."""
+    names = [field.name for field in fields(Declared)]
+    query = (
+        f"SELECT {', '.join(names)}, pvlib FROM declared"  # noqa: S608 (names of our own columns)
+        " WHERE site = ? AND from_s < ? ORDER BY from_s DESC LIMIT 1"
+    )
+    with closing(opened(database)) as connection:
+        *values, version = connection.execute(query, (span.site_id, span.since_s)).fetchone()
+    return Declared(*values), version or ""
+
+
+_WHY = {
+    Hold.BACKWARDS: lambda: _("A register is smaller at the end than at the beginning."),
+    Hold.FUTURE: lambda: _("The reading is dated after the time at which it came."),
+    Hold.ABOVE_RATING: lambda: _("More energy than the device's rated power carries in this time."),
+    Hold.FROZEN: lambda: _("The device signed two different histories."),
+    Hold.STUCK: lambda: _("The same energy in every quarter of an hour for two hours or more."),
+    Hold.COPIED: lambda: _("Six hours or more repeat an earlier day to the watt-hour."),
+    Hold.PLUGS_EXCEED: lambda: _("The home's plugs used more than the home did."),
+    Hold.NIGHT: lambda: _("Solar modules produced while the sun was far below the horizon."),
+    Hold.ABOVE_CLEAR_SKY: lambda: _("More than the declared modules make under the clearest sky."),
+    Hold.ABOVE_CONTRACT: lambda: _("The home drew more than its contract lets through."),
+    Hold.EXPORT_EXCEEDS: lambda: _("The home fed in more than it made and stored."),
+    Hold.TWIN: lambda: _("A meter of another home measured the same for six hours, to the watt-hour."),
+}
+
+_USUALLY = {
+    Hold.BACKWARDS: lambda: _("Often: a meter was exchanged, or its reader was set up again."),
+    Hold.FUTURE: lambda: _("Often: the clock of a device or a gateway is ahead."),
+    Hold.ABOVE_RATING: lambda: _("Often: a wrong pulse constant, or a rated power that was declared too low."),
+    Hold.FROZEN: lambda: _("Often: a device was put back from a copy; otherwise its key is in other hands."),
+    Hold.STUCK: lambda: _("Often: the reader stands still while the meter goes on."),
+    Hold.COPIED: lambda: _("Often: a logger filled a gap with an earlier day."),
+    Hold.PLUGS_EXCEED: lambda: _("Often: a plug was carried to another home, or the main meter misses a phase."),
+    Hold.NIGHT: lambda: _("Often: a clock is hours off, or there is a battery that nobody declared."),
+    Hold.ABOVE_CLEAR_SKY: lambda: _("Often: modules were added that nobody declared."),
+    Hold.ABOVE_CONTRACT: lambda: _("Often: the contract was raised and nobody said so."),
+    Hold.EXPORT_EXCEEDS: lambda: _("Often: a generator without a meter, or a battery larger than declared."),
+    Hold.TWIN: lambda: _("Often: one meter was admitted twice, under two homes."),
+}
