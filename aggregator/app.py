@@ -12,9 +12,12 @@ from pathlib import Path
 
 from aggregator import sql
 from aggregator.commune import declared, enacted
+from aggregator.commune.arrivals import Arrivals
 from aggregator.commune.directory import Commune, CommuneDirectory
+from aggregator.commune.inbox import Inbox
 from aggregator.commune.places import Places
 from aggregator.commune.registry import Directory, RegistryPublisher
+from aggregator.enrolment.desk import ClaimDesk
 from aggregator.intake.evidence import Evidence
 from aggregator.intake.pipeline import Intake
 from aggregator.minting.outbox import Minter
@@ -48,6 +51,9 @@ CATCH_UP_S = 3.0
 make nobody late."""
 
 RECONNECT_S_MAX = 5
+
+CHANNELS = (topics.BATCH, f"{topics.CLAIM}/+")
+"""What gateways send us."""
 
 
 class BrokerSettings(settings.Settings):
@@ -93,6 +99,8 @@ class Aggregator:
         closer: Closer,
         minter: Minter,
         registry: RegistryPublisher,
+        claims: ClaimDesk,
+        arrivals: Arrivals,
         clock: Protocolar,
     ) -> None:
         self._link = link
@@ -100,13 +108,16 @@ class Aggregator:
         self._closer = closer
         self._minter = minter
         self._registry = registry
+        self._claims = claims
+        self._arrivals = arrivals
         self._clock = clock
         self._closes_from_s = clock.monotonic_s() + CATCH_UP_S
 
     def tick(self) -> None:
         """Receive and answer, close what is due, mint what waits. Raises StorageError."""
+        self._arrivals.step(self._intake, self._closer)
         self._registry.step(self._link, self._intake.directory)
-        self._answer(self._receive())
+        self._answer(self._claims.sort_out(self._receive()))
         if self._clock.monotonic_s() >= self._closes_from_s:
             self._closer.step(self._intake.directory)
         self._minter.step()
@@ -154,20 +165,20 @@ def run(options: Options, stop: Stop) -> None:
 
         def tick() -> None:
             aggregator.tick()
-            status_file.step(directory)
+            status_file.step(intake.directory)
             if points:
-                points.step(directory, status_file.state)
+                points.step(intake.directory, status_file.state)
 
         log.info("%s: %d devices, %d entries in the log", commune.title, len(directory.meters), ledger.size)
         run_until(stop, tick)
-        status_file.write(directory)
+        status_file.write(intake.directory)
 
 
 def _link(account: BrokerAccount, commune: Commune) -> MqttLink:
     return MqttLink(
         account,
         client_id=f"aggregator-{commune.name}",
-        subscriptions=[topics.of_gateway(commune.name, "+", topics.BATCH)],
+        subscriptions=[topics.of_gateway(commune.name, "+", channel) for channel in CHANNELS],
         reconnect_s_max=RECONNECT_S_MAX,
     )
 
@@ -195,6 +206,7 @@ def _assemble(
     clock: CivilClock,
 ) -> Aggregator:
     known = enacted.follow(database, PublishedLog(directory / LOG))
+    inbox = Inbox(directory, ledger=ledger, clock=MonotonicClock())
     return Aggregator(
         link=link,
         intake=intake,
@@ -207,6 +219,8 @@ def _assemble(
         ),
         minter=Minter(database=database, ledger=ledger, key=key),
         registry=RegistryPublisher(commune=commune.name, genesis=commune.genesis, key=key),
+        claims=ClaimDesk(CommuneDirectory(directory).private_db, clock=clock),
+        arrivals=Arrivals(directory, inbox=inbox, ledger=ledger, database=database),
         clock=MonotonicClock(),
     )
 

@@ -90,20 +90,19 @@ def admit(
     roster: Path = typer.Argument(help=_("Who and what to admit (TOML); see docs/operating/admitting.md.")),
     clock: str = _CLOCK,
 ) -> None:
-    """Admit members, merchants, sites, devices and gateways. The aggregator must not be running."""
-    from aggregator.commune import admission, amendments
+    """Admit members, merchants, sites, devices and gateways. A running aggregator carries it out at once."""
+    from aggregator.commune import admission, amendments, door
     from aggregator.commune.directory import CommuneDirectory
     from aggregator.commune.roster import Roster
     from aggregator.private.store import PrivateStore
     from commonwatt import settings
-    from ledger.app import open_ledger
 
     place = CommuneDirectory(directory)
     store = PrivateStore(place.private_db)
     time_s = int(CivilClock.parse(clock).now_s())
     proposals = admission.propose(settings.load(Roster, roster), store, at_s=time_s)
     steward = place.load_key("steward")
-    with open_ledger(directory) as ledger:
+    with door.opened(directory) as ledger:
         store.save()
         answers = admission.admit(proposals, ledger, steward=steward, time_s=time_s)
         amended = amendments.log(store, ledger, steward=steward, time_s=time_s)
@@ -144,6 +143,52 @@ def run_command(
         processes=processes,
     )
     run(options, Stop().on_signals())
+
+
+@device_app.command("replace", help=_("Put a new meter in an old one's place; the account stays as it is."))
+def replace_command(
+    directory: Path = _DIRECTORY,
+    old: str = typer.Argument(help=_("The old device's id or name.")),
+    new: str = typer.Argument(help=_("The new device's id, 32 hexadecimal digits.")),
+    public_key: str = typer.Option("", help=_("The new device's key; default: that of its label (enrol expect).")),
+    name: str = typer.Option("", help=_("What people call the new one; default: the old one's name and its id.")),
+    clock: str = _CLOCK,
+) -> None:
+    """Prints the new device. A running aggregator carries it out at once."""
+    from aggregator.commune import door, replacing
+    from aggregator.commune.directory import CommuneDirectory
+    from aggregator.enrolment.store import enrolling
+    from aggregator.private.store import PrivateStore
+
+    place = CommuneDirectory(directory)
+    steward = place.load_key("steward")
+    store = PrivateStore(place.private_db)
+    known = store.find("devices", old)
+    before, after = known.id if known else _hex(old, 16, "OLD"), _hex(new, 16, "NEW")
+    with enrolling(place.private_db) as enrolment:
+        label = enrolment.labels().get(after)
+    key = label.public_key if label and not public_key else _hex(public_key, 32, "--public-key")
+    with door.opened(directory) as ledger:
+        body = replacing.replace(
+            *(ledger, store),
+            old=before,
+            device=after,
+            public_key=key,
+            name=name or f"{store.name_of(before)} {new[:8]}",
+            steward=steward,
+            time_s=int(CivilClock.parse(clock).now_s()),
+        )
+    typer.echo(f"{body.id.hex()}  {store.name_of(body.id)}")
+
+
+def _hex(text: str, size: int, where: str) -> bytes:
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != size:
+        raise UserError(_("{text!r} is no id or key").format(text=text), where=where, to_do=_("hexadecimal digits"))
+    return value
 
 
 @device_app.command(

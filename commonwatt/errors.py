@@ -37,3 +37,7 @@ class StorageError(CommonwattError):
 
     def __init__(self, what: str, *, where: object, to_do: str) -> None:
         super().__init__(f"{where}: {what}\n→ {to_do}")
+
+
+class InUseError(StorageError):
+    """Another process has the store open; nothing is wrong with it."""

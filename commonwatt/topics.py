@@ -27,6 +27,20 @@ def of_gateway(commune: str, gateway: bytes | str, channel: str) -> str:
     return f"cw/{commune}/{gateway if isinstance(gateway, str) else gateway.hex()}/{channel}"
 
 
+def claim_parties(topic: str) -> tuple[bytes, bytes] | None:
+    """Gateway and device of a claim that a gateway passes on, cw/<commune>/<gateway>/claim/<device>; None: no claim's
+    topic."""
+    head, _slash, device = topic.rpartition("/")
+    if head.rpartition("/")[2] != CLAIM:
+        return None
+    gateway = sender(head)
+    try:
+        identifier = bytes.fromhex(device)
+    except ValueError:
+        return None
+    return None if gateway is None or len(identifier) != 16 else (gateway, identifier)
+
+
 def sender(topic: str) -> bytes | None:
     """The id that a topic names (a device's or a gateway's), or None if there is none."""
     parts = topic.split("/")

@@ -14,17 +14,17 @@ from aggregator.commune.attributes import (
     TransformerFacts,
     as_attributes,
 )
-from aggregator.commune.roster import GRADES, ROLES, NamedPlace, Roster
+from aggregator.commune.door import Door
+from aggregator.commune.roster import GRADES, ROLES, Roster
 from aggregator.private.person import Attributes, Person
 from aggregator.private.store import PrivateStore
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.identity import SigningKey, new_id
-from commonwatt.settings import Settings
 from ledger.book.body import Admission, AdmitAccount, AdmitDevice, AdmitGateway, AdmitSite, Subject
 from ledger.book.entry import Entry
 from ledger.book.state import State
-from ledger.sequencer import Placed, Refused, Sequencer
+from ledger.sequencer import Placed, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ def propose(roster: Roster, store: PrivateStore, *, at_s: int) -> list[Proposal]
 
 
 def admit(
-    proposals: Sequence[Proposal], ledger: Sequencer, *, steward: SigningKey, time_s: int
+    proposals: Sequence[Proposal], ledger: Door, *, steward: SigningKey, time_s: int
 ) -> list[tuple[Proposal, bool]]:
-    """Admit what is not yet in the ledger and publish; each proposal with whether it is new.
+    """Admit what is not yet in the ledger ; each proposal with whether it is new.
 
     UserError names the first that the ledger refuses, or that is there already with other facts.
     """
@@ -59,10 +59,18 @@ def admit(
     new = [proposal for proposal, is_new in zip(proposals, fresh, strict=True) if is_new]
     genesis = ledger.state.genesis_sha256
     answers = ledger.submit([Entry(new_id(), time_s, item.body).sign(steward, genesis) for item in new])
-    ledger.publish()
     for proposal, answer in zip(new, answers, strict=True):
         _expect_placed(proposal, answer)
     return list(zip(proposals, fresh, strict=True))
+
+
+def named_places(store: PrivateStore, table: str, name: str, attributes: Attributes) -> dict[str, Any]:
+    """Attributes with the ids of the places that they name; UserError if a place is not known."""
+    known = dict(attributes)
+    for field, places in PLACES.items():
+        if field in known:
+            known[field] = _known(store, places, known[field], f"{table}.{name}.{field}").hex()
+    return known
 
 
 def _grid(roster: Roster, store: PrivateStore, at_s: int) -> None:
@@ -74,7 +82,8 @@ def _grid(roster: Roster, store: PrivateStore, at_s: int) -> None:
         ("buildings", roster.buildings, BuildingFacts),
     ):
         for row in rows:
-            _enrol(store, table, row.name, None, _located(store, table, row, model), at_s)
+            known = named_places(store, table, row.name, as_attributes(row, model))
+            _enrol(store, table, row.name, None, known, at_s)
 
 
 def _people(roster: Roster, store: PrivateStore, at_s: int) -> Iterator[Proposal]:
@@ -94,7 +103,8 @@ def _account(subject: Subject, person: Person, wallet: str) -> AdmitAccount:
 def _sites(roster: Roster, store: PrivateStore, at_s: int) -> Iterator[Proposal]:
     for row in roster.sites:
         holder = _known(store, "members", row.member, f"sites.{row.name}.member")
-        site = _enrol(store, "sites", row.name, row.id, _located(store, "sites", row, SiteFacts), at_s)
+        known = named_places(store, "sites", row.name, as_attributes(row, SiteFacts))
+        site = _enrol(store, "sites", row.name, row.id, known, at_s)
         yield Proposal("site", row.name, AdmitSite(site.id, holder, site.commitment))
 
 
@@ -104,15 +114,6 @@ def _enrol(
     person = store.enrol(table, name, _id(identifier), attributes, at_s)
     store.amend(person, attributes, at_s=at_s)
     return person
-
-
-def _located(store: PrivateStore, table: str, row: NamedPlace, model: type[Settings]) -> dict[str, Any]:
-    """What a row says, with the ids of the places that it names."""
-    known = as_attributes(row, model)
-    for field, places in PLACES.items():
-        if field in known:
-            known[field] = _known(store, places, known[field], f"{table}.{row.name}.{field}").hex()
-    return known
 
 
 def _devices(roster: Roster, store: PrivateStore) -> Iterator[Proposal]:

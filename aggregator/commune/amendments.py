@@ -6,6 +6,7 @@ a member, merchant or site, which stays as it was; the reason says what it is:
     [1, h'0b5e…', 0, "record 77a0…"]        the commitment in hexadecimal (private/person.py)
 """
 
+from aggregator.commune.door import Door
 from aggregator.private.person import Person, Record
 from aggregator.private.store import PrivateStore
 from commonwatt.errors import UserError
@@ -15,7 +16,7 @@ from commonwatt.registry import Status
 from ledger.book.body import AdmitAccount, AdmitSite, SetStatus
 from ledger.book.entry import Entry
 from ledger.book.state import State
-from ledger.sequencer import Refused, Sequencer
+from ledger.sequencer import Refused
 
 
 def waiting(store: PrivateStore, state: State) -> list[tuple[Person, Record, SetStatus]]:
@@ -30,12 +31,11 @@ def waiting(store: PrivateStore, state: State) -> list[tuple[Person, Record, Set
     return found
 
 
-def log(store: PrivateStore, ledger: Sequencer, *, steward: SigningKey, time_s: int) -> list[Person]:
-    """Bring them into the log and publish; whose they were. UserError if the ledger refuses one."""
+def log(store: PrivateStore, ledger: Door, *, steward: SigningKey, time_s: int) -> list[Person]:
+    """Bring them into the log; whose they were. UserError if the ledger refuses one."""
     amended = waiting(store, ledger.state)
     genesis = ledger.state.genesis_sha256
     answers = ledger.submit([Entry(new_id(), time_s, body).sign(steward, genesis) for _p, _r, body in amended])
-    ledger.publish()
     for (person, record, _body), answer in zip(amended, answers, strict=True):
         if isinstance(answer, Refused):
             raise UserError(

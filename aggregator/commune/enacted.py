@@ -1,4 +1,4 @@
-"""Follows the published log for what settling must know: policies, and reviews of held spans.
+"""Follows the published log for what settling must know: policies, reviews of held spans, replaced devices.
 
 What was found is kept in the table `logged`, so that a start reads only what is new.
 """
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from aggregator import schema
+from aggregator.commune import replacing
+from aggregator.commune.replacing import Replacement
 from aggregator.policy.rules import Policy
 from aggregator.policy.schedule import Enacted
 from aggregator.settling import reviews as held_reviews
@@ -33,6 +35,12 @@ class Known:
     size: int
     policies: tuple[Enacted, ...]
     reviews: tuple[Review, ...] = ()
+    replacements: tuple[Replacement, ...] = ()
+
+    @property
+    def begins_s(self) -> dict[bytes, int]:
+        """When devices came in place of others (civil seconds)."""
+        return {row.device: row.begins_s for row in self.replacements}
 
 
 def follow(database: Database, log: PublishedLog) -> Known:
@@ -72,6 +80,7 @@ def known_of(size: int, entries: list[tuple[int, bytes]]) -> Known:
     """Entries by place as settling knows them. UserError if there is no policy among them."""
     policies: list[Enacted] = []
     reviews: list[Review] = []
+    replacements: list[Replacement] = []
     for place, data in entries:
         signed = entry.parse(data)
         assert isinstance(signed, SignedEntry)
@@ -80,9 +89,11 @@ def known_of(size: int, entries: list[tuple[int, bytes]]) -> Known:
             policies.append(Enacted(place, signed.entry.time_s, policy))
         elif (review := review_of(place, signed)) is not None:
             reviews.append(review)
+        elif (replacement := _replacement_of(signed)) is not None:
+            replacements.append(replacement)
     if not policies:
         raise UserError("the ledger has no policy", to_do="found the commune with commonwatt init")
-    return Known(size, tuple(policies), tuple(reviews))
+    return Known(size, tuple(policies), tuple(reviews), tuple(replacements))
 
 
 def review_of(place: int, signed: SignedEntry) -> Review | None:
@@ -91,5 +102,11 @@ def review_of(place: int, signed: SignedEntry) -> Review | None:
     return held_reviews.read(place, status) if isinstance(status, body.SetStatus) else None
 
 
+def _replacement_of(signed: SignedEntry) -> Replacement | None:
+    status = signed.entry.body
+    return replacing.read(status) if isinstance(status, body.SetStatus) else None
+
+
 def _is_for_us(signed: SignedEntry) -> bool:
-    return isinstance(signed.entry.body, body.Policy) or review_of(0, signed) is not None
+    is_about_devices = review_of(0, signed) is not None or _replacement_of(signed) is not None
+    return isinstance(signed.entry.body, body.Policy) or is_about_devices

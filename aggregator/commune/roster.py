@@ -96,9 +96,6 @@ class Site(SiteFacts):
     member: str
 
 
-NamedPlace = Transformer | Feeder | Quarter | Building | Site
-
-
 class Device(Settings):
     """A meter of a site."""
 

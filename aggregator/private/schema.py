@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from commonwatt.revisions import Revisions
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """The number of the last revision below migrations/versions."""
 
 metadata = sa.MetaData()
@@ -55,6 +55,30 @@ told_group = sa.Table(
     sa.Column("digest", sa.LargeBinary, primary_key=True),
     sa.Column("sites", sa.LargeBinary, nullable=False),  # ids of 16 bytes, ascending
     comment="groups of sites that totals were told of, each once",
+)
+
+label = sa.Table(
+    "label",
+    metadata,
+    sa.Column("device", sa.LargeBinary, primary_key=True),
+    sa.Column("public_key", sa.LargeBinary, nullable=False),
+    sa.Column("code_sha256", sa.LargeBinary, nullable=False),
+    sa.Column("expires_s", sa.BigInteger, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("rated_power_w", sa.BigInteger, nullable=False),
+    sa.Column("grade", sa.Text, nullable=False),
+    comment="devices that were given away: what their labels say, hashed, and what they will be admitted with",
+)
+
+device_claim = sa.Table(
+    "device_claim",
+    metadata,
+    sa.Column("device", sa.LargeBinary, primary_key=True),
+    sa.Column("signed", sa.LargeBinary, nullable=False),
+    sa.Column("gateway", sa.LargeBinary, nullable=False),
+    sa.Column("received_s", sa.BigInteger, nullable=False),
+    sa.Column("rejected_why", sa.Text),  # none: not rejected
+    comment="the newest claim of each device, as its gateway passed it on",
 )
 
 SCHEMAS = Revisions("this private store", SCHEMA_VERSION, metadata, "aggregator:private/migrations")

@@ -81,6 +81,14 @@ class Closer:
         self._meters: tuple[Directory, meters.Meters] | None = None
         self.next_end_s: int = INTERVAL_S + (interval_start_s(genesis_s) if last_s is None else last_s)
 
+    def learn(self, known: Known, declared: Mapping[bytes, Declared]) -> None:
+        """Know what came into the log since, and what sites say of themselves: the next closing carries it out."""
+        self._reviews += tuple(review for review in known.reviews if review.place >= self._known.size)
+        self._known = known
+        with self._database.transaction() as connection:
+            self.schedule = Schedule.of(known.policies, _closed_before(connection))
+            declarations.remember(connection, declared, from_s=self.next_end_s - INTERVAL_S)
+
     def step(self, directory: Directory) -> int:
         """Close the intervals whose grace is over, a bounded number at once; how many were closed."""
         now_s = self._clock.now_s()
@@ -139,7 +147,7 @@ class Closer:
     ) -> None:
         closed = interval_columns.close(
             end_s,
-            _settle(connection, end_s),
+            _counted(_settle(connection, end_s), self._known.begins_s, commune.numbers),
             commune=commune,
             unallocated_wh=lambda spans: _unallocated_wh(connection, spans),
             released=released,
@@ -209,6 +217,17 @@ def _settle(connection: sa.Connection, end_s: int) -> Spans:
     if len(readings):
         settled_pages.save(connection, accounts)
     return spans
+
+
+def _counted(spans: Spans, begins_s: Mapping[bytes, int], known: numbers.Numbers) -> Spans:
+    """Without what meters that came in place of others measured beside them, before `begins_s`."""
+    if not begins_s:
+        return spans
+    replacing = known.find(numbers.octets(begins_s))
+    is_known = replacing != numbers.NONE
+    earliest_s = np.zeros(len(known), dtype=np.int64)
+    earliest_s[replacing[is_known]] = np.fromiter(begins_s.values(), dtype=np.int64)[is_known]
+    return spans.where(spans.starts_s >= earliest_s[spans.devices])
 
 
 def _unallocated_wh(connection: sa.Connection, afterwards: Iterable[Span | HeldSpan]) -> dict[int, int]:

@@ -46,6 +46,14 @@ class Spans:
     def __len__(self) -> int:
         return len(self.devices)
 
+    def where(self, rows: NDArray[np.bool_]) -> "Spans":
+        """Some of the rows."""
+        return Spans(
+            *(self.devices[rows], self.starts_s[rows], self.ends_s[rows]),
+            {quantity: growth_wh[rows] for quantity, growth_wh in self.growth_wh.items()},
+            *(self.received_s[rows], self.evidence_ids[rows], self.is_replaced[rows]),
+        )
+
     def span(self, row: int, device: bytes) -> Span:
         """One row as the plain functions take it."""
         growth_wh = {quantity: int(values[row]) for quantity, values in self.growth_wh.items()}

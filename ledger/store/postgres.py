@@ -7,7 +7,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
 
-from commonwatt.errors import StorageError
+from commonwatt.errors import InUseError, StorageError
 
 CONNECT_S = 10
 UNANSWERED_MS_MAX = 30_000
@@ -77,7 +77,8 @@ class PostgresDatabase:
         cause = getattr(error, "orig", None)
         if isinstance(cause, psycopg.errors.LockNotAvailable):
             what, to_do = "the ledger is open in another process", "stop the aggregator first, or wait for it"
-        elif isinstance(cause, psycopg.errors.DiskFull):
+            return InUseError(what, where=self.where, to_do=to_do)
+        if isinstance(cause, psycopg.errors.DiskFull):
             what, to_do = "the disk is full", "make room and start again; nothing is lost"
         else:
             first_line = str(cause or error).partition("\n")[0]

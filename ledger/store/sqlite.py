@@ -6,7 +6,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from commonwatt import sqlite
-from commonwatt.errors import StorageError
+from commonwatt.errors import InUseError, StorageError
 
 
 class SqliteFile:
@@ -54,7 +54,8 @@ class SqliteFile:
         cause = str(getattr(error, "orig", None) or error)
         if "locked" in cause or "busy" in cause:
             what, to_do = "the ledger is open in another process", "stop the aggregator first, or wait for it"
-        elif "full" in cause:
+            return InUseError(what, where=self._path, to_do=to_do)
+        if "full" in cause:
             what, to_do = "the disk is full", "make room and start again; nothing is lost"
         else:
             what, to_do = f"the database failed: {cause}", "mend the disk or restore a backup"

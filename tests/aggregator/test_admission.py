@@ -181,15 +181,6 @@ def test_admit_names_the_place_of_a_mistake(commune, tmp_path, old, new, words):
     assert PublishedLog(commune / "log").unverified_checkpoint().size == 3
 
 
-def test_admit_says_so_when_the_aggregator_runs(commune, tmp_path):
-    """The ledger has one writer; the second is told whom to stop."""
-    (tmp_path / "roster.toml").write_text(roster())
-    with open_ledger(commune):
-        code, _, errors = commonwatt("admit", commune, tmp_path / "roster.toml")
-    assert code == 3
-    assert "stop the aggregator first" in errors
-
-
 def test_device_list_shows_every_device(commune, tmp_path):
     """Id, role, standing, trust grade and name; asked without stopping anybody."""
     (tmp_path / "roster.toml").write_text(roster())

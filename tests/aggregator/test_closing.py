@@ -7,8 +7,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aggregator import testing
-from aggregator.testing import TIME_S, ident
+from aggregator.commune import replacing
+from aggregator.testing import TIME_S, MeterStandIn, ident
+from commonwatt.quantities import EXPORT, IMPORT
 from commonwatt.refusal import Hold, Refusal
+from commonwatt.registry import Status
+from ledger import testing as book
+from ledger.book.body import SetStatus
+from ledger.book.kinds import Subject
+from ledger.sequencer import Placed
 
 HOUR_S = TIME_S + 3600
 
@@ -173,3 +180,23 @@ def test_a_device_with_two_histories_is_frozen(works):
     works.close_until(HOUR_S)
     assert works.claims() == []
     assert works.rows("SELECT reason FROM held") == [(Hold.FROZEN,)]
+
+
+def test_a_replaced_meter_is_not_counted_twice(works, make_works):
+    """Both measured for half an hour; of the new one what lies before the replacement is the old one's."""
+    replaced = SetStatus(
+        Subject.DEVICE, ident("ana-main"), Status.REVOKED, replacing.text_of(ident("ana-new"), TIME_S + 1800)
+    )
+    admitted = book.device("ana-new", "ana's")
+    answers = works.ledger.submit([admitted, book.signed(replaced, "steward")])
+    assert all(isinstance(answer, Placed) for answer in answers)
+    works.ledger.publish()
+    again = make_works.reopen(works)
+    new = MeterStandIn("ana-new", (IMPORT.number, EXPORT.number))
+    sun = again.meters["sun-main"]
+    again.deliver(new.sign(TIME_S, [(0, 0), (40, 0), (80, 0), (120, 0)]))
+    again.deliver(sun.sign(TIME_S, [(0, 0), (0, 100), (0, 200), (0, 300)]))
+    again.close_until(TIME_S + 2700)
+    again.meters["ana-new"] = new
+    assert [row[1:6] for row in again.claims() if row[0] == "ana-new"] == [(2, 1, 2, 0, 40)]
+    assert again.rows("SELECT demand_wh FROM closing ORDER BY end_s") == [(0,), (0,), (40,)]

@@ -17,12 +17,15 @@ import pytest
 
 from aggregator import testing
 from aggregator.app import CATCH_UP_S
-from aggregator.testing import COMMUNE, GATEWAY, GENESIS, TIME_S, MeterStandIn, ident, key
-from commonwatt import cose, status, topics
+from aggregator.private.store import PrivateStore
+from aggregator.testing import COMMUNE, GATEWAY, GENESIS, TIME_S, MeterStandIn, commonwatt, ident, key
+from commonwatt import cbor, cose, status, topics
 from commonwatt.clock import CivilClock
 from commonwatt.demo.judge.pages import read_blocks
 from commonwatt.identity import save_key
 from commonwatt.mqtt import BrokerAccount, Message, MqttLink
+from commonwatt.quantities import EXPORT
+from commonwatt.refusal import Refusal
 from commonwatt.registry import Snapshot
 from commonwatt.transport import RECEIPT, REGISTRY, Receipt, sha256
 from ledger.book.replay import replay
@@ -312,3 +315,39 @@ def test_a_database_that_is_locked_ends_the_service_with_code_3(service, gateway
     assert gateway.receipts == []
     service.start()
     gateway.deliver_all()
+
+
+def test_a_device_is_enrolled_while_the_aggregator_runs(service, gateway):
+    """A claim comes through the broker, the steward confirms it, the gateways hear of it, its blocks are accepted;
+    then another meter takes its place, and of the first nothing more is accepted."""
+    service.start()
+    directory, place = service.directory, ("--clock", str(service.clock))
+    wait_for(lambda: gateway.listen(0.05) or gateway.registry, "the registry")
+    testing.write_papers(directory)
+    save_key(directory / "keys" / "steward.key", key("steward"))
+    store = PrivateStore(directory / "private.db")
+    store.enrol("members", "ana", ident("ana"))
+    store.enrol("sites", "ana's", ident("ana's"))
+    store.save()
+    labels = directory / "labels"
+    for name in ("hall", "attic"):
+        line = {"device": ident(name).hex(), "public_key": key(name).public_key.hex(), "claim_sha256": "07" * 32}
+        labels.write_text(json.dumps(line))
+        assert commonwatt("enrol", "expect", directory, labels, "--role", "production", *place)[0] == 0
+    claim = cbor.encode([1, ident("hall"), key("hall").public_key, ident("ana"), bytes([7]) * 32])
+    topic = topics.of_gateway(COMMUNE, ident(GATEWAY), f"{topics.CLAIM}/{ident('hall').hex()}")
+    gateway.link.publish(topic, cose.sign1(claim, key("hall"), cose.external_aad("claim")), retain=True)
+    wait_for(lambda: "to be confirmed" in commonwatt("enrol", "list", directory)[1], "the claim")
+    assert commonwatt("enrol", "confirm", directory, ident("hall").hex(), "--name", "hall", *place)[0] == 0
+    wait_for(lambda: gateway.listen(0.05) or ident("hall") in gateway.registry.devices, "the new registry")
+    hall = MeterStandIn("hall", (EXPORT.number,))
+    gateway.send(hall.sign(TIME_S, [(0,), (5,)]))
+    gateway.deliver_all()
+    assert gateway.receipts[-1].refused == {}
+    assert commonwatt("device", "replace", directory, "hall", ident("attic").hex(), *place)[0] == 0
+    wait_for(lambda: gateway.listen(0.05) or ident("attic") in gateway.registry.devices, "the newest registry")
+    gateway.send(hall.sign(TIME_S + 900, [(5,), (9,)]))
+    gateway.deliver_all()
+    assert gateway.receipts[-1].refused == {0: Refusal.REVOKED_DEVICE}
+    gateway.link.publish(topic, b"", retain=True)  # the broker is shared
+    assert service.stop() == 0

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from commonwatt import cbor, cose
+from commonwatt.device_claim import AAD, SIZE_MAX
 from commonwatt.identity import SigningKey
 from commonwatt.mqtt import Message
 from commonwatt.topics import of_device, of_gateway
 from gateway.database import Database
 from gateway.devices import claims, states
-from gateway.devices.claims import AAD, ClaimDesk
+from gateway.devices.claims import ClaimDesk
 from gateway.devices.states import States
 from gateway.testing import MemoryLink, SigningDevice
 from tests.gateway.support import COMMUNE, Town, wait_for
@@ -80,7 +81,7 @@ def test_claim_when_it_cannot_be_believed(database: Database) -> None:
             ),
             (ours, cose.sign1(cbor.encode([1]), device.key, AAD), "malformed"),
             (ours, b"", "malformed"),
-            (ours, bytes(claims.SIZE_MAX + 1), "too-large"),
+            (ours, bytes(SIZE_MAX + 1), "too-large"),
         ):
             before = desk.refused[reason]
             desk.receive(Message(topic, signed), admitted, 0)

@@ -1,0 +1,1 @@
+"""Looks people and places up, changes what is known of them, and hands it out as files."""
