@@ -24,6 +24,7 @@ from aggregator.minting.outbox import Minter
 from aggregator.report import StatusFile
 from aggregator.settling.closing import Closer
 from aggregator.sql import Database
+from aggregator.statements.signers import Signers
 from aggregator.telemetry.feed import TelemetryFeed
 from aggregator.telemetry.influx import InfluxSettings, InfluxSink
 from commonwatt import settings, topics
@@ -205,7 +206,7 @@ def _assemble(
     link: MqttLink,
     clock: CivilClock,
 ) -> Aggregator:
-    known = enacted.follow(database, PublishedLog(directory / LOG))
+    known = enacted.follow(database, PublishedLog(directory / LOG), Signers.of(ledger.state))
     inbox = Inbox(directory, ledger=ledger, clock=MonotonicClock())
     return Aggregator(
         link=link,

@@ -33,6 +33,7 @@ from aggregator.settling import claim_pages
 from aggregator.settling.closing import Closer
 from aggregator.settling.interval import Meter, Source
 from aggregator.sql import Database
+from aggregator.statements.signers import Signers
 from aggregator.testing import COMMUNE, GENESIS, POLICY, TIME_S, GatewayStandIn, ident, key
 from commonwatt.block import FIRST_LINK, Block, Channel, link
 from commonwatt.identity import SigningKey
@@ -106,7 +107,7 @@ def run(count: int, hours: int, processes: int) -> Stages:
             processes=processes,
         )
         stack.callback(intake.close)
-        known = enacted.follow(database, PublishedLog(directory / LOG))
+        known = enacted.follow(database, PublishedLog(directory / LOG), Signers.of(ledger.state))
         closer = Closer(database=database, known=known, genesis_s=TIME_S, clock=clock)
         minter = Minter(database=database, ledger=ledger, key=key("aggregator"))
         intake.take([])  # the processes are there when the clock starts

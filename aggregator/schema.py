@@ -5,7 +5,7 @@ amounts milli-credits.
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """The number of the last revision below migrations/versions."""
 
 metadata = sa.MetaData()
@@ -240,6 +240,48 @@ cap_used = sa.Table(
     _time("begins_s", primary_key=True),  # local midnight, as if the local clock were UTC's
     _number("amount_mc"),
     comment="what accounts earned under caps by day and month; of spans that are over nothing is kept",
+)
+
+earned = sa.Table(
+    "earned",
+    metadata,
+    _time("source", primary_key=True),
+    _bytes("thing", primary_key=True),  # a device; of what no device measured the first 16 bytes of `proof`
+    _time("start_s", primary_key=True),
+    _time("revision", primary_key=True),
+    _number("end_s"),
+    _bytes("account"),
+    _number("energy_wh"),
+    _number("amount_mc"),
+    _bytes("proof"),
+    _number("closing_s"),
+    comment="what accounts earned beside production and matching, as it was minted",
+)
+
+told = sa.Table(
+    "told",
+    metadata,
+    _time("source", primary_key=True),
+    _bytes("site", primary_key=True),
+    _time("start_s", primary_key=True),
+    _time("revision", primary_key=True),  # 1: a true-up of savings
+    _number("end_s"),
+    _number("reason"),  # why nothing can be told, by the source's own numbers; 0: it could
+    _number("expected_wh"),
+    _number("used_wh"),
+    _number("credited_wh"),
+    _number("held_wh"),
+    _number("closing_s"),
+    comment="what homes are told of their savings and of what they shifted",
+)
+
+looked = sa.Table(
+    "looked",
+    metadata,
+    _time("source", primary_key=True),
+    _bytes("subject", primary_key=True),
+    _number("until_s"),
+    comment="until when a source was worked out for a device or site",
 )
 
 counter = sa.Table(

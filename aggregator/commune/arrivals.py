@@ -10,6 +10,7 @@ from aggregator.commune.registry import Directory
 from aggregator.intake.pipeline import Intake
 from aggregator.settling.closing import Closer
 from aggregator.sql import Database
+from aggregator.statements.signers import Signers
 from ledger.app import LOG
 from ledger.log.published import PublishedLog
 from ledger.sequencer import Sequencer
@@ -31,7 +32,7 @@ class Arrivals:
         if not self._inbox.step():
             return
         intake.directory = Directory.of(self._ledger.state, Places.read(self._directory))
-        closer.learn(
-            enacted.follow(self._database, PublishedLog(self._directory / LOG)), declared.read(self._directory)
-        )
+        signers = Signers.of(self._ledger.state)
+        known = enacted.follow(self._database, PublishedLog(self._directory / LOG), signers)
+        closer.learn(known, declared.read(self._directory))
         log.info("the log has %d entries, %d devices are known", self._ledger.size, len(intake.directory.meters))

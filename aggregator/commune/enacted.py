@@ -16,6 +16,10 @@ from aggregator.policy.schedule import Enacted
 from aggregator.settling import reviews as held_reviews
 from aggregator.settling.reviews import Review
 from aggregator.sql import Database, upsert
+from aggregator.statements import statement as statements
+from aggregator.statements.signers import Signers
+from aggregator.statements.statement import Topic
+from aggregator.statements.values import Stated
 from commonwatt.errors import StorageError, UserError
 from ledger.book import body, entry
 from ledger.book.entry import SignedEntry
@@ -36,6 +40,7 @@ class Known:
     policies: tuple[Enacted, ...]
     reviews: tuple[Review, ...] = ()
     replacements: tuple[Replacement, ...] = ()
+    stated: tuple[Stated, ...] = ()
 
     @property
     def begins_s(self) -> dict[bytes, int]:
@@ -43,8 +48,9 @@ class Known:
         return {row.device: row.begins_s for row in self.replacements}
 
 
-def follow(database: Database, log: PublishedLog) -> Known:
-    """Read what is new in the log. StorageError if the log is shorter than it was."""
+def follow(database: Database, log: PublishedLog, signers: Signers) -> Known:
+    """Read what is new in the log; `signers`: whose statements count. StorageError if the log is shorter than it
+    was."""
     size = log.unverified_checkpoint().size
     with database.transaction() as connection:
         read = int(connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.name == _READ)) or 0)
@@ -55,13 +61,15 @@ def follow(database: Database, log: PublishedLog) -> Known:
                 to_do="put the ledger and the aggregator's database of the same time together again",
             )
         rows = [
-            {"place": place, "entry": data} for place, data, parsed in entries_from(log, read) if _is_for_us(parsed)
+            {"place": place, "entry": data}
+            for place, data, parsed in entries_from(log, read)
+            if _is_for_us(parsed, signers)
         ]
         if rows:
             connection.execute(upsert(schema.logged), rows)
         connection.execute(upsert(schema.meta), {"name": _READ, "value": str(size)})
         found = connection.execute(sa.select(schema.logged).order_by(schema.logged.c.place)).all()
-    return known_of(size, [(row.place, row.entry) for row in found])
+    return known_of(size, [(row.place, row.entry) for row in found], signers)
 
 
 def entries_from(log: PublishedLog, first: int) -> Iterator[tuple[int, bytes, SignedEntry]]:
@@ -76,11 +84,12 @@ def entries_from(log: PublishedLog, first: int) -> Iterator[tuple[int, bytes, Si
                 yield place, data, parsed
 
 
-def known_of(size: int, entries: list[tuple[int, bytes]]) -> Known:
+def known_of(size: int, entries: list[tuple[int, bytes]], signers: Signers | None = None) -> Known:
     """Entries by place as settling knows them. UserError if there is no policy among them."""
     policies: list[Enacted] = []
     reviews: list[Review] = []
     replacements: list[Replacement] = []
+    stated: list[Stated] = []
     for place, data in entries:
         signed = entry.parse(data)
         assert isinstance(signed, SignedEntry)
@@ -91,9 +100,11 @@ def known_of(size: int, entries: list[tuple[int, bytes]]) -> Known:
             reviews.append(review)
         elif (replacement := _replacement_of(signed)) is not None:
             replacements.append(replacement)
+        elif signers is not None and (found := stated_of(place, signed, signers)) is not None:
+            stated.append(found)
     if not policies:
         raise UserError("the ledger has no policy", to_do="found the commune with commonwatt init")
-    return Known(size, tuple(policies), tuple(reviews), tuple(replacements))
+    return Known(size, tuple(policies), tuple(reviews), tuple(replacements), tuple(stated))
 
 
 def review_of(place: int, signed: SignedEntry) -> Review | None:
@@ -107,6 +118,19 @@ def _replacement_of(signed: SignedEntry) -> Replacement | None:
     return replacing.read(status) if isinstance(status, body.SetStatus) else None
 
 
-def _is_for_us(signed: SignedEntry) -> bool:
+def stated_of(place: int, signed: SignedEntry, signers: Signers) -> Stated | None:
+    """The statement that an entry holds, if somebody signed it who may; a value's entry is about whom it is
+    for, one of taking part about the site."""
+    status = signed.entry.body
+    found = statements.read(status) if isinstance(status, body.SetStatus) else None
+    signer = signers.signer_of(found) if found is not None else None
+    if found is None or signer is None:
+        return None
+    is_misplaced = found.statement.topic is not Topic.REQUEST and found.about != found.statement.subject
+    return None if is_misplaced else Stated(place, signed.entry.time_s, found.statement, signer)
+
+
+def _is_for_us(signed: SignedEntry, signers: Signers) -> bool:
     is_about_devices = review_of(0, signed) is not None or _replacement_of(signed) is not None
-    return isinstance(signed.entry.body, body.Policy) or is_about_devices
+    is_policy = isinstance(signed.entry.body, body.Policy)
+    return is_policy or is_about_devices or stated_of(0, signed, signers) is not None

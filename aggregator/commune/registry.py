@@ -38,6 +38,7 @@ class Directory:
                 row.device: Meter(
                     *(row.device, row.role, row.site, row.account, row.rated_power_w, row.grade),
                     unsold_permille=_unsold_permille(sites.get(row.site)),
+                    feeder=sites[row.site].feeder if row.site in sites else None,
                 )
                 for row in state.admissions.devices()
             },

@@ -28,12 +28,12 @@ def revalue(connection: sa.Connection, claims: Claims, rules: Rules, meters: Met
         grades=meters.grades[claims.device],
         closings_s=np.full(len(claims), start_s + INTERVAL_S),
     )
-    found = worth(columns, rules, _used(connection, {account: at for at, account in enumerate(accounts)}))
-    _note(connection, accounts, found.used_mc)
+    found = worth(columns, rules, used(connection, {account: at for at, account in enumerate(accounts)}))
+    note_used(connection, accounts, found.used_mc)
     return replace(claims, amount_mc=found.amounts_mc)
 
 
-def _used(connection: sa.Connection, number: Mapping[bytes, int]) -> dict[CapKey, int]:
+def used(connection: sa.Connection, number: Mapping[bytes, int]) -> dict[CapKey, int]:
     """What these accounts used of caps by now."""
     return {
         CapKey(number[row.account], row.what, row.span, row.begins_s): row.amount_mc
@@ -42,7 +42,7 @@ def _used(connection: sa.Connection, number: Mapping[bytes, int]) -> dict[CapKey
     }
 
 
-def _note(connection: sa.Connection, accounts: Sequence[bytes], used_mc: Mapping[CapKey, int]) -> None:
+def note_used(connection: sa.Connection, accounts: Sequence[bytes], used_mc: Mapping[CapKey, int]) -> None:
     """Keep what is used; of what is over, the last span is enough."""
     rows = [
         {

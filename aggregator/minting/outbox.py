@@ -6,6 +6,7 @@ run that it knows with its first place, so a crash between any two steps repeats
 
 import logging
 import secrets
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 
 from aggregator import numbers, schema
 from aggregator.earning import closing as earning
+from aggregator.earning.earned import Further
 from aggregator.evidence import store
 from aggregator.minting import line_pages, run_pages, valuation_columns
 from aggregator.policy.rules import Policy
@@ -45,13 +47,20 @@ class Minting(Protocol):
         ...
 
 
-def prepare(connection: sa.Connection, end_s: int, policy: Policy, meters: Meters, *, time_s: int) -> None:
-    """Put the runs of the window that ends at `end_s` into the outbox; nothing if nothing was earned."""
+def prepare(
+    connection: sa.Connection, end_s: int, policy: Policy, meters: Meters, further: Further | None, *, time_s: int
+) -> None:
+    """Put the runs of the window that ends at `end_s` into the outbox; nothing if nothing was earned. `further`: what
+    was earned beside production and matching."""
     start_s = end_s - policy.rules.window_s
     claims = claim_pages.read(connection, start_s, end_s)
+    claims = earning.revalue(connection, claims, policy.rules, meters, start_s)
+    proofs: Sequence[bytes] = ()
+    if further is not None:
+        claims, proofs = claims.and_more(further.claims), further.proofs
     window = valuation_columns.mints_of_window(
-        earning.revalue(connection, claims, policy.rules, meters, start_s),
-        lambda ids: _digests(connection, ids),
+        claims,
+        lambda ids: _digests(connection, ids, proofs),
         numbers.of(connection),
         start_s=start_s,
         end_s=end_s,
@@ -111,9 +120,10 @@ class Minter:
         log.info("window from %d: %d mints at %d of the log", run.window_start_s, len(leaves), answer.place)
 
 
-def _digests(connection: sa.Connection, evidence_ids: Integers) -> Octets:
-    """SHA-256 of the blocks with these ids (n, 32)."""
+def _digests(connection: sa.Connection, evidence_ids: Integers, proofs: Sequence[bytes]) -> Octets:
+    """SHA-256 of the blocks with these ids (n, 32); of id −n it is `proofs[n − 1]`."""
     wanted, at = np.unique(evidence_ids, return_inverse=True)
-    found = store.hashes(connection, wanted.tolist())
+    found = store.hashes(connection, wanted[wanted > 0].tolist())
+    found |= {-number: proof for number, proof in enumerate(proofs, 1)}
     digests: Octets = numbers.octets((found[evidence_id] for evidence_id in wanted.tolist()), HASH_SIZE)[at]
     return digests

@@ -84,8 +84,9 @@ def replay_command(
 
     place = CommuneDirectory(directory)
     before, after = Policy.load(place.policy_toml), Policy.load(proposal)
-    past = history.read(directory, _seconds(last))
-    outcome = replay(past.measured, before.rules, after.rules)
+    past = history.read(directory, _seconds(last), (before.rules, after.rules))
+    measured_before, measured_after = past.measured
+    outcome = replay((measured_before, before.rules), (measured_after, after.rules))
     if as_json:
         typer.echo(json.dumps(_as_json(outcome, past), indent=1))
         return

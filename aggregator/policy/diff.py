@@ -48,6 +48,12 @@ def _rules() -> list[tuple[str, Callable[[Rules], str]]]:
         (_("the association's share"), lambda rules: percent(rules.share_permille)),
         (_("credits for a kWh produced"), lambda rules: format_credits(rules.production.rate_mc_per_kwh)),
         (_("credits for a kWh of a neighbour's"), lambda rules: format_credits(rules.matched.rate_mc_per_kwh)),
+        (_("credits for a kWh saved"), lambda rules: _rate(rules.savings)),
+        (_("how savings are measured"), lambda rules: words.savings(rules) or _("not at all")),
+        (_("credits for a kWh shifted"), lambda rules: _rate(rules.shifting)),
+        (_("how shifting is measured"), lambda rules: words.shifting(rules) or _("not at all")),
+        (_("credits for a kWh of renewable heat"), lambda rules: _rate(rules.heat)),
+        (_("declared values"), lambda rules: words.declared(rules) or _("none")),
         (_("whose clock"), lambda rules: rules.timezone),
         (_("charges"), lambda rules: "; ".join(map(charge, rules.charges)) or _("none")),
     ]
@@ -58,6 +64,9 @@ def _sources() -> list[tuple[str, Callable[[Rules], str]]]:
     names = {
         mint.SOURCE_PRODUCTION: _("production"),
         mint.SOURCE_MATCHED: _("a neighbour's energy"),
+        mint.SOURCE_SAVINGS: _("savings"),
+        mint.SOURCE_SHIFTING: _("shifting"),
+        mint.SOURCE_HEAT: _("renewable heat"),
     }
     return [
         (f"{name}: {label}", partial(_of_source, number, text))
@@ -69,6 +78,10 @@ def _sources() -> list[tuple[str, Callable[[Rules], str]]]:
             (_("the association's own share"), _share),
         )
     ]
+
+
+def _rate(source: Source | None) -> str:
+    return _("none") if source is None else format_credits(source.rate_mc_per_kwh)
 
 
 def _of_source(number: int, text: Callable[[Source], str], rules: Rules) -> str:

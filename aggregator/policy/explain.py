@@ -1,5 +1,7 @@
 """A policy in plain words with a worked example, for the people who vote on it."""
 
+from collections.abc import Callable
+
 from aggregator.policy import words
 from aggregator.policy.rules import Policy, Rules
 from aggregator.policy.terms import PERMILLE, Source
@@ -31,6 +33,20 @@ def _rules(policy: Policy) -> list[str]:
             "Who uses a neighbour's local energy in the same quarter of an hour earns {rate} credits a kilowatt-hour."
         ).format(rate=format_credits(rules.matched.rate_mc_per_kwh)),
         *_further(rules.matched, rules),
+        *_measured(
+            rules.savings,
+            _("Who takes part and saves earns {rate} credits a kilowatt-hour: {how}."),
+            words.savings,
+            rules,
+        ),
+        *_measured(
+            rules.shifting,
+            _("Who shifts use as the operator asks earns {rate} credits a kilowatt-hour: {how}."),
+            words.shifting,
+            rules,
+        ),
+        *_heat(rules),
+        *_declared(rules),
         _("Of every credit made, {share} % go to the association; the member receives the rest.").format(
             share=f"{rules.share_permille / 10:g}"
         ),
@@ -41,6 +57,41 @@ def _rules(policy: Policy) -> list[str]:
             window=duration(rules.window_s)
         ),
         *(_("Charge: {terms}.").format(terms=charge(terms)) for terms in rules.charges),
+    ]
+
+
+def _measured(source: Source | None, text: str, how: Callable[[Rules], str], rules: Rules) -> list[str]:
+    """A source that is measured against what a home usually uses."""
+    if source is None:
+        return []
+    rate = format_credits(source.rate_mc_per_kwh)
+    return [text.format(rate=rate, how=how(rules)), *_further(source, rules)]
+
+
+def _heat(rules: Rules) -> list[str]:
+    if rules.heat is None:
+        return []
+    rate = format_credits(rules.heat.rate_mc_per_kwh)
+    return [
+        _("Renewable heat earns {rate} credits a kilowatt-hour, by heat meters.").format(rate=rate),
+        *_further(rules.heat, rules),
+    ]
+
+
+def _declared(rules: Rules) -> list[str]:
+    """Kinds of values that a person declares and a second one confirms."""
+    return [
+        _(
+            "Whoever gives “{kind}” earns {rate} for each {unit} that a second person confirms within {days} days,"
+            " at most {caps}."
+        ).format(
+            kind=kind,
+            rate=format_credits(terms.rate_mc_per_unit),
+            unit=terms.unit,
+            days=terms.age_days_max,
+            caps=words.caps(terms),
+        )
+        for kind, terms in rules.declared.items()
     ]
 
 

@@ -1,60 +1,96 @@
 """Reads what a commune settled from its database and log, read-only, so that the aggregator may be running."""
 
 import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
+import sqlalchemy as sa
 
+from aggregator.commune.places import Places
+from aggregator.commune.registry import Directory
+from aggregator.earning import declared, heat, saving_rows, shifting_rows
+from aggregator.earning.earned import Earned
+from aggregator.earning.local_time import Integers
+from aggregator.earning.saving_rows import Told
+from aggregator.earning.window import sites_of
 from aggregator.earning.worth import ClaimColumns
 from aggregator.policy.replay import Measured
-from aggregator.settling import claim_pages
+from aggregator.policy.rules import Rules
+from aggregator.settling import claim_pages, history
 from aggregator.settling.claim_pages import Claims
+from aggregator.settling.interval import Meter
 from aggregator.sql import FILE
+from aggregator.statements import requests
+from aggregator.statements.declaring import stated_in
+from aggregator.statements.values import Stated, confirmed
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
+from commonwatt.quantities import IMPORT
 from ledger.app import LOG
-from ledger.book.kinds import Grade
+from ledger.book import mint
+from ledger.book.kinds import DeviceRole, Grade
 from ledger.book.replay import replay_slots
 from ledger.log.published import PublishedLog
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What was settled with the intervals that closed in `(start_s, end_s]`, civil seconds."""
+    """What each of some policies would value of the intervals that closed in `(start_s, end_s]`, civil seconds."""
 
     start_s: int
     end_s: int
-    measured: Measured
+    measured: tuple[Measured, ...]
 
 
-def read(directory: Path, last_s: int) -> History:
-    """The claims of the `last_s` seconds before the last closing; UserError if there is nothing to read."""
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What the log says, and what was settled of production and matching."""
+
+    start_s: int
+    end_s: int
+    meters: Mapping[bytes, Meter]
+    stated: Sequence[Stated]
+    settled: Measured
+
+
+def read(directory: Path, last_s: int, policies: Sequence[Rules]) -> History:
+    """The `last_s` seconds before the last closing as each policy sees them. UserError if nothing can be read."""
     database = directory / FILE
     if not database.exists():
         raise UserError(_("nothing was measured here yet"), where=database, to_do=_("name a commune's directory"))
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        try:
-            (end_s,) = connection.execute("SELECT max(end_s) FROM closing").fetchone()
+    meters, stated = _log(directory)
+    engine = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(f"file:{database}?mode=ro", uri=True))
+    try:
+        with closing(engine.connect()) as connection:
+            end_s = connection.exec_driver_sql("SELECT max(end_s) FROM closing").scalar()
             if end_s is None:
                 raise UserError(_("no interval has closed yet"), where=database, to_do=_("wait until one has"))
-            claims = claim_pages.joined(connection.execute(_CLAIMS, (end_s - last_s,)).fetchall())
-            names = [name for (name,) in connection.execute("SELECT id FROM number ORDER BY number")]
-        except sqlite3.Error as error:
-            raise UserError(_("the claims cannot be read: {error}").format(error=error), where=database) from error
-    return History(end_s - last_s, end_s, _measured(claims, names, _grades(directory)))
+            start_s = end_s - last_s
+            claims = claim_pages.joined([(at, data) for at, data in connection.exec_driver_sql(_CLAIMS, (start_s,))])
+            names = [row[0] for row in connection.exec_driver_sql("SELECT id FROM number ORDER BY number")]
+            grades = {device: int(meter.grade) for device, meter in meters.items()}
+            past = _Past(start_s, end_s, meters, stated, _measured(claims, names, grades))
+            measured = tuple(_with_further(connection, past, rules) for rules in policies)
+    except sa.exc.SQLAlchemyError as error:
+        cause = getattr(error, "orig", None) or error
+        raise UserError(_("the claims cannot be read: {error}").format(error=cause), where=database) from error
+    finally:
+        engine.dispose()
+    return History(start_s, end_s, measured)
 
 
 _CLAIMS = "SELECT closing_s, columns FROM claim_page WHERE closing_s > ? ORDER BY closing_s, part"
 
 
-def _grades(directory: Path) -> dict[bytes, int]:
-    """Who signs for each device, as the log has it."""
+def _log(directory: Path) -> tuple[Mapping[bytes, Meter], list[Stated]]:
+    """Meters by device and statements, as the published log has them."""
     if not (directory / LOG).exists():
-        return {}
-    log = PublishedLog(directory / LOG)
-    return {row.device: int(row.grade) for row in replay_slots(log.slots()).admissions.devices()}
+        return {}, []
+    state = replay_slots(PublishedLog(directory / LOG).slots())
+    return Directory.of(state, Places.read(directory)).meters, stated_in(directory)
 
 
 def _measured(claims: Claims, names: list[bytes], grades: dict[bytes, int]) -> Measured:
@@ -77,3 +113,75 @@ def _measured(claims: Claims, names: list[bytes], grades: dict[bytes, int]) -> M
         closings_s=claims.closing_s,
     )
     return Measured(tuple(names[number] for number in holders.tolist()), columns)
+
+
+def _with_further(connection: sa.Connection, past: _Past, rules: Rules) -> Measured:
+    """What was settled, and what these rules find beside it."""
+    further = list(_further(connection, past, rules))
+    given = tuple(_given(past, rules))
+    settled = past.settled
+    if not further and not given:
+        return settled
+    earners = {row.account for row in further} | {row.account for row, _time_s in given}
+    accounts = sorted({*settled.accounts, *earners})
+    number = {account: place for place, account in enumerate(accounts)}
+    place = np.array([number[account] for account in settled.accounts], dtype=np.int64)
+    more = ClaimColumns.of(
+        (number[row.account], row.source, row.start_s, row.end_s, row.energy_wh, row.grade, row.end_s)
+        for row in further
+    )
+    old = replace(settled.claims, accounts=place[settled.claims.accounts])
+    names = [field.name for field in fields(ClaimColumns)]
+    claims = ClaimColumns(**{name: np.concatenate([getattr(old, name), getattr(more, name)]) for name in names})
+    return Measured(tuple(accounts), claims, given)
+
+
+def _further(connection: sa.Connection, past: _Past, rules: Rules) -> Iterator[Earned]:
+    """What is measured in energy beside claims, as these rules do."""
+    if rules.heat is not None:
+        for meter in past.meters.values():
+            if meter.role is DeviceRole.PRODUCTION:
+                readings = history.readings(connection, meter.device, past.start_s, past.end_s)
+                yield from heat.earned(meter, readings, is_frozen=False)
+    yield from _of_sites(connection, past, rules)
+
+
+def _of_sites(connection: sa.Connection, past: _Past, rules: Rules) -> Iterator[Earned]:
+    """What homes shifted and saved; true-ups look at the periods of this very replay."""
+    sites = sites_of(past.meters)
+    span = (past.start_s, past.end_s)
+
+    def growth(devices: Sequence[bytes], start_s: int, end_s: int) -> Integers:
+        return history.growth(connection, devices, IMPORT.number, start_s, end_s)
+
+    def earned(site: bytes, source: int, start_s: int, end_s: int, energy_wh: int) -> Earned:
+        meter = past.meters[next(row for row in sites if row.site == site).mains[0]]
+        return Earned(meter.account, source, meter.device, start_s, end_s, 0, energy_wh, b"", meter.grade)
+
+    shifted: list[tuple[bytes, int, int]] = []
+    for request, moved in shifting_rows.events(requests.of(past.stated), sites, rules, growth, *span):
+        for site, answer in moved.items():
+            if request.is_peak:
+                shifted.append((site, request.start_s, answer.credited_wh))
+            yield earned(site, mint.SOURCE_SHIFTING, request.start_s, request.end_s, answer.credited_wh)
+    told: list[Told] = []
+
+    def earlier(site: bytes, start_s: int, end_s: int) -> tuple[int, int]:
+        rows = [row.saving for row in told if row.site == site and start_s <= row.start_s and row.end_s <= end_s]
+        return sum(saving.credited_wh for saving in rows), sum(saving.held_wh for saving in rows)
+
+    holders = {meter.site: meter.account for meter in past.meters.values()}
+    taking = saving_rows.parts(past.stated, holders)
+    for row in saving_rows.due(taking, sites, rules, growth, span, earlier):
+        moved_wh = sum(wh for site, at_s, wh in shifted if site == row.site and row.start_s <= at_s < row.end_s)
+        saved_wh = row.released_wh if row.revision else max(0, row.saving.credited_wh - moved_wh)
+        if not row.revision:
+            told.append(row)
+        yield earned(row.site, mint.SOURCE_SAVINGS, row.start_s, row.end_s, saved_wh)
+
+
+def _given(past: _Past, rules: Rules) -> Iterator[tuple[Earned, int]]:
+    times_s = {value.statement: value.time_s for value, _declarer, _confirmer in confirmed(past.stated)}
+    for statement, row in declared.earned(past.stated, rules):
+        if past.start_s < times_s[statement] <= past.end_s:
+            yield row, times_s[statement]

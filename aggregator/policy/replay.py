@@ -7,20 +7,26 @@ would have made some blocks late, and that is not replayed.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from aggregator.earning.worth import ClaimColumns, windows_of, worth
+from aggregator.earning.earned import Earned
+from aggregator.earning.local_time import Integers
+from aggregator.earning.worth import ClaimColumns, capped, windows_of, worth
 from aggregator.policy.rules import Rules
 from aggregator.policy.terms import PERMILLE
+from ledger.book import mint
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was settled: claims, and the accounts that their numbers mean."""
+    """What one policy would value: claims, and the accounts that their numbers mean. `given`: declared values that it
+    takes, each with the civil time of its confirmation."""
 
     accounts: tuple[bytes, ...]
     claims: ClaimColumns
+    given: tuple[tuple[Earned, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +60,50 @@ class Outcome:
         return sum(self.after_mc.values()) + self.association_after_mc
 
 
-def replay(measured: Measured, before: Rules, after: Rules) -> Outcome:
-    """Value the same claims by both."""
-    before_mc, association_before_mc = _earned(measured, before)
-    after_mc, association_after_mc = _earned(measured, after)
+def replay(before: tuple[Measured, Rules], after: tuple[Measured, Rules]) -> Outcome:
+    """Value what was measured by two policies; what energy they value may differ with their terms."""
+    before_mc, association_before_mc = _earned(*before)
+    after_mc, association_after_mc = _earned(*after)
     return Outcome(before_mc, after_mc, association_before_mc, association_after_mc)
 
 
 def _earned(measured: Measured, rules: Rules) -> tuple[dict[bytes, int], int]:
     """Milli-credits by account, and the association's."""
+    given = _given(measured, rules)
     claims = measured.claims
-    if len(claims.sources) == 0:
+    amounts_mc = np.concatenate([worth(claims, rules).amounts_mc, given.amounts_mc])
+    if not len(amounts_mc):
         return {}, 0
-    amounts_mc = worth(claims, rules).amounts_mc
+    accounts = np.concatenate([claims.accounts, given.accounts])
+    sources = np.concatenate([claims.sources, np.full(len(given.accounts), mint.SOURCE_DECLARED)])
+    windows_s = np.concatenate([windows_of(claims.closings_s, rules), given.windows_s])
     # One mint per window, account and source: each loses less than a milli-credit to rounding of the share.
-    windows_s = windows_of(claims.closings_s, rules)
-    order = np.lexsort((windows_s, claims.sources, claims.accounts))
-    keys = np.stack([claims.accounts[order], claims.sources[order], windows_s[order]], axis=1)
+    order = np.lexsort((windows_s, sources, accounts))
+    keys = np.stack([accounts[order], sources[order], windows_s[order]], axis=1)
     firsts = np.flatnonzero(np.concatenate([[True], (keys[1:] != keys[:-1]).any(axis=1)]))
     gross_mc = np.add.reduceat(amounts_mc[order], firsts)
-    shares = np.array([0, *(rules.share_permille_of(source) for source in range(1, int(claims.sources.max()) + 1))])
+    shares = np.array([0, *(rules.share_permille_of(source) for source in range(1, mint.SOURCE_LAST + 1))])
     association_mc = gross_mc * shares[keys[firsts, 1]] // PERMILLE
     members_mc = np.zeros(len(measured.accounts), dtype=np.int64)
     np.add.at(members_mc, keys[firsts, 0], gross_mc - association_mc)
     earned_mc = dict(zip(measured.accounts, members_mc.tolist(), strict=True))
     return {account: amount_mc for account, amount_mc in earned_mc.items() if amount_mc}, int(association_mc.sum())
+
+
+class _Given(NamedTuple):
+    accounts: Integers
+    windows_s: Integers
+    amounts_mc: Integers
+
+
+def _given(measured: Measured, rules: Rules) -> _Given:
+    """Declared values in columns, under the caps of their kinds."""
+    number = {account: place for place, account in enumerate(measured.accounts)}
+    rows = sorted(measured.given, key=lambda item: (item[1], item[0].start_s, item[0].thing))
+    accounts = np.array([number[row.account] for row, _time_s in rows], dtype=np.int64)
+    windows_s = np.array([time_s // rules.window_s * rules.window_s for _row, time_s in rows], dtype=np.int64)
+    amounts_mc = np.array([row.amount_mc for row, _time_s in rows], dtype=np.int64)
+    for kind, terms in rules.declared.items():
+        at = np.array([place for place, (row, _time_s) in enumerate(rows) if row.kind == kind], dtype=np.int64)
+        amounts_mc[at] = capped(amounts_mc[at], accounts[at], windows_s[at], terms, rules, {}, what=kind)
+    return _Given(accounts, windows_s, amounts_mc)

@@ -21,13 +21,14 @@ import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from aggregator.policy import mistakes
-from aggregator.policy.terms import QUARTERS, SHARE_PERMILLE_MAX, Source
+from aggregator.policy.terms import QUARTERS, SHARE_PERMILLE_MAX, Declared, Savings, Shifting, Source
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.settings import Settings
@@ -61,6 +62,14 @@ class Rules(Settings):
     """Local renewable production, paid to whoever feeds it in or uses it behind the meter."""
     matched: Source
     """Consumption covered by the neighbours' production in the same interval."""
+    savings: Savings | None = None
+    """Use that a home saved against its baseline, as far as it is sure."""
+    shifting: Shifting | None = None
+    """Use moved away from peaks, or into a surplus, that the operator announced."""
+    heat: Source | None = None
+    """Renewable heat, by heat meters that were admitted as production meters."""
+    declared: dict[Annotated[str, Field(pattern=r"^[a-z][a-z-]{0,15}$")], Declared] = Field(default_factory=dict)
+    """Values that a person declares and a second one confirms, by kind: time, goods, products, food, biodiversity."""
     timezone: str = "Europe/Paris"
     """Whose clock the hours, days and months of the rules are read from."""
     charge: tuple[dict[str, int | str], ...] = ()
@@ -79,15 +88,24 @@ class Rules(Settings):
     @cached_property
     def sources(self) -> dict[int, Source]:
         """The sources measured in energy by their number in the ledger, those that this policy pays for."""
-        return {mint.SOURCE_PRODUCTION: self.production, mint.SOURCE_MATCHED: self.matched}
+        sources = {
+            mint.SOURCE_PRODUCTION: self.production,
+            mint.SOURCE_MATCHED: self.matched,
+            mint.SOURCE_SAVINGS: self.savings,
+            mint.SOURCE_SHIFTING: self.shifting,
+            mint.SOURCE_HEAT: self.heat,
+        }
+        return {number: source for number, source in sources.items() if source is not None}
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether energy times rate is all that any claim earns."""
-        return all(source.is_plain for source in self.sources.values())
+        """Whether energy times rate is all that production and matched consumption earn."""
+        return self.production.is_plain and self.matched.is_plain
 
     def share_permille_of(self, source: int) -> int:
         """The association's share of a source's mints."""
+        if source == mint.SOURCE_DECLARED:
+            return self.share_permille
         own = self.sources[source].share_permille if source in self.sources else None
         return self.share_permille if own is None else own
 

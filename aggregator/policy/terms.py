@@ -17,8 +17,9 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from aggregator.savings.terms import Terms as SavingsTerms
 from commonwatt.i18n import _
 from commonwatt.settings import Settings
 from commonwatt.units import INT64_MAX, MC_PER_CREDIT
@@ -92,10 +93,8 @@ class Grades(Settings):
 
 
 class Capped(Settings):
-    """What every source has: limits for one account, and the association's share of it."""
+    """Limits of what one account earns by a source."""
 
-    share_permille: int | None = Field(default=None, ge=0, le=SHARE_PERMILLE_MAX, strict=True)
-    """Thousandths that go to the association; left out: the policy's own."""
     cap_mc_per_window: int | None = Field(default=None, ge=0, le=INT64_MAX, strict=True)
     """The most one account earns by this source in one window; what is above it is not made, nor carried over."""
     cap_mc_per_day: int | None = Field(default=None, ge=0, le=INT64_MAX, strict=True)
@@ -115,6 +114,8 @@ class Source(Capped):
 
     rate_mc_per_kwh: int = Field(ge=0, le=MC_PER_CREDIT, strict=True)
     """Milli-credits for a kilowatt-hour, the association's share included."""
+    share_permille: int | None = Field(default=None, ge=0, le=SHARE_PERMILLE_MAX, strict=True)
+    """Thousandths that go to the association; left out: the policy's own."""
     time: tuple[Time, ...] = Field(default=(), max_length=32)
     """Times with a rate of their own; the first that fits counts."""
     grade_permille: Grades = Grades()
@@ -131,6 +132,54 @@ class Source(Capped):
             if quarter in row.quarters and weekday in row.days and month in row.month_numbers:
                 return row.rate_mc_per_kwh
         return self.rate_mc_per_kwh
+
+
+class Savings(Source):
+    """Savings against a baseline (docs/savings.md): homes that take part are measured against homes that do not."""
+
+    baseline_days: int = Field(default=28, ge=28, le=365, strict=True)
+    """Local days before taking part, from which a home's usual use is learnt."""
+    period_days: int = Field(default=21, ge=7, le=92, strict=True)
+    """Local days after which what was saved is credited, again and again."""
+    true_up_periods: int = Field(default=3, ge=1, le=12, strict=True)
+    """So many periods are then measured again as one: what proves true of the hold-back is released."""
+    measure: SavingsTerms = SavingsTerms()
+    """How much must be known of a home, and how sure its saving must be."""
+
+    @field_validator("time")
+    @classmethod
+    def _by_no_times(cls, rows: tuple[Time, ...]) -> tuple[Time, ...]:
+        if rows:
+            raise ValueError(_("savings are measured over weeks: they have one rate at all times"))
+        return rows
+
+
+class Shifting(Source):
+    """Use moved away from peaks, or into a surplus, that the operator announced."""
+
+    days: int = Field(default=10, ge=4, le=20, strict=True)
+    """Comparable days before an event whose mean at that time is the home's usual use."""
+    sure_permille: int = Field(default=900, ge=500, le=1000, strict=True)
+    """How many of a thousand such days must be foretold at least so well: what lies beyond that error is credited."""
+    notice_s: int = Field(default=7200, ge=0, le=7 * 86_400, strict=True)
+    """How long before it begins an event must have been announced to count."""
+
+
+class Declared(Capped):
+    """A value that a person declares and a second one confirms: what one unit of it earns."""
+
+    unit: str = Field(min_length=1, max_length=20)
+    """What is counted: "h", "kg", "piece"."""
+    rate_mc_per_unit: int = Field(ge=0, le=10**9, strict=True)
+    """Milli-credits for one unit, the association's share included: the factor that the council sets."""
+    age_days_max: int = Field(default=90, ge=1, le=366, strict=True)
+    """How long after the day it was done a value may still be confirmed."""
+
+    @model_validator(mode="after")
+    def _is_limited(self) -> "Declared":
+        if self.cap_mc_per_month is None:
+            raise ValueError(_("a declared value needs cap_mc_per_month: no meter limits it"))
+        return self
 
 
 def _named(text: str, names: Sequence[str]) -> frozenset[int]:

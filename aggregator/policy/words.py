@@ -1,5 +1,6 @@
 """How policies speak of time and shares."""
 
+from aggregator.policy.rules import Rules
 from aggregator.policy.terms import Capped, Grades, Source, Time
 from commonwatt.i18n import _
 from commonwatt.units import format_credits
@@ -24,6 +25,51 @@ def caps(terms: Capped) -> str:
     """The most that one account earns: "2.000 a day, 40.000 a month"; empty without a cap."""
     texts = {"window": _("{amount} in each mint"), "day": _("{amount} a day"), "month": _("{amount} a month")}
     return ", ".join(texts[span].format(amount=format_credits(cap_mc)) for span, cap_mc in terms.caps)
+
+
+def declared(rules: Rules) -> str:
+    """What declared values earn: "time: 10.000 for each h, at most 200.000 a month"; empty without any."""
+    text = _("{kind}: {rate} for each {unit} within {days} d, at most {caps}")
+    return "; ".join(
+        text.format(
+            kind=kind,
+            rate=format_credits(terms.rate_mc_per_unit),
+            unit=terms.unit,
+            days=terms.age_days_max,
+            caps=caps(terms),
+        )
+        for kind, terms in sorted(rules.declared.items())
+    )
+
+
+def savings(rules: Rules) -> str:
+    """How savings are measured; empty if they are not."""
+    terms = rules.savings
+    if terms is None:
+        return ""
+    text = _(
+        "against {days} days before taking part and homes that take no part, every {period} days, at the lower bound"
+        " of {sure} confidence; {held} of it held until {periods} periods are measured again as one"
+    )
+    return text.format(
+        days=terms.baseline_days,
+        period=terms.period_days,
+        sure=percent(terms.measure.confidence_permille),
+        held=percent(terms.measure.held_permille),
+        periods=terms.true_up_periods,
+    )
+
+
+def shifting(rules: Rules) -> str:
+    """How shifting is measured; empty if it is not."""
+    terms = rules.shifting
+    if terms is None:
+        return ""
+    text = _(
+        "against the home's mean use at that time on {days} comparable days, beyond the error that {sure} of such"
+        " days stay below, if announced {notice} before"
+    )
+    return text.format(days=terms.days, sure=percent(terms.sure_permille), notice=duration(terms.notice_s))
 
 
 def times(source: Source) -> str:

@@ -37,6 +37,11 @@ class Claims:
         """Some of the rows."""
         return Claims(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
+    def and_more(self, others: "Claims") -> "Claims":
+        """These rows and others after them."""
+        names = [field.name for field in fields(self)]
+        return Claims(**{name: np.concatenate([getattr(self, name), getattr(others, name)]) for name in names})
+
     def claims(self, known: Numbers) -> Iterator[Claim]:
         """The rows as the plain functions take them."""
         devices, accounts = known.names(self.device), known.names(self.account)

@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from aggregator import numbers, schema
 from aggregator.commune.enacted import Known
 from aggregator.commune.registry import Directory
+from aggregator.earning import window as earning
+from aggregator.earning.window import Window
 from aggregator.evidence import store
 from aggregator.minting import outbox as minting
 from aggregator.minting import valuation, valuation_columns
@@ -111,7 +113,9 @@ class Closer:
                         (window_start_s, end_s),
                         evident.evidence_id_max,
                     )
-                    minting.prepare(connection, end_s, policy, commune.columns, time_s=int(now_s))
+                    window = Window(end_s, policy, directory.meters, self._known, evident.evidence_id_max)
+                    further = earning.collect(connection, window, frozenset(evident.frozen))
+                    minting.prepare(connection, end_s, policy, commune.columns, further, time_s=int(now_s))
         self._reviews = ()
         self.next_end_s = due[-1][0] + INTERVAL_S
         return len(due)

@@ -36,7 +36,9 @@ HELD_AS_CLAIMS = frozenset(reason for reason in Hold if reason >= Hold.STUCK)
 @dataclass(frozen=True, slots=True)
 class Meter:
     """An admitted device as settlement needs it. `account`: of the member who holds its site. `unsold_permille`: how
-    much of the site's production is not sold under a purchase obligation or guarantees of origin."""
+    much of the site's production is not sold under a purchase obligation or guarantees of origin. `feeder`: which one
+    it hangs on, if anybody said it.
+    """
 
     device: bytes
     role: DeviceRole
@@ -45,6 +47,7 @@ class Meter:
     rated_power_w: int
     grade: Grade = Grade.DEVICE
     unsold_permille: int = PERMILLE
+    feeder: bytes | None = None
 
     def unsold_wh(self, energy_wh: int) -> int:
         """What of the site's production or supply may earn, rounded down."""

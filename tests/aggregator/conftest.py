@@ -18,6 +18,7 @@ from aggregator.policy.rules import Policy
 from aggregator.settling import claim_pages
 from aggregator.settling.closing import Closer
 from aggregator.sql import Database
+from aggregator.statements.signers import Signers
 from aggregator.testing import COMMUNE, GENESIS, POLICY, TIME_S, GatewayStandIn, MeterStandIn, ident, key
 from commonwatt import block, cose
 from commonwatt.demo.judge.judge import judge
@@ -138,7 +139,7 @@ def assemble(directory: Path, ledger: Sequencer, clock: ManualClock, **limits: f
         genesis=GENESIS,
         clock=clock,
     )
-    known = enacted.follow(database, PublishedLog(directory / "log"))
+    known = enacted.follow(database, PublishedLog(directory / "log"), Signers.of(ledger.state))
     closer = Closer(database=database, known=known, genesis_s=TIME_S, clock=clock)
     minter = Minter(database=database, ledger=ledger, key=key("aggregator"))
     return Works(directory, ledger, database, clock, intake, closer, minter)

@@ -71,7 +71,7 @@ def test_diff_when_only_a_comment_changes():
 def test_replay_when_roofs_earn_less():
     """The roof's owner loses, the neighbour wins, by hand: 10 kWh made, 6 of it used next door, a tenth shared."""
     claims = [settled(ANA, Source.PRODUCTION, 10_000), settled(BEN, Source.MATCHED, 6_000)]
-    outcome = replay(measured(claims), BEFORE.rules, AFTER.rules)
+    outcome = replay((measured(claims), BEFORE.rules), (measured(claims), AFTER.rules))
     assert outcome.before_mc == {ANA: 7200, BEN: 1080}
     assert outcome.after_mc == {ANA: 5400, BEN: 2160}
     assert outcome.accounts == [BEN, ANA]
@@ -114,7 +114,7 @@ def test_replay_when_compared_with_minting(claims: list[Claim]):
         for item in mints:
             minted_mc[item.mint.account] = minted_mc.get(item.mint.account, 0) + item.mint.amount_mc
             association_mc += item.mint.association_mc
-    outcome = replay(measured(claims), rules, rules)
+    outcome = replay(*[(measured(claims), rules)] * 2)
     assert outcome.before_mc == outcome.after_mc == {account: mc for account, mc in minted_mc.items() if mc}
     assert outcome.association_before_mc == outcome.association_after_mc == association_mc
 
@@ -142,9 +142,7 @@ def commune(tmp_path: Path) -> Path:
             ]
             row = (number, end_s - INTERVAL_S, end_s, source, 0, wh, 0, number, 1)
             connection.execute("INSERT INTO number VALUES (?, ?)", (number, account))
-            connection.execute(
-                "INSERT INTO claim_page VALUES (?, 0, ?)", (end_s, page_of((*names, "evidence_id"), [row]))
-            )
+            connection.execute("INSERT INTO claim_page VALUES (?, 0, ?)", (end_s, page_of(names, [row])))
     return tmp_path
 
 
