@@ -16,7 +16,6 @@ PURPOSES: tuple[Purpose, ...] = ("statistics", "comparison")
 """What a member agrees to, each by itself: to be counted in statistics of places, and to stand (without a name)
 beside homes that want to compare themselves. Settlement is no purpose: it is what a member joined for."""
 
-MEMBER_KINDS = ("owner", "tenant", "landlord", "building-operator", "energy-supplier")
 MemberKind = Literal["owner", "tenant", "landlord", "building-operator", "energy-supplier"]
 Heating = Literal["electric", "heat-pump", "other"]
 ProductionSale = Literal["none", "purchase-obligation", "guarantees-of-origin"]

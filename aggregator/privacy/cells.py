@@ -3,7 +3,6 @@
 A cell is the commune, or a quarter, building, feeder or transformer of it, spelled "commune" or "quarter:Old Town".
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -69,13 +68,6 @@ def find(name: str, places: Places, store: PrivateStore) -> Cell:
         )
     sites = frozenset(site for site, located in places.sites.items() if _lies_in(located, kind) == row.id)
     return Cell(name, f"{kind}:{row.id.hex()}", sites)
-
-
-def everywhere(store: PrivateStore) -> Iterator[str]:
-    """Every cell's name."""
-    yield COMMUNE
-    for kind, table in TABLES.items():
-        yield from (f"{kind}:{row.name}" for row in store.people(table))
 
 
 @dataclass(frozen=True, slots=True)

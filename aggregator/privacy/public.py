@@ -29,11 +29,6 @@ class PublicTotal:
     unallocated_wh: int | None
     withheld: tuple[Withheld, ...]
 
-    @property
-    def end_s(self) -> int:
-        """Civil seconds."""
-        return self.start_s + INTERVAL_S
-
 
 def since(
     connection: sa.Connection, end_s: int, *, until_s: int | None = None, limit: int | None = None
