@@ -21,7 +21,7 @@ from commonwatt.block import FIRST_LINK, Block, Channel
 from commonwatt.identity import SigningKey, new_id
 from commonwatt.mqtt import Message
 from commonwatt.quantities import EXPORT, IMPORT
-from commonwatt.registry import DeviceRecord, Snapshot, Status
+from commonwatt.registry import DeviceRecord, Status
 from commonwatt.testing import ManualClock
 from commonwatt.units import INTERVAL_S
 
@@ -70,7 +70,7 @@ def _inputs(count: int) -> tuple[Directory, list[Message]]:
     keys = {new_id(): SigningKey.generate() for _ in range(count)}
     records = [DeviceRecord(device, signer.public_key, Status.ACTIVE, 9000) for device, signer in keys.items()]
     directory = Directory(
-        snapshot=Snapshot.of(0, records),
+        log_size=0,
         keys=Keys.of(records),
         meters={},
         gateways={ident(testing.GATEWAY): key(testing.GATEWAY).public_key},

@@ -39,7 +39,7 @@ from commonwatt.block import FIRST_LINK, Block, Channel, link
 from commonwatt.identity import SigningKey
 from commonwatt.mqtt import Message
 from commonwatt.quantities import EXPORT, IMPORT
-from commonwatt.registry import DeviceRecord, Snapshot, Status
+from commonwatt.registry import DeviceRecord, Status
 from commonwatt.testing import ManualClock
 from commonwatt.units import INTERVAL_S
 from ledger.app import LOG
@@ -178,7 +178,7 @@ def _inputs(count: int, hours: int) -> _Inputs:
         for number, device in enumerate(devices)
     }
     directory = Directory(
-        snapshot=Snapshot.of(0, records),
+        log_size=0,
         keys=Keys.of(records),
         meters=meters,
         gateways={ident(testing.GATEWAY): key(testing.GATEWAY).public_key},

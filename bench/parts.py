@@ -88,6 +88,26 @@ def _aggregator_blocks() -> Measured:
     return bench_blocks.measure_blocks()
 
 
+def _devices(name: str) -> Callable[[], Measured]:
+    def measure() -> Measured:
+        from aggregator import bench_devices
+
+        figure: Measured = getattr(bench_devices, f"measure_{name}")()
+        return figure
+
+    return measure
+
+
+GROWTH_MAX = 120.0
+"""What a block may cost among five million devices, in % of its cost among fifty thousand."""
+
+DEVICE_MEMORY_MAX = 200.0
+"""Bytes of registry and chain state that a device may take."""
+
+STARTUP_MAX_S = 10.0
+"""Until half a million devices are known again."""
+
+
 def _savings_qualified() -> Measured:
     from bench.savings import figures
 
@@ -201,6 +221,9 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     Benchmark("gateway", "mqtt_hop", _gateway_hop),
     Benchmark("gateway", "memory_1000_devices", _gateway_memory, lambda: GATEWAY_MEMORY_MB),
     Benchmark("aggregator", "blocks", _aggregator_blocks, _verify_on_two),
+    Benchmark("aggregator", "growth", _devices("growth"), lambda: GROWTH_MAX),
+    Benchmark("aggregator", "memory_per_device", _devices("memory_per_device"), lambda: DEVICE_MEMORY_MAX),
+    Benchmark("aggregator", "startup", _devices("startup"), lambda: STARTUP_MAX_S),
     Benchmark("aggregator", "savings_qualified", _savings_qualified),
     Benchmark("aggregator", "savings_false_positive", _savings_false_positive),
     Benchmark("aggregator", "savings_recovered", _savings_recovered),

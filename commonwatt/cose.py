@@ -13,7 +13,7 @@ from commonwatt.errors import FormatError
 from commonwatt.identity import HINT_SIZE, SIGNATURE_SIZE, SigningKey, is_signed_by, key_hint
 
 PROTECTED = bytes.fromhex("a10127")  # {1: -8}: EdDSA
-_HEAD = bytes.fromhex("d28443a10127a10448")
+HEAD = bytes.fromhex("d28443a10127a10448")
 _TAIL = bytes.fromhex("5840")
 _CONTEXT = bytes.fromhex("846a5369676e61747572653143a10127")  # ["Signature1", protected, …
 _AAD = b"commonwatt/v1/"
@@ -60,10 +60,10 @@ def to_be_signed(payload: bytes, aad: bytes) -> bytes:
 
 def whole_verifier(aad: bytes) -> Callable[[bytes, bytes], bool]:
     """Whether a message that `parse1` reads is signed by a key, for one purpose: of many, as they lie there."""
-    before, start, end = _CONTEXT + bstr(aad), len(_HEAD) + HINT_SIZE, -SIGNATURE_SIZE - len(_TAIL)
+    before, start, end = _CONTEXT + bstr(aad), len(HEAD) + HINT_SIZE, -SIGNATURE_SIZE - len(_TAIL)
 
     def is_signed(data: bytes, public_key: bytes) -> bool:
-        is_hinted = data[len(_HEAD) : start] == key_hint(public_key)
+        is_hinted = data[len(HEAD) : start] == key_hint(public_key)
         return is_hinted and is_signed_by(public_key, data[-SIGNATURE_SIZE:], before + data[start:end])
 
     return is_signed
@@ -72,7 +72,7 @@ def whole_verifier(aad: bytes) -> Callable[[bytes, bytes], bool]:
 def sign1(payload: bytes, key: SigningKey, aad: bytes) -> bytes:
     """The signed message as it travels."""
     signature = key.sign(to_be_signed(payload, aad))
-    return b"".join((_HEAD, key_hint(key.public_key), bstr(payload), _TAIL, signature))
+    return b"".join((HEAD, key_hint(key.public_key), bstr(payload), _TAIL, signature))
 
 
 def parse1(data: bytes, *, size_max: int) -> Sign1:
@@ -84,12 +84,12 @@ def parse1(data: bytes, *, size_max: int) -> Sign1:
     """
     if len(data) > size_max:
         raise FormatError("too-large", f"{len(data)} bytes, at most {size_max} are read")
-    start = len(_HEAD) + HINT_SIZE
+    start = len(HEAD) + HINT_SIZE
     end = len(data) - SIGNATURE_SIZE - len(_TAIL)
-    if data[: len(_HEAD)] == _HEAD and end > start and data[end : end + len(_TAIL)] == _TAIL:
+    if data[: len(HEAD)] == HEAD and end > start and data[end : end + len(_TAIL)] == _TAIL:
         payload = _read_bstr(data[start:end])
         if payload is not None:
-            return Sign1(data[len(_HEAD) : start], payload, data[-SIGNATURE_SIZE:])
+            return Sign1(data[len(HEAD) : start], payload, data[-SIGNATURE_SIZE:])
     cbor.decode(data, size_max=size_max)
     raise FormatError("malformed", "not a COSE_Sign1 with the headers of docs/spec/cose.cddl")
 

@@ -1,27 +1,28 @@
 """Whom we believe, taken from the ledger's state; and the signed snapshot that gateways receive (retained)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from aggregator.commune.meters import MeterColumns
 from aggregator.commune.places import Located, Places
-from aggregator.intake.checking import Keys
+from aggregator.intake.keys import Keys
 from aggregator.settling.interval import PERMILLE, Meter
 from commonwatt import cose, topics
 from commonwatt.identity import SigningKey
-from commonwatt.registry import Snapshot, Status
+from commonwatt.registry import DeviceRecord, Snapshot, Status
 from commonwatt.transport import REGISTRY
 from ledger.book.state import State
 
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """The commune's devices and gateways as one state of the ledger has them.
+    """The commune's devices and gateways as one state of the ledger has them: the log's first `log_size` entries.
 
     `keys`: of those who sign blocks. `gateways`: keys of active ones.
     """
 
-    snapshot: Snapshot
+    log_size: int
     keys: Keys
     meters: Mapping[bytes, Meter]
     gateways: Mapping[bytes, bytes]
@@ -29,25 +30,32 @@ class Directory:
     @classmethod
     def of(cls, state: State, places: Places | None = None) -> "Directory":
         """Read the state. `places`: what the commune knows of its sites; none: nothing."""
-        snapshot = state.admissions.snapshot(state.size)
+        columns = MeterColumns()
         sites = places.sites if places is not None else {}
+        keys = Keys.of(_records(state, sites, columns))
         return cls(
-            snapshot,
-            Keys.of(snapshot.devices.values()),
-            {
-                row.device: Meter(
-                    *(row.device, row.role, row.site, row.account, row.rated_power_w, row.grade),
-                    unsold_permille=_unsold_permille(sites.get(row.site)),
-                    feeder=sites[row.site].feeder if row.site in sites else None,
-                )
-                for row in state.admissions.devices()
-            },
+            state.size,
+            keys,
+            columns.of(keys),
             {
                 gateway: public_key
                 for gateway, (public_key, status) in state.admissions.gateways().items()
                 if status is Status.ACTIVE
             },
         )
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The registry that gateways receive; made anew when it is asked for."""
+        return Snapshot.of(self.log_size, self.keys.records())
+
+
+def _records(state: State, sites: Mapping[bytes, Located], columns: MeterColumns) -> Iterator[DeviceRecord]:
+    """The devices of a state, ascending by id; on the way `columns` takes what settlement needs of each."""
+    for row in state.admissions.devices():
+        site = sites.get(row.site)
+        columns.add(row, _unsold_permille(site), site.feeder if site is not None else None)
+        yield DeviceRecord(row.device, row.public_key, row.status, row.rated_power_w)
 
 
 def _unsold_permille(site: Located | None) -> int:

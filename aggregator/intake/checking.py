@@ -4,35 +4,24 @@ Values in, values out, so that it runs in this process or in others (aggregator/
 read as columns (commonwatt/block_columns.py), the others one by one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from aggregator.intake import arrivals
 from aggregator.intake.arrivals import Arrivals, Readings
+from aggregator.intake.keys import NONE as NO_KEY
+from aggregator.intake.keys import Keys as Keys
 from commonwatt import block, block_columns, cose
 from commonwatt.block import LINK_SIZE
 from commonwatt.block_columns import Columns
-from commonwatt.evidence_page import HASH_SIZE, octets
-from commonwatt.identity import HINT_SIZE, ID_SIZE, key_hint
+from commonwatt.evidence_page import HASH_SIZE, Octets, names, octets
+from commonwatt.identity import HINT_SIZE
 from commonwatt.refusal import Refusal
-from commonwatt.registry import DeviceRecord, Status, Verified, verify_by_hint
+from commonwatt.registry import Status, Verified, verify
 from commonwatt.transport import sha256
 from commonwatt.units import INTERVAL_S
-
-
-class Keys(NamedTuple):
-    """Who may sign blocks. `device_by_hint`: hints of COSE messages are unique among all keys of a ledger."""
-
-    device_by_hint: Mapping[bytes, bytes]
-    devices: dict[bytes, DeviceRecord]
-
-    @classmethod
-    def of(cls, devices: Iterable[DeviceRecord]) -> "Keys":
-        """The keys of these devices."""
-        by_id = {record.device: record for record in devices}
-        return cls({key_hint(record.public_key): device for device, record in by_id.items()}, by_id)
 
 
 class Checked(NamedTuple):
@@ -55,7 +44,7 @@ def check(blocks: Sequence[bytes], keys: Keys) -> Checked:
         rows += good
         found.append(part)
     for row in others:
-        answer = verify_by_hint(blocks[row], keys.device_by_hint, keys.devices)
+        answer = _check_alone(blocks[row], keys)
         if isinstance(answer, Refusal):
             refused[row] = answer
         else:
@@ -74,30 +63,41 @@ def _check_alike(
     blocks: Sequence[bytes], columns: Columns, keys: Keys, refused: dict[int, Refusal]
 ) -> tuple[list[int], Arrivals]:
     """Who signed blocks of one layout, and whether."""
-    rows, good, devices, hashes = columns.row.tolist(), [], [], []
-    hints = np.ascontiguousarray(columns.kid).view(f"V{HINT_SIZE}").ravel().tolist()
-    for at, (row, hint) in enumerate(zip(rows, hints, strict=True)):
-        record = keys.devices.get(keys.device_by_hint.get(hint, b""))
-        if record is None:
+    rows, good, hashes = columns.row.tolist(), [], []
+    numbers = keys.find(columns.kid)
+    known = np.flatnonzero(numbers != NO_KEY)
+    public_keys = dict(zip(known.tolist(), names(keys.public_key[numbers[known]]), strict=True))
+    revoked = set(known[keys.status[numbers[known]] == Status.REVOKED].tolist())
+    for at, row in enumerate(rows):
+        public_key = public_keys.get(at)
+        if public_key is None:
             refused[row] = Refusal.UNKNOWN_DEVICE
-        elif record.status is Status.REVOKED:
+        elif at in revoked:
             refused[row] = Refusal.REVOKED_DEVICE
-        elif not _is_signed(blocks[row], record.public_key):
+        elif not _is_signed(blocks[row], public_key):
             refused[row] = Refusal.BAD_SIGNATURE
         else:
             good.append(at)
-            devices.append(record.device)
             hashes.append(sha256(blocks[row]))
-    return [rows[at] for at in good], _arrivals(columns, np.array(good, dtype=np.int64), devices, hashes)
+    kept = np.array(good, dtype=np.int64)
+    return [rows[at] for at in good], _arrivals(columns, kept, keys.device[numbers[kept]], hashes)
 
 
-def _arrivals(columns: Columns, good: np.ndarray, devices: list[bytes], hashes: list[bytes]) -> Arrivals:
+def _check_alone(signed: bytes, keys: Keys) -> Verified | Refusal:
+    """One block that is read alone. Wherever a block is one, its hint is at the same place."""
+    kid = signed[len(cose.HEAD) : len(cose.HEAD) + HINT_SIZE]
+    number = int(keys.find(octets([kid], HINT_SIZE))[0]) if len(kid) == HINT_SIZE else NO_KEY
+    known = [] if number == NO_KEY else [keys.record(number)]
+    return verify(signed, known[0].device if known else b"", {record.device: record for record in known})
+
+
+def _arrivals(columns: Columns, good: np.ndarray, devices: Octets, hashes: list[bytes]) -> Arrivals:
     count, start_s, step_s = columns.reading_count, columns.start_s[good], columns.step_s[good]
     times_s = start_s[:, None] + step_s[:, None] * np.arange(count)
     row, reading = np.nonzero(times_s % INTERVAL_S == 0)
     channels = len(columns.quantities)
     return Arrivals(
-        device=octets(devices, ID_SIZE),
+        device=devices,
         seq=columns.seq[good],
         prev=columns.prev[good],
         start_s=start_s,
@@ -126,7 +126,7 @@ def _arrival(verified: Verified) -> Arrivals:
         quantities=tuple(channel.quantity for channel in read.channels),
         energy_wh=np.array([[registers_wh for _time_s, registers_wh in read.readings()]]).swapaxes(1, 2),
     )
-    return _arrivals(columns, np.zeros(1, dtype=np.int64), [verified.device], [sha256(verified.signed)])
+    return _arrivals(columns, np.zeros(1, dtype=np.int64), octets([verified.device]), [sha256(verified.signed)])
 
 
 NONE = _arrivals(
@@ -136,7 +136,7 @@ NONE = _arrivals(
         *((), np.empty((0, 0, 1), dtype=np.int64)),
     ),
     np.empty(0, dtype=np.int64),
-    [],
+    octets([]),
     [],
 )
 """No blocks."""

@@ -131,6 +131,11 @@ class Intake:
         self._checkers.close()
 
     @property
+    def evidence(self) -> Evidence:
+        """What keeps the blocks."""
+        return self._evidence
+
+    @property
     def directory(self) -> Directory:
         """Whom we believe."""
         return self._directory

@@ -7,7 +7,8 @@ import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 
-from aggregator.intake.checking import Checked, Keys, check
+from aggregator.intake.checking import Checked, check
+from aggregator.intake.keys import Keys
 
 Answers = Future[Checked]
 
@@ -45,7 +46,7 @@ class Checkers:
         return done
 
 
-_keys = Keys({}, {})
+_keys = Keys.of(())
 
 
 def _take_keys(keys: Keys) -> None:

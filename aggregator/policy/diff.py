@@ -55,6 +55,7 @@ def _rules() -> list[tuple[str, Callable[[Rules], str]]]:
         (_("credits for a kWh of renewable heat"), lambda rules: _rate(rules.heat)),
         (_("declared values"), lambda rules: words.declared(rules) or _("none")),
         (_("whose clock"), lambda rules: rules.timezone),
+        (_("what devices signed is kept"), lambda rules: words.kept(rules.evidence)),
         (_("charges"), lambda rules: "; ".join(map(charge, rules.charges)) or _("none")),
     ]
 

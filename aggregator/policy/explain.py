@@ -56,6 +56,7 @@ def _rules(policy: Policy) -> list[str]:
         _("Credits are made once for every {window}, per account and source.").format(
             window=duration(rules.window_s)
         ),
+        _("What devices signed is kept {time}.").format(time=words.kept(rules.evidence)),
         *(_("Charge: {terms}.").format(terms=charge(terms)) for terms in rules.charges),
     ]
 

@@ -39,10 +39,19 @@ from ledger.book.charges import Terms, read_terms
 DAY_S = 86_400
 GRACE_S_MAX = 30 * DAY_S
 VERSION_MAX = 2**32 - 1
+KEEP_DAYS_MIN = 60
 NAME_MAX = 80
 
 DIRECTORY = Path(__file__).parents[1] / "policies"
 DEFAULT_FILE = DIRECTORY / "default.toml"
+
+
+class Keeping(Settings):
+    """What is kept of the blocks that devices signed."""
+
+    keep_days: int | None = Field(default=None, ge=KEEP_DAYS_MIN, strict=True)
+    """After so many days only a block's hash, device and times are kept; none: blocks are kept for good. Reviews and
+    baselines look back, so not less than two months."""
 
 
 class Rules(Settings):
@@ -72,6 +81,8 @@ class Rules(Settings):
     """Values that a person declares and a second one confirms, by kind: time, goods, products, food, biodiversity."""
     timezone: str = "Europe/Paris"
     """Whose clock the hours, days and months of the rules are read from."""
+    evidence: Keeping = Keeping()
+    """How long what devices signed is kept: a household's habits can be read from it."""
     charge: tuple[dict[str, int | str], ...] = ()
     """Levy, demurrage and expiry, carried out by entries of the ledger (ledger/book/charges.py)."""
 

@@ -1,6 +1,6 @@
 """How policies speak of time and shares."""
 
-from aggregator.policy.rules import Rules
+from aggregator.policy.rules import Keeping, Rules
 from aggregator.policy.terms import Capped, Grades, Source, Time
 from commonwatt.i18n import _
 from commonwatt.units import format_credits
@@ -14,6 +14,13 @@ def duration(seconds: int) -> str:
         if seconds % size == 0 and seconds >= size:
             return text.format(count=seconds // size)
     return _("{count} s").format(count=seconds)
+
+
+def kept(evidence: Keeping) -> str:
+    """How long signed blocks are kept."""
+    if evidence.keep_days is None:
+        return _("for good")
+    return _("for {count} days, then only its hash").format(count=evidence.keep_days)
 
 
 def percent(permille: int) -> str:

@@ -17,6 +17,7 @@ from aggregator.commune.registry import Directory
 from aggregator.earning import window as earning
 from aggregator.earning.window import Window
 from aggregator.evidence import store
+from aggregator.evidence.days import Days
 from aggregator.minting import outbox as minting
 from aggregator.minting import valuation, valuation_columns
 from aggregator.plausibility.declared import Declared
@@ -72,6 +73,7 @@ class Closer:
         self._database = database
         self._known = known
         self._clock = clock
+        self._days = Days(database=database, clock=clock)
         with database.transaction() as connection:
             last_s = connection.scalar(sa.select(sa.func.max(schema.closing.c.end_s)))
             read = connection.scalar(sa.select(sa.func.max(schema.closing.c.log_size))) or 0
@@ -92,10 +94,12 @@ class Closer:
             declarations.remember(connection, declared, from_s=self.next_end_s - INTERVAL_S)
 
     def step(self, directory: Directory) -> int:
-        """Close the intervals whose grace is over, a bounded number at once; how many were closed."""
+        """Close the intervals whose grace is over, a bounded number at once; how many were closed. When none is due,
+        evidence of days that are over is laid."""
         now_s = self._clock.now_s()
         due = self._due(now_s)
         if not due:
+            self._days.step(self.schedule)
             return 0
         with self._database.transaction() as connection:
             evident = _evident(connection)

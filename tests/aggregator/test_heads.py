@@ -13,7 +13,7 @@ from aggregator import testing
 from aggregator.commune.registry import Directory
 from aggregator.evidence import pages
 from aggregator.intake import heads
-from aggregator.intake.checking import Keys, check
+from aggregator.intake.checking import check
 from aggregator.intake.heads import NONE, Heads
 from aggregator.intake.workers import Checkers
 from aggregator.sql import Database
@@ -90,7 +90,7 @@ def test_heads_when_the_process_starts_again(tmp_path, seed: int):
 def test_checkers_when_blocks_are_good_and_bad(tmp_path, processes: int):
     """The same answers in the same order, here or in other processes."""
     with testing.quarter(tmp_path) as ledger:
-        keys = Keys.of(Directory.of(ledger.state).snapshot.devices.values())
+        keys = Directory.of(ledger.state).keys
     meters = testing.meters()
     good = [meters[name].sign(TIME_S, [(0, 0), (5, 0)]) for name in ("ana-main", "ben-main", "sun-main")]
     blocks = [good[0], good[1][:-1] + bytes([good[1][-1] ^ 1]), b"\xff", good[2]]

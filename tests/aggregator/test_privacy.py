@@ -103,7 +103,7 @@ def directory_of(works, count: int) -> Directory:
         for device in (bytes([number]) * 16 for number in range(count))
     }
     known = works.intake.directory
-    return Directory(known.snapshot, known.keys, meters, known.gateways)
+    return Directory(known.log_size, known.keys, meters, known.gateways)
 
 
 def enter_run(database: Database, name: str, place: int, energies_wh: dict[bytes, int], *, source: int = 1) -> None:
