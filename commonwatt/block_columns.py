@@ -46,6 +46,7 @@ class Columns:
     prev: Octets
     start_s: Integers
     step_s: Integers
+    flags: Integers
     quantities: tuple[int, ...]
     energy_wh: Integers
 
@@ -230,6 +231,7 @@ def _values(layout: _Layout, matrix: Octets, rows: Integers) -> tuple[Columns, N
             prev=matrix[is_good, layout.prev : layout.prev + 16],
             start_s=start_s[is_good],
             step_s=step_s[is_good],
+            flags=matrix[is_good, layout.flags].astype(np.int64),
             quantities=tuple(layout.quantities),
             energy_wh=energy_wh[is_good],
         ),

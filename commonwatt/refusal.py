@@ -33,12 +33,12 @@ class Hold(IntEnum):
     STUCK = 5
     COPIED = 6
     PLUGS_EXCEED = 7
-    REPLACED = 8
     NIGHT = 8
     ABOVE_CLEAR_SKY = 9
     ABOVE_CONTRACT = 10
     EXPORT_EXCEEDS = 11
     TWIN = 12
+    REPLACED = 13
 
     @property
     def label(self) -> str:

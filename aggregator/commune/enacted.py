@@ -3,8 +3,8 @@
 What was found is kept in the table `logged`, so that a start reads only what is new.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
@@ -14,7 +14,7 @@ from aggregator.commune.replacing import Replacement
 from aggregator.policy.rules import Policy
 from aggregator.policy.schedule import Enacted
 from aggregator.settling import reviews as held_reviews
-from aggregator.settling.reviews import Review
+from aggregator.settling.reviews import Review, Wraps
 from aggregator.sql import Database, upsert
 from aggregator.statements import statement as statements
 from aggregator.statements.signers import Signers
@@ -34,11 +34,13 @@ _SIGNED = b"\xd2"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the first `size` entries of the log say about settling, in their order."""
+    """What the first `size` entries of the log say about settling, in their order. `wraps_at_wh`: where registers
+    begin at 0 again, by device."""
 
     size: int
     policies: tuple[Enacted, ...]
     reviews: tuple[Review, ...] = ()
+    wraps_at_wh: Mapping[bytes, int] = field(default_factory=dict)
     replacements: tuple[Replacement, ...] = ()
     stated: tuple[Stated, ...] = ()
 
@@ -90,6 +92,7 @@ def known_of(size: int, entries: list[tuple[int, bytes]], signers: Signers | Non
     reviews: list[Review] = []
     replacements: list[Replacement] = []
     stated: list[Stated] = []
+    wraps_at_wh: dict[bytes, int] = {}
     for place, data in entries:
         signed = entry.parse(data)
         assert isinstance(signed, SignedEntry)
@@ -100,11 +103,13 @@ def known_of(size: int, entries: list[tuple[int, bytes]], signers: Signers | Non
             reviews.append(review)
         elif (replacement := _replacement_of(signed)) is not None:
             replacements.append(replacement)
+        elif (wraps := _wraps_of(place, signed)) is not None:
+            wraps_at_wh[wraps.device] = wraps.at_wh
         elif signers is not None and (found := stated_of(place, signed, signers)) is not None:
             stated.append(found)
     if not policies:
         raise UserError("the ledger has no policy", to_do="found the commune with commonwatt init")
-    return Known(size, tuple(policies), tuple(reviews), tuple(replacements), tuple(stated))
+    return Known(size, tuple(policies), tuple(reviews), wraps_at_wh, tuple(replacements), tuple(stated))
 
 
 def review_of(place: int, signed: SignedEntry) -> Review | None:
@@ -130,7 +135,11 @@ def stated_of(place: int, signed: SignedEntry, signers: Signers) -> Stated | Non
     return None if is_misplaced else Stated(place, signed.entry.time_s, found.statement, signer)
 
 
+def _wraps_of(place: int, signed: SignedEntry) -> Wraps | None:
+    status = signed.entry.body
+    return held_reviews.read_wraps(place, status) if isinstance(status, body.SetStatus) else None
+
+
 def _is_for_us(signed: SignedEntry, signers: Signers) -> bool:
-    is_about_devices = review_of(0, signed) is not None or _replacement_of(signed) is not None
-    is_policy = isinstance(signed.entry.body, body.Policy)
-    return is_policy or is_about_devices or stated_of(0, signed, signers) is not None
+    found = (review_of(0, signed), _replacement_of(signed), _wraps_of(0, signed), stated_of(0, signed, signers))
+    return isinstance(signed.entry.body, body.Policy) or any(row is not None for row in found)

@@ -13,6 +13,9 @@ app = typer.Typer(no_args_is_help=True, help=_("Review measurements that are har
 _DIRECTORY = typer.Argument(help=_("The directory of a commune."))
 _HOLD = typer.Argument(help=_("The first column of `commonwatt holds list`."))
 _REASON = typer.Option(help=_("What was found; it stands in the log for good."))
+_WH = typer.Option(None, "--wh", min=0, max=10**15, help=_("What it earns with instead of the energy held, in Wh."))
+_AT_WH = typer.Argument(min=1, max=10**15, help=_("The first value that its registers cannot show, in Wh."))
+_DEVICE = typer.Argument(help=_("The id of a device, 32 hex digits."))
 _KEY = typer.Option(None, help=_("The steward's key file; default: the one in DIR/keys."))
 _CLOCK = typer.Option("", help=_("Civil time as CIVIL@WALLxFACTOR; default: now."))
 
@@ -53,11 +56,12 @@ def release_command(
     directory: Path = _DIRECTORY,
     hold: str = _HOLD,
     reason: str = _REASON,
+    wh: int | None = _WH,
     key: Path | None = _KEY,
     clock: str = _CLOCK,
 ) -> None:
     """Prints the entry's place."""
-    _decide(directory, hold, reason, key, clock, is_granted=True)
+    _decide(directory, hold, reason, key, clock, is_granted=True, energy_wh=wh)
 
 
 @app.command("reject", help=_("Let a held span earn nothing, for good. The aggregator must not be running."))
@@ -72,7 +76,43 @@ def reject_command(
     _decide(directory, hold, reason, key, clock, is_granted=False)
 
 
-def _decide(directory: Path, hold: str, reason: str, key: Path | None, clock: str, *, is_granted: bool) -> None:
+@app.command("wraps", help=_("Say where a meter's registers begin at 0 again. The aggregator must not be running."))
+def wraps_command(
+    directory: Path = _DIRECTORY,
+    device: str = _DEVICE,
+    at_wh: int = _AT_WH,
+    reason: str = _REASON,
+    key: Path | None = _KEY,
+    clock: str = _CLOCK,
+) -> None:
+    """Prints the entry's place."""
+    from aggregator.commune.directory import CommuneDirectory
+    from aggregator.holds import review
+    from commonwatt.clock import CivilClock
+    from commonwatt.errors import UserError
+    from commonwatt.identity import ID_SIZE, load_key
+
+    try:
+        identifier = bytes.fromhex(device)
+    except ValueError:
+        identifier = b""
+    if len(identifier) != ID_SIZE:
+        raise UserError(_("this is no device's id: {device}").format(device=device))
+    steward = load_key(key or CommuneDirectory(directory).key_file("steward"))
+    time_s = int(CivilClock.parse(clock).now_s())
+    _say(review.declare_wraps(directory, identifier, at_wh, reason=reason, steward=steward, time_s=time_s))
+
+
+def _decide(
+    directory: Path,
+    hold: str,
+    reason: str,
+    key: Path | None,
+    clock: str,
+    *,
+    is_granted: bool,
+    energy_wh: int | None = None,
+) -> None:
     from aggregator.commune.directory import CommuneDirectory
     from aggregator.holds import review, waiting
     from commonwatt.clock import CivilClock
@@ -81,7 +121,19 @@ def _decide(directory: Path, hold: str, reason: str, key: Path | None, clock: st
     span = waiting.find(waiting.read(directory), hold)
     steward = load_key(key or CommuneDirectory(directory).key_file("steward"))
     time_s = int(CivilClock.parse(clock).now_s())
-    place = review.decide(directory, span, is_granted=is_granted, reason=reason, steward=steward, time_s=time_s)
+    place = review.decide(
+        directory,
+        span,
+        is_granted=is_granted,
+        reason=reason,
+        steward=steward,
+        time_s=time_s,
+        energy_wh=energy_wh,
+    )
+    _say(place)
+
+
+def _say(place: int) -> None:
     typer.echo(
         _("Entry {place} of the log. The aggregator carries it out when it closes its next interval.").format(
             place=place

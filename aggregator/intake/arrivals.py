@@ -30,6 +30,7 @@ class Arrivals:
     seq: Integers
     prev: Octets
     start_s: Integers
+    flags: Integers
     end_s: Integers
     sha256: Octets
     reading_count: Integers

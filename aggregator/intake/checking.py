@@ -101,6 +101,7 @@ def _arrivals(columns: Columns, good: np.ndarray, devices: Octets, hashes: list[
         seq=columns.seq[good],
         prev=columns.prev[good],
         start_s=start_s,
+        flags=columns.flags[good],
         end_s=start_s + step_s * (count - 1),
         sha256=octets(hashes, HASH_SIZE),
         reading_count=np.full(len(good), count),
@@ -123,6 +124,7 @@ def _arrival(verified: Verified) -> Arrivals:
         prev=octets([read.prev], LINK_SIZE),
         start_s=np.array([read.start_s]),
         step_s=np.array([read.step_s]),
+        flags=np.array([read.flags]),
         quantities=tuple(channel.quantity for channel in read.channels),
         energy_wh=np.array([[registers_wh for _time_s, registers_wh in read.readings()]]).swapaxes(1, 2),
     )
@@ -133,7 +135,7 @@ NONE = _arrivals(
     Columns(
         *(np.empty(0, dtype=np.int64), np.empty((0, HINT_SIZE), dtype=np.uint8), np.empty(0, dtype=np.int64)),
         *(np.empty((0, LINK_SIZE), dtype=np.uint8), np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)),
-        *((), np.empty((0, 0, 1), dtype=np.int64)),
+        *(np.empty(0, dtype=np.int64), (), np.empty((0, 0, 1), dtype=np.int64)),
     ),
     np.empty(0, dtype=np.int64),
     octets([]),

@@ -114,13 +114,15 @@ def _readings(received: Received, rows: Integers, readings: Readings, first_id: 
         values = registers_wh[quantity] = np.full(len(starts), UNKNOWN)
         values[at[is_it]] = readings.energy_wh[is_it]
     block = rows[of_block]
+    begins_block = np.ones(len(starts), dtype=np.bool_)
+    begins_block[1:] = of_block[1:] != of_block[:-1]
     return open_readings.Columns(
         time_s[starts],
         received.arrivals.device[block],
         received.arrivals.seq[block],
         received.received_s[block],
         first_id + of_block,
-        np.zeros(len(starts), dtype=np.int64),
+        np.where(begins_block, received.arrivals.flags[block], 0),
         registers_wh,
     )
 

@@ -33,7 +33,7 @@ from aggregator.settling import (
     settled_pages,
 )
 from aggregator.settling.claim_pages import Claims
-from aggregator.settling.interval import ON_TIME, HeldSpan, touched_ends_s
+from aggregator.settling.interval import ON_TIME, HeldSpan, reviewed_wh, touched_ends_s
 from aggregator.settling.interval_columns import Closed, Commune
 from aggregator.settling.reviews import Review
 from aggregator.settling.settlement import Span
@@ -155,7 +155,7 @@ class Closer:
     ) -> None:
         closed = interval_columns.close(
             end_s,
-            _counted(_settle(connection, end_s), self._known.begins_s, commune.numbers),
+            _counted(self._settle(connection, end_s), self._known.begins_s, commune.numbers),
             commune=commune,
             unallocated_wh=lambda spans: _unallocated_wh(connection, spans),
             released=released,
@@ -167,6 +167,19 @@ class Closer:
             claim_pages.add(connection, claim_pages.of(connection, closed.claims, amounts_mc, end_s))
         if closed.held:
             connection.execute(sa.insert(schema.held), [_held_row(held, end_s) for held in closed.held])
+
+    def _settle(self, connection: sa.Connection, end_s: int) -> Spans:
+        """Take every known reading up to `end_s` into its device's account; the spans that they complete."""
+        readings = open_readings.take(connection, end_s)
+        accounts = settled_pages.load(connection, np.unique(readings.devices))
+        wraps_at_wh = np.zeros(len(accounts.devices), dtype=np.int64)
+        declared = numbers.of(connection).find(numbers.octets(self._known.wraps_at_wh))
+        for device, at_wh in zip(declared.tolist(), self._known.wraps_at_wh.values(), strict=True):
+            wraps_at_wh[accounts.devices == device] = at_wh
+        spans = settle(accounts, readings, wraps_at_wh)
+        if len(readings):
+            settled_pages.save(connection, accounts)
+        return spans
 
 
 def _on_time(closed: Closed, end_s: int, policy: Policy) -> Claims:
@@ -197,7 +210,8 @@ def _review(connection: sa.Connection, reviews: Iterable[Review]) -> list[HeldSp
         connection.execute(sa.update(schema.held).where(is_it).values(decided))
         if review.is_granted:
             reason = Hold(row.reason)
-            released.append(HeldSpan(row.device, row.start_s, row.end_s, reason, row.energy_wh, row.evidence_id))
+            energy_wh = reviewed_wh(reason, row.energy_wh, review.energy_wh)
+            released.append(HeldSpan(row.device, row.start_s, row.end_s, reason, energy_wh, row.evidence_id))
     return released
 
 
@@ -215,16 +229,6 @@ def _evident(connection: sa.Connection) -> _Evident:
     conflict_id_max = connection.scalar(sa.select(sa.func.max(schema.conflict.c.id)))
     frozen = connection.execute(sa.select(schema.conflict.c.device).distinct()).scalars()
     return _Evident(store.last_id(connection), conflict_id_max or 0, tuple(frozen))
-
-
-def _settle(connection: sa.Connection, end_s: int) -> Spans:
-    """Take every known reading up to `end_s` into its device's account; the spans that they complete."""
-    readings = open_readings.take(connection, end_s)
-    accounts = settled_pages.load(connection, np.unique(readings.devices))
-    spans = settle(accounts, readings, np.zeros(len(accounts.devices), dtype=np.int64))
-    if len(readings):
-        settled_pages.save(connection, accounts)
-    return spans
 
 
 def _counted(spans: Spans, begins_s: Mapping[bytes, int], known: numbers.Numbers) -> Spans:

@@ -29,7 +29,7 @@ held until a steward released it."""
 
 PERMILLE = 1000
 
-HELD_AS_CLAIMS = frozenset(reason for reason in Hold if reason >= Hold.STUCK)
+HELD_AS_CLAIMS = frozenset(reason for reason in Hold if Hold.STUCK <= reason <= Hold.TWIN)
 """What is found before a window is minted holds claims, whose energy was allocated; anything else holds spans."""
 
 
@@ -178,6 +178,14 @@ def held_span(span: Span, meter: Meter, reason: Hold) -> HeldSpan:
     """A span that waits, with what its registers say; nothing is known of a register that was replaced."""
     wh = 0 if reason is Hold.REPLACED else max(-INT64_MAX, min(energy_wh(span, meter.role), INT64_MAX))
     return HeldSpan(span.device, span.start_s, span.end_s, reason, wh, span.evidence_id)
+
+
+def reviewed_wh(reason: Hold, held_wh: int, corrected_wh: int | None) -> int:
+    """What a released span counts with: what was held, or what the steward found instead; of a claim, whose energy
+    was allocated, at most that."""
+    if corrected_wh is None:
+        return held_wh
+    return min(corrected_wh, held_wh) if reason in HELD_AS_CLAIMS else corrected_wh
 
 
 def _mains_by_site(on_time: Iterable[_Kept]) -> list[list[_Kept]]:

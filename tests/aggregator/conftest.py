@@ -2,15 +2,19 @@
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from aggregator import numbers, testing
 from aggregator.commune import enacted
 from aggregator.commune.registry import Directory
+from aggregator.holds import cli as holds_cli
 from aggregator.intake.evidence import Evidence
 from aggregator.intake.pipeline import Intake
 from aggregator.minting.outbox import Minter
@@ -116,6 +120,13 @@ class Works:
         ordered = sorted(claims, key=lambda row: (row[1], row[3], row[4], row[-1]))
         return [row[:-1] for row in ordered]
 
+    def holds(self, *words: str) -> Result:
+        """`commonwatt holds …` on the commune's directory, the aggregator stopped."""
+        testing.write_papers(self.directory)
+        command, *rest = words
+        clock = ["--clock", f"{self.clock.civil_s:.0f}@{time.time():.0f}x1"] if command != "list" else []
+        return CliRunner().invoke(holds_cli.app, [command, str(self.directory), *rest, *clock])
+
     def balances(self) -> dict[str, int]:
         """Credits by name, those that hold any."""
         book = self.ledger.state.book
@@ -203,6 +214,14 @@ class _Maker:
         again.meters, again.gateway = works.meters, works.gateway
         self._made.append(again)
         return again
+
+    def reviewed(self, works: Works, *words: str) -> Works:
+        """Stop, let a steward say `commonwatt holds …`, start again."""
+        works.database.close()
+        works.ledger.close()
+        result = works.holds(*words)
+        assert result.exit_code == 0, result.output or result.exception
+        return self.reopen(works)
 
     def close(self) -> None:
         for works in self._made:

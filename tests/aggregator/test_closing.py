@@ -200,3 +200,32 @@ def test_a_replaced_meter_is_not_counted_twice(works, make_works):
     again.meters["ana-new"] = new
     assert [row[1:6] for row in again.claims() if row[0] == "ana-new"] == [(2, 1, 2, 0, 40)]
     assert again.rows("SELECT demand_wh FROM closing ORDER BY end_s") == [(0,), (0,), (40,)]
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32 - 1))
+def test_what_comes_beyond_the_grace_takes_nothing_back(make_works, seed):
+    """Some blocks come hours late, in any order and twice: what was credited stays, and nobody gets more than the
+    clean stream gives; every watt-hour of the roof is paid once, but for those before its first reading in time."""
+    rng = random.Random(seed)
+    works = make_works()
+    blocks = hour(works)
+    late = rng.sample(blocks, rng.randint(1, len(blocks) - 1))
+    works.clock.civil_s = HOUR_S
+    works.deliver(*(block for block in blocks if block not in late))
+    works.close_until(HOUR_S)
+    before, claimed = works.balances(), set(works.claims())
+    stream = late + rng.choices(blocks, k=4)
+    rng.shuffle(stream)
+    for block in stream:
+        works.deliver(block)
+        works.clock.civil_s += rng.choice([0, 900])
+        works.closer.step(works.intake.directory)
+    works.close_until(HOUR_S + 4 * 3600)
+    after = works.balances()
+    assert claimed <= set(works.claims())
+    assert all(after.get(name, 0) >= amount_mc for name, amount_mc in before.items())
+    paid_wh = sum(claim[5] for claim in works.claims() if claim[0] == "sun-roof")
+    assert paid_wh <= sum(claim[5] for claim in HOUR_CLAIMS if claim[0] == "sun-roof")
+    assert sum(after.values()) <= sum(HOUR_BALANCES.values())
+    assert works.judged() == []

@@ -1,15 +1,11 @@
 """A steward reviews what was held: released it earns once, rejected never; every decision is an entry of the log."""
 
 import json
-import time
 from dataclasses import replace
 
 import pytest
-from typer.testing import CliRunner
 
-from aggregator import testing
 from aggregator.holds import waiting
-from aggregator.holds.cli import app
 from aggregator.settling import claim_pages, reviews
 from aggregator.testing import TIME_S, ident
 from commonwatt.errors import UserError
@@ -45,19 +41,12 @@ def held_neighbour(works):
 
 def run(works, *words: str):
     """`commonwatt holds …` on the commune's directory, the aggregator stopped."""
-    testing.write_papers(works.directory)
-    command, *rest = words
-    clock = ["--clock", f"{works.clock.civil_s:.0f}@{time.time():.0f}x1"] if command != "list" else []
-    return CliRunner().invoke(app, [command, str(works.directory), *rest, *clock])
+    return works.holds(*words)
 
 
 def reviewed(make_works, works, *words: str):
     """Stop, review, start again."""
-    works.database.close()
-    works.ledger.close()
-    result = run(works, *words)
-    assert result.exit_code == 0, result.output or result.exception
-    return make_works.reopen(works)
+    return make_works.reviewed(works, *words)
 
 
 def hold_of(name: str, quarter: int) -> str:

@@ -60,6 +60,16 @@ class Review:
     device: bytes
     start_s: int
     is_granted: bool
+    energy_wh: int | None = None  # what a steward found instead of what was held
+
+
+@dataclass(frozen=True, slots=True)
+class Wraps:
+    """The entry at a place says that the registers of a device begin at 0 again where they reach `at_wh`."""
+
+    index: int
+    device: bytes
+    at_wh: int
 
 
 @dataclass(slots=True)
@@ -77,6 +87,7 @@ class Book:
     policies: list[PolicyEntry] = field(default_factory=list)
     run_policies: list[tuple[int, int, bytes]] = field(default_factory=list)  # window's start and end, SHA-256
     reviews: list[Review] = field(default_factory=list)
+    wraps: list[Wraps] = field(default_factory=list)
     mints: list[Mint] = field(default_factory=list)
     runs: int = 0
     transfers: int = 0
@@ -180,13 +191,19 @@ class _Reader:
 
     def _read_status(self, index: int, body: Any) -> None:
         """Who is suspended or revoked decides what is accepted, not what accepted evidence is worth; but the reason
-        of an entry about a device may be a review: "release 1721001600: the meter was right"."""
+        of an entry about a device may be a review: "release 1721001600: the meter was right" or "release 1721001600
+        as 1250 Wh: from the old display", or say "registers wrap at 1000000 Wh: six digits"."""
         subject, identifier, _status, reason = body
-        verdict, _, rest = reason.partition(" ")
-        start, _, why = rest.partition(": ")
-        is_number = start.isascii() and start.isdigit() and str(int(start)) == start and len(start) <= 16
-        if subject == DEVICE and verdict in ("release", "reject") and is_number and why.strip():
-            self.book.reviews.append(Review(index, identifier, int(start), verdict == "release"))
+        order, separator, why = reason.partition(": ")
+        if subject != DEVICE or not separator or not why.strip():
+            return
+        match order.split(" "):
+            case ["release" | "reject" as verdict, start] if _is_number(start):
+                self.book.reviews.append(Review(index, identifier, int(start), verdict == "release"))
+            case ["release", start, "as", energy, "Wh"] if _is_number(start) and _is_number(energy):
+                self.book.reviews.append(Review(index, identifier, int(start), True, int(energy)))
+            case ["registers", "wrap", "at", at, "Wh"] if _is_number(at) and int(at) > 0:
+                self.book.wraps.append(Wraps(index, identifier, int(at)))
 
     def _read_policy(self, index: int, body: Any) -> None:
         sha256, _version, text = body
@@ -222,3 +239,7 @@ class _Reader:
         self._findings.expect(
             f"entry {index}: the payer had the amount", True, self.book.balances_mc[payer] >= 0 < amount_mc
         )
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and str(int(text)) == text and len(text) <= 16

@@ -19,6 +19,7 @@ from commonwatt.demo.judge.pages import read_blocks
 from commonwatt.demo.judge.report import Findings
 from commonwatt.demo.judge.signatures import UnreadableError, read_cbor, read_signed
 
+REGISTER_REPLACED = 4  # a flag of a block
 INCREMENT_SIZES = {64: 1, 69: 2, 70: 4}  # RFC 8746: uint8, uint16 and uint32, little-endian
 
 
@@ -32,6 +33,7 @@ class Reading:
     seq: int
     received_s: int
     block_sha256: bytes
+    is_replaced: bool = False  # the first at a multiple of 900 s in a block whose flags say that the register is new
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ def _read_blocks(
             continue  # deleted: its hash is left
         try:
             message = read_signed(signed)
-            block_seq, registers = _read_block(message.payload)
+            block_seq, flags, registers = _read_block(message.payload)
         except (UnreadableError, ValueError, TypeError, KeyError) as error:
             findings.expect(where, "a block", str(error))
             continue
@@ -151,14 +153,21 @@ def _read_blocks(
         by_device = device in devices and message.is_by(devices[device].public_key, "block")
         findings.expect(f"{where}: signed by the admitted device", True, by_device)
         for time_s, registers_wh in registers:
-            readings[device].append(Reading(time_s, registers_wh, evidence_id, seq, received_s, sha256))
+            is_replaced = bool(flags & REGISTER_REPLACED) and time_s == _first_whole(registers)
+            place = (evidence_id, seq, received_s, sha256)
+            readings[device].append(Reading(time_s, registers_wh, *place, is_replaced))
     return dict(readings)
 
 
-def _read_block(payload: bytes) -> tuple[int, list[tuple[int, dict[int, int]]]]:
-    """The block's seq, and time and registers at its start and after every step."""
+def _first_whole(registers: list[tuple[int, dict[int, int]]]) -> int | None:
+    """The time of the first reading at a multiple of 900 s."""
+    return next((time_s for time_s, _ in registers if time_s % 900 == 0), None)
+
+
+def _read_block(payload: bytes) -> tuple[int, int, list[tuple[int, dict[int, int]]]]:
+    """The block's seq and flags, and time and registers at its start and after every step."""
     value: Any = read_cbor(payload)
-    version, seq, _prev, start_s, step_s, _flags, channels = value
+    version, seq, _prev, start_s, step_s, flags, channels = value
     if version != 1:
         raise UnreadableError(f"version {version}")
     registers = {quantity: base_wh for quantity, base_wh, _ in channels}
@@ -168,7 +177,7 @@ def _read_block(payload: bytes) -> tuple[int, list[tuple[int, dict[int, int]]]]:
         for quantity, growth_wh in zip(growths, growth, strict=True):
             registers[quantity] += growth_wh
         readings.append((start_s + (step + 1) * step_s, dict(registers)))
-    return seq, readings
+    return seq, flags, readings
 
 
 def _increments(typed_array: Any) -> list[int]:

@@ -131,6 +131,7 @@ def _settle(book: Book, evidence: Evidence, policies: Policies) -> Settled:
         policies=policies,
         reviews=book.reviews,
         declared=evidence.declared,
+        wraps=book.wraps,
     )
     for closing in evidence.closings:
         settlement.close(closing)

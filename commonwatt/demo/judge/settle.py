@@ -5,7 +5,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from commonwatt.demo.judge.book import Device, Review
+from commonwatt.demo.judge.book import Device, Review, Wraps
 from commonwatt.demo.judge.declared import Contradictions, Declared
 from commonwatt.demo.judge.evidence import Closing, Reading
 from commonwatt.demo.judge.past import PAST_S, PLUGS_EXCEED, Past, plugs_exceed
@@ -15,6 +15,8 @@ MAIN, PRODUCTION, SUB_METER = 1, 2, 3  # roles; sub-meters are never paid
 IMPORT, EXPORT = 1, 2  # quantities
 FROM_PRODUCTION, FROM_MATCHING = 1, 2  # sources
 BACKWARDS, FUTURE, ABOVE_RATING, FROZEN = 1, 2, 3, 4  # reasons of a hold
+REPLACED = 13
+INT64_MAX = 2**63 - 1
 FUTURE_S_MAX = 60
 
 
@@ -63,16 +65,21 @@ class Span:
     end_s: int
     growth_wh: Mapping[int, int]
     block_sha256: bytes
+    said_wh: int | None = None  # instead of what the registers say: 0 of a replaced one, or what a steward found
 
     @property
     def net_wh(self) -> int:
         """Import minus export."""
+        if self.said_wh is not None:
+            return self.said_wh
         return self.growth_wh.get(IMPORT, 0) - self.growth_wh.get(EXPORT, 0)
 
     @property
     def energy_wh(self) -> int:
         """What the device measured: production of a generator, net of any other; may be negative."""
-        return self.growth_wh.get(EXPORT, 0) if self.device.role == PRODUCTION else self.net_wh
+        if self.said_wh is None and self.device.role == PRODUCTION:
+            return self.growth_wh.get(EXPORT, 0)
+        return self.net_wh
 
     def intervals(self) -> list[int]:
         """Ends of the intervals that the span touches."""
@@ -118,6 +125,7 @@ class Settlement:
         policies: Policies,
         reviews: Iterable[Review] = (),
         declared: Iterable[Declared] = (),
+        wraps: Iterable[Wraps] = (),
     ) -> None:
         self.settled = Settled()
         self._devices = [devices[device] for device in sorted(devices)]
@@ -132,6 +140,7 @@ class Settlement:
         self._waiting: dict[bytes, list[Reading]] = {device: [] for device in devices}
         self._last: dict[bytes, Reading] = {}
         self._unallocated: dict[int, int] = {}
+        self._wraps = sorted(wraps, key=lambda wrap: wrap.index)
         self._reviews = sorted(reviews, key=lambda review: review.index)
         self._held: dict[tuple[bytes, int], Span | Claim] = {}
         self._minted = 0  # claims of windows that became mints
@@ -167,7 +176,7 @@ class Settlement:
             review = self._reviews.pop(0)
             item = self._held.pop((review.device, review.start_s), None)
             if item is not None and review.is_granted:
-                released.append(item)
+                released.append(_corrected(item, review.energy_wh))
         return released
 
     def _hold_claims(self, closing: Closing) -> None:
@@ -217,14 +226,19 @@ class Settlement:
             self._last[device.id] = replace(reading, registers_wh=registers_wh)
             if last is None:
                 continue
+            wraps_at_wh = self._wraps_at_wh(device.id, closing)
             growth_wh = {
-                q: wh - last.registers_wh[q] for q, wh in reading.registers_wh.items() if q in last.registers_wh
+                q: grown_wh(last.registers_wh[q], wh, wraps_at_wh)
+                for q, wh in reading.registers_wh.items()
+                if q in last.registers_wh
             }
-            span = Span(device, last.time_s, reading.time_s, growth_wh, reading.block_sha256)
+            said_wh = 0 if reading.is_replaced else None
+            span = Span(device, last.time_s, reading.time_s, growth_wh, reading.block_sha256, said_wh)
             reason = self._hold(span, reading, closing)
             if reason:
                 self._held[device.id, span.start_s] = span
-                self.settled.held.append((device.id, span.start_s, span.end_s, reason, span.energy_wh, closing.end_s))
+                energy_wh = max(-INT64_MAX, min(span.energy_wh, INT64_MAX))
+                self.settled.held.append((device.id, span.start_s, span.end_s, reason, energy_wh, closing.end_s))
             else:
                 yield span
 
@@ -244,7 +258,14 @@ class Settlement:
         last_s = self._last[device].time_s if device in self._last else -1
         return [by_time[time_s] for time_s in sorted(by_time) if time_s > last_s]
 
+    def _wraps_at_wh(self, device: bytes, closing: Closing) -> int:
+        """Where the registers of a device begin at 0 again, by the last entry that the closing knew; 0: never."""
+        said = [wrap.at_wh for wrap in self._wraps if wrap.device == device and wrap.index < closing.log_size]
+        return said[-1] if said else 0
+
     def _hold(self, span: Span, reading: Reading, closing: Closing) -> int | None:
+        if reading.is_replaced:
+            return REPLACED
         if any(growth < 0 for growth in span.growth_wh.values()):
             return BACKWARDS
         if reading.time_s > reading.received_s + FUTURE_S_MAX:
@@ -302,6 +323,20 @@ def _time_s(reading: Reading) -> int:
 
 def _evidence_id(reading: Reading) -> int:
     return reading.evidence_id
+
+
+def grown_wh(before_wh: int, after_wh: int, wraps_at_wh: int) -> int:
+    """What a register grew; one that ran over where it wraps counts on."""
+    return after_wh - before_wh + (wraps_at_wh if after_wh < before_wh < wraps_at_wh else 0)
+
+
+def _corrected(item: Span | Claim, energy_wh: int | None) -> Span | Claim:
+    """What is released, with what the steward found; a claim never with more than was allocated to it."""
+    if energy_wh is None:
+        return item
+    if isinstance(item, Claim):
+        return replace(item, energy_wh=min(item.energy_wh, energy_wh))
+    return replace(item, said_wh=energy_wh)
 
 
 def _place(item: Span | Claim) -> tuple[bytes, int]:
