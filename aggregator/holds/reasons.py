@@ -16,11 +16,11 @@ _SKY = (Hold.NIGHT, Hold.ABOVE_CLEAR_SKY)
 
 def explain(database: Path, span: Waiting) -> list[str]:
     """Sentences: what was found, what it was held against, what usually explains it."""
-    lines = [_WHY[span.reason]()]
+    lines = [_WHY[span.reason.label]()]
     if span.reason in _SKY or span.reason is Hold.ABOVE_CONTRACT:
         declared, version = _declared(database, span)
         lines.append(_sky(declared, span, version) if span.reason in _SKY else _contract(declared))
-    return [*lines, _USUALLY[span.reason]()]
+    return [*lines, _USUALLY[span.reason.label]()]
 
 
 def _sky(declared: Declared, span: Waiting, version: str) -> str:
@@ -62,31 +62,33 @@ def _declared(database: Path, span: Waiting) -> tuple[Declared, str]:
 
 
 _WHY = {
-    Hold.BACKWARDS: lambda: _("A register is smaller at the end than at the beginning."),
-    Hold.FUTURE: lambda: _("The reading is dated after the time at which it came."),
-    Hold.ABOVE_RATING: lambda: _("More energy than the device's rated power carries in this time."),
-    Hold.FROZEN: lambda: _("The device signed two different histories."),
-    Hold.STUCK: lambda: _("The same energy in every quarter of an hour for two hours or more."),
-    Hold.COPIED: lambda: _("Six hours or more repeat an earlier day to the watt-hour."),
-    Hold.PLUGS_EXCEED: lambda: _("The home's plugs used more than the home did."),
-    Hold.NIGHT: lambda: _("Solar modules produced while the sun was far below the horizon."),
-    Hold.ABOVE_CLEAR_SKY: lambda: _("More than the declared modules make under the clearest sky."),
-    Hold.ABOVE_CONTRACT: lambda: _("The home drew more than its contract lets through."),
-    Hold.EXPORT_EXCEEDS: lambda: _("The home fed in more than it made and stored."),
-    Hold.TWIN: lambda: _("A meter of another home measured the same for six hours, to the watt-hour."),
+    "backwards": lambda: _("A register is smaller at the end than at the beginning."),
+    "future": lambda: _("The reading is dated after the time at which it came."),
+    "above-rating": lambda: _("More energy than the device's rated power carries in this time."),
+    "frozen": lambda: _("The device signed two different histories."),
+    "stuck": lambda: _("The same energy in every quarter of an hour for two hours or more."),
+    "copied": lambda: _("Six hours or more repeat an earlier day to the watt-hour."),
+    "plugs-exceed": lambda: _("The home's plugs used more than the home did."),
+    "night": lambda: _("Solar modules produced while the sun was far below the horizon."),
+    "above-clear-sky": lambda: _("More than the declared modules make under the clearest sky."),
+    "above-contract": lambda: _("The home drew more than its contract lets through."),
+    "export-exceeds": lambda: _("The home fed in more than it made and stored."),
+    "replaced": lambda: _("The meter's register was replaced; what was used between the two is not measured."),
+    "twin": lambda: _("A meter of another home measured the same for six hours, to the watt-hour."),
 }
 
 _USUALLY = {
-    Hold.BACKWARDS: lambda: _("Often: a meter was exchanged, or its reader was set up again."),
-    Hold.FUTURE: lambda: _("Often: the clock of a device or a gateway is ahead."),
-    Hold.ABOVE_RATING: lambda: _("Often: a wrong pulse constant, or a rated power that was declared too low."),
-    Hold.FROZEN: lambda: _("Often: a device was put back from a copy; otherwise its key is in other hands."),
-    Hold.STUCK: lambda: _("Often: the reader stands still while the meter goes on."),
-    Hold.COPIED: lambda: _("Often: a logger filled a gap with an earlier day."),
-    Hold.PLUGS_EXCEED: lambda: _("Often: a plug was carried to another home, or the main meter misses a phase."),
-    Hold.NIGHT: lambda: _("Often: a clock is hours off, or there is a battery that nobody declared."),
-    Hold.ABOVE_CLEAR_SKY: lambda: _("Often: modules were added that nobody declared."),
-    Hold.ABOVE_CONTRACT: lambda: _("Often: the contract was raised and nobody said so."),
-    Hold.EXPORT_EXCEEDS: lambda: _("Often: a generator without a meter, or a battery larger than declared."),
-    Hold.TWIN: lambda: _("Often: one meter was admitted twice, under two homes."),
+    "backwards": lambda: _("Often: a meter was exchanged, or its reader was set up again."),
+    "future": lambda: _("Often: the clock of a device or a gateway is ahead."),
+    "above-rating": lambda: _("Often: a wrong pulse constant, or a rated power that was declared too low."),
+    "frozen": lambda: _("Often: a device was put back from a copy; otherwise its key is in other hands."),
+    "stuck": lambda: _("Often: the reader stands still while the meter goes on."),
+    "copied": lambda: _("Often: a logger filled a gap with an earlier day."),
+    "plugs-exceed": lambda: _("Often: a plug was carried to another home, or the main meter misses a phase."),
+    "night": lambda: _("Often: a clock is hours off, or there is a battery that nobody declared."),
+    "above-clear-sky": lambda: _("Often: modules were added that nobody declared."),
+    "above-contract": lambda: _("Often: the contract was raised and nobody said so."),
+    "export-exceeds": lambda: _("Often: a generator without a meter, or a battery larger than declared."),
+    "replaced": lambda: _("Release it with what the old meter's display showed last."),
+    "twin": lambda: _("Often: one meter was admitted twice, under two homes."),
 }
