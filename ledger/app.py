@@ -16,7 +16,8 @@ from commonwatt.errors import FormatError, StorageError, UserError
 from commonwatt.identity import SigningKey, load_key
 from ledger import settings as ledger_settings
 from ledger.book import entry, rules
-from ledger.book.reader import LogReader, is_leaf
+from ledger.book.mint import is_leaf
+from ledger.book.reader import LogReader
 from ledger.book.refusals import Refusal
 from ledger.book.state import State
 from ledger.head import HeadPublisher

@@ -5,29 +5,28 @@ are answered with their first place, other bytes under a known id with a conflic
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from commonwatt.errors import FormatError, StorageError
 from commonwatt.identity import SigningKey
 from ledger import collector
-from ledger.book import entry, mint_bulk, plain_transfers, rules, transfer_shape
+from ledger.book import batch, entry, mint_bulk, rules
+from ledger.book.batch import Batch
 from ledger.book.body import MintRun
 from ledger.book.entry import Entry, SignedEntry
 from ledger.book.mint import Mint
 from ledger.book.mint_arrays import MintArrays
-from ledger.book.plain_transfers import Reading
 from ledger.book.refusals import REFUSAL_BY_REASON, Refusal
 from ledger.book.state import State
-from ledger.book.transfer_shape import PlainTransfer
+from ledger.book.transfer_bulk import Together
 from ledger.log import merkle
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.publish import Publisher
 from ledger.log.tiles import TileTree
 from ledger.signatures import ENTRIES_MIN, SignaturePool
 from ledger.store import pieces
-from ledger.store.balances import Balances
 from ledger.store.ids import StoredIds
 from ledger.store.pieces import Piece
 from ledger.store.schema import Row
@@ -68,8 +67,14 @@ class Refused:
 class _Pending:
     """Entries decided but not yet committed."""
 
-    rows: list[Row]
-    by_id: dict[bytes, Row]
+    rows: list[Row] = field(default_factory=list)
+    by_id: dict[bytes, Row] = field(default_factory=dict)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Further ones, in the order of the log."""
+        start = len(self.rows)
+        self.rows += rows
+        self.by_id.update((row.entry_id, row) for row in self.rows[start:] if row.entry_id is not None)
 
 
 class Sequencer:
@@ -90,7 +95,7 @@ class Sequencer:
         self._tree = tree
         self._publisher = publisher
         self._signatures = signatures
-        self._pending = _Pending([], {})
+        self._pending = _Pending()
         self._has_failed = False
 
     def __enter__(self) -> "Sequencer":
@@ -123,10 +128,10 @@ class Sequencer:
         """
         answers: list[Placed | Refused] = []
         with collector.paused():
-            for batch, parsed in self._verified(entries):
+            for read in self._verified(entries):
                 with self._all_or_nothing():
-                    self._ids.ask([_id_of(reading) for reading in parsed if not isinstance(reading, Refused)])
-                    answers += [self._place(reading, data) for reading, data in zip(parsed, batch, strict=True)]
+                    self._ids.ask(read.ids())
+                    answers += self._place_all(read)
                     self._commit()
         return answers
 
@@ -206,25 +211,33 @@ class Sequencer:
         assert 0 <= place < self.size
         return self._store.entry(place)
 
-    def _verified(self, entries: Sequence[bytes]) -> Iterator["_Batch"]:
+    def _verified(self, entries: Sequence[bytes]) -> Iterator[Batch]:
         """What is committed together, read; the signatures of many are verified in other processes meanwhile."""
+        starts = range(0, len(entries), COMMIT_ENTRIES_MAX)
+        if len(entries) < ENTRIES_MIN:
+            return (batch.read_each(entries[start : start + COMMIT_ENTRIES_MAX]) for start in starts)
+        batches = (batch.read(entries[start : start + COMMIT_ENTRIES_MAX]) for start in starts)
+        return self._signatures.ahead(self.state, ((read, read) for read in batches))
 
-        def batches() -> Iterator[tuple["_Batch", list[tuple[bytes, Reading]]]]:
-            for start in range(0, len(entries), COMMIT_ENTRIES_MAX):
-                batch = entries[start : start + COMMIT_ENTRIES_MAX]
-                parsed = [(is_many and transfer_shape.read(data)) or _parsed(data) for data in batch]
-                signed = [
-                    (data, row) for data, row in zip(batch, parsed, strict=True) if not isinstance(row, Refused)
-                ]
-                yield (batch, parsed), signed if is_many else []
+    def _place_all(self, read: Batch) -> Iterator[Placed | Refused]:
+        """Place the usual transfers together, as far as the rules would allow them; everything else one by one."""
+        together = Together(self.state, read)
+        row = 0
+        while row < len(read.entries):
+            place, ids = self.state.size, together.take(row)
+            if ids:
+                data = read.entries[row : row + len(ids)]
+                self._pending.add(map(Row, itertools.count(place), ids, data, map(merkle.leaf_hash, data)))
+                yield from map(Placed, range(place, self.state.size))
+            else:
+                signed = read.signed(row, self.state.genesis_sha256)
+                yield self._place(signed or _parsed(read.entries[row]), read.entries[row])
+            row += len(ids) or 1
 
-        is_many = len(entries) >= ENTRIES_MIN
-        return self._signatures.ahead(self.state, batches())
-
-    def _place(self, parsed: Reading | Refused, data: bytes) -> Placed | Refused:
+    def _place(self, parsed: SignedEntry | Refused, data: bytes) -> Placed | Refused:
         if isinstance(parsed, Refused):
             return parsed
-        entry_id = _id_of(parsed)
+        entry_id = parsed.entry.id
         if entry_id in self.state.ids:
             place, known = self._known(entry_id)
             return Placed(place, is_repeat=True) if known == data else Refused(Refusal.CONFLICT, place=place)
@@ -236,14 +249,12 @@ class Sequencer:
         assert found is not None, "the state knows an id that the store does not"
         return found
 
-    def _apply(self, parsed: Reading, entry_id: bytes, data: bytes) -> Placed | Refused:
+    def _apply(self, parsed: SignedEntry, entry_id: bytes, data: bytes) -> Placed | Refused:
         place = self.state.size
-        answer = plain_transfers.apply_reading(self.state, parsed, data, place)
+        answer = rules.apply_parsed(self.state, parsed, data, place)
         if isinstance(answer, Refusal):
             return Refused(answer)
-        row = Row(place, entry_id, data, merkle.leaf_hash(data))
-        self._pending.rows.append(row)
-        self._pending.by_id[entry_id] = row
+        self._pending.add([Row(place, entry_id, data, merkle.leaf_hash(data))])
         return Placed(place, warned=self.state.warned)
 
     def _stage(self, leaves: Sequence[Mint], data: Sequence[bytes], hashes: Sequence[bytes]) -> Refused | None:
@@ -252,7 +263,7 @@ class Sequencer:
             refusal = rules.apply_leaf(self.state, leaf, leaf_hash)
             if refusal is not None:
                 return self._withdraw(Refused(refusal, leaf=index))
-        self._pending.rows += map(Row, itertools.count(first), itertools.repeat(None), data, hashes)
+        self._pending.add(map(Row, itertools.count(first), itertools.repeat(None), data, hashes))
         return None
 
     def _place_run(self, run: Entry, key: SigningKey) -> Placed | Refused:
@@ -293,7 +304,7 @@ class Sequencer:
 
     def _withdraw(self, refused: Refused) -> Refused:
         rules.withdraw_stage(self.state)
-        self._pending = _Pending([], {})
+        self._pending = _Pending()
         return refused
 
     def _minted_before(self, run_id: bytes, run: MintRun) -> Placed | Refused:
@@ -307,17 +318,14 @@ class Sequencer:
 
     def _commit(self) -> None:
         """Store what is pending."""
-        pending, self._pending = self._pending, _Pending([], {})
+        pending, self._pending = self._pending, _Pending()
         if pending.rows:
             cut = list(pieces.cut(pending.rows))
             self._write(cut, pieces.ids_of(pending.rows), [row.leaf_hash for row in pending.rows])
 
     def _write(self, cut: Sequence[Piece], ids: Sequence[tuple[bytes, int]], leaf_hashes: Sequence[bytes]) -> None:
         """Store entries with the balances after them; only then does the tree know them."""
-        touched = list(self.state.book.touched)
-        rows = list(map(self.state.book.accounts.__getitem__, touched))
-        balances = Balances(touched, [row.debits_mc for row in rows], [row.credits_mc for row in rows])
-        self._store.append(cut, ids, balances)
+        self._store.append(cut, ids, self.state.book)
         self._ids.take_fresh()
         self.state.book.forget_touched()
         first = cut[0].first
@@ -335,14 +343,6 @@ class Sequencer:
         self._has_failed = True
         yield
         self._has_failed = False
-
-
-_Batch = tuple[Sequence[bytes], list[Reading | Refused]]
-"""Entries that are committed together, and each as it was read."""
-
-
-def _id_of(reading: Reading) -> bytes:
-    return reading.id if isinstance(reading, PlainTransfer) else reading.entry.id
 
 
 def _parsed(data: bytes) -> SignedEntry | Refused:

@@ -12,19 +12,16 @@ from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from typing import Generic, NamedTuple, TypeVar
 
 from commonwatt import cose
-from commonwatt.errors import FormatError
-from ledger.book import entry, transfer_shape
-from ledger.book.body import Transfer
-from ledger.book.entry import SignedEntry
-from ledger.book.plain_transfers import Reading
+from ledger import verifying
+from ledger.book.batch import Batch
+from ledger.book.body import AdmitAccount, Rotate, Transfer
 from ledger.book.state import State
-from ledger.book.transfer_shape import PlainTransfer
 from ledger.book.units import holder_of
 
 T = TypeVar("T")
 
 PROCESSES = 2
-JOB_SIGNATURES = 256
+JOB_SIGNATURES = 512
 """Signatures that one process verifies at a time: the way there and back costs a few."""
 
 BATCHES_AHEAD = 4
@@ -33,8 +30,11 @@ ENTRIES_MIN = 256
 
 
 class _Begun(NamedTuple, Generic[T]):
+    """A batch whose signatures are being verified: `rows` of it, with the keys that should have signed."""
+
     item: T
-    readings: list[Reading]
+    batch: Batch | None
+    rows: list[int]
     keys: list[bytes]
     jobs: list[Future[bytes]]
 
@@ -52,35 +52,32 @@ class SignaturePool:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
-    def ahead(self, state: State, batches: Iterable[tuple[T, Iterable[tuple[bytes, Reading]]]]) -> Iterator[T]:
-        """Each batch's first part, in order, as soon as the signatures of its entries are verified.
+    def ahead(self, state: State, batches: Iterable[tuple[T, Batch | None]]) -> Iterator[T]:
+        """Each batch's first part, in order, as soon as the signatures of the second are verified; its `keys` tell.
 
-        The second part: what was read, and of which bytes. Batches are taken before the ones in front of them are
-        given back, `BATCHES_AHEAD` at most.
+        Batches are taken before the ones in front of them are given back, `BATCHES_AHEAD` at most; none before the
+        state is founded, because every signature names the genesis entry.
         """
         waiting: deque[_Begun[T]] = deque()
-        for item, entries in batches:
-            waiting.append(self._begin(state, item, entries))
-            if len(waiting) > BATCHES_AHEAD:
-                yield _finish(state, waiting.popleft())
+        told: dict[bytes, bytes] = {}
+        for item, batch in batches:
+            waiting.append(self._begin(state, told, item, batch))
+            if len(waiting) > BATCHES_AHEAD or state.constitution is None:
+                yield _finish(waiting.popleft())
         while waiting:
-            yield _finish(state, waiting.popleft())
+            yield _finish(waiting.popleft())
 
-    def _begin(self, state: State, item: T, entries: Iterable[tuple[bytes, Reading]]) -> _Begun[T]:
-        begun = _Begun[T](item, [], [], [])
-        signed: list[bytes] = []
-        for data, reading in entries if self._processes else ():
-            payer = _payer(reading)
-            holder = state.admissions.account(payer) if payer is not None else None
-            if holder is not None:
-                signed.append(data)
-                begun.readings.append(reading)
-                begun.keys.append(holder[0].wallet)
-        aad = cose.external_aad(Transfer.kind.label, state.genesis_sha256) if signed else b""
+    def _begin(self, state: State, told: dict[bytes, bytes], item: T, batch: Batch | None) -> _Begun[T]:
+        if batch is None or not self._processes or state.constitution is None:
+            return _Begun(item, batch, [], [], [])
+        rows, keys = _signed(state, told, batch)
+        begun = _Begun[T](item, batch, rows, keys, [])
+        entries = list(map(batch.entries.__getitem__, rows))
+        aad = cose.external_aad(Transfer.kind.label, state.genesis_sha256)
         try:
-            for start in range(0, len(signed), JOB_SIGNATURES):
-                end = start + JOB_SIGNATURES
-                begun.jobs.append(self._started().submit(_verify, signed[start:end], begun.keys[start:end], aad))
+            for start in range(0, len(rows), JOB_SIGNATURES):
+                part = slice(start, start + JOB_SIGNATURES)
+                begun.jobs.append(self._started().submit(verifying.verify, entries[part], keys[part], aad))
         except BrokenExecutor:
             self.close()
         return begun
@@ -93,44 +90,42 @@ class SignaturePool:
         return self._pool
 
 
-def read(data: bytes) -> Reading | None:
-    """A signed entry, at one glance if it is the usual transfer; None if it is nothing that is signed."""
-    plain = transfer_shape.read(data)
-    if plain is not None:
-        return plain
-    try:
-        signed = entry.parse(data)
-    except FormatError:
-        return None  # whoever applies it will say why
-    return signed if isinstance(signed, SignedEntry) else None
+def _signed(state: State, told: dict[bytes, bytes], batch: Batch) -> tuple[list[int], list[bytes]]:
+    """The transfers of a batch, by row, and the keys that should have signed them.
+
+    `told`: keys of accounts that entries before these bring, which may not have been applied yet; it grows.
+    """
+    transfers = batch.transfers
+    payers = list(zip(transfers.rows.tolist(), transfers.payers, strict=True))
+    for row, signed in batch.others.items():
+        match signed.entry.body:
+            case AdmitAccount(id=account, wallet=wallet) | Rotate(id=account, public_key=wallet):
+                told[account] = wallet
+            case Transfer(payer=payer):
+                payers.append((row, holder_of(payer)))
+    rows: list[int] = []
+    keys: list[bytes] = []
+    by_id = state.admissions.by_id
+    for row, payer in payers:
+        found = by_id.get(payer)
+        key = found.admission.wallet if found is not None and isinstance(found.admission, AdmitAccount) else None
+        if told:
+            key = told.get(payer, key)
+        if key is not None:
+            rows.append(row)
+            keys.append(key)
+    return rows, keys
 
 
-def _payer(reading: Reading) -> bytes | None:
-    """The holder whose wallet should have signed a transfer."""
-    if isinstance(reading, PlainTransfer):
-        return reading.payer
-    body = reading.entry.body
-    return holder_of(body.payer) if isinstance(body, Transfer) else None
-
-
-def _finish(state: State, begun: _Begun[T]) -> T:
+def _finish(begun: _Begun[T]) -> T:
     """Wait for the verdicts; what has none is left to the rules."""
-    genesis = state.genesis_sha256 if begun.jobs else b""
     for number, job in enumerate(begun.jobs):
-        first = number * JOB_SIGNATURES
+        assert begun.batch is not None
         try:
             verdicts = job.result()
         except BrokenExecutor:
             break
-        for at, is_good in enumerate(verdicts, first):
-            reading = begun.readings[at]
-            if is_good and isinstance(reading, PlainTransfer):
-                reading.proven_by = begun.keys[at]
-            elif is_good and isinstance(reading, SignedEntry):
-                reading.proven_by.append((begun.keys[at], genesis))
+        for at, is_good in enumerate(verdicts, number * JOB_SIGNATURES):
+            if is_good:
+                begun.batch.keys[begun.rows[at]] = begun.keys[at]
     return begun.item
-
-
-def _verify(entries: list[bytes], public_keys: list[bytes], aad: bytes) -> bytes:
-    """One byte for each entry: 1 if this key has signed it. Their form has been looked at already."""
-    return bytes(map(cose.whole_verifier(aad), entries, public_keys))

@@ -55,7 +55,7 @@ def movements(slots: Iterable[tuple[bytes, bytes]], state: State | None = None) 
 
 def _changes(state: State, known: dict[bytes, int]) -> tuple[tuple[bytes, int], ...]:
     changed = []
-    for account in sorted(state.book.touched):
+    for account in sorted(state.book.accounts.named(state.book.touched)):
         balance_mc = state.book.balance_mc(account)
         before_mc = known.get(account, 0)
         if balance_mc != before_mc:

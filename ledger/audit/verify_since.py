@@ -25,7 +25,7 @@ from ledger.log.tree_check import Problem
 from ledger.proof.tree import PublishedTree
 from ledger.witness.policy import TlogPolicy
 
-_MAGIC = b"commonwatt audit 2\n"
+_MAGIC = b"commonwatt audit 3\n"
 
 
 @dataclass(frozen=True, slots=True)

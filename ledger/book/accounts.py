@@ -1,16 +1,17 @@
 """Double entry: accounts, postings, and the one place where money moves.
 
 An account keeps what went out (`debits_mc`) and what came in (`credits_mc`) as two numbers that only grow, each
-below 2^63. It is an account of one unit (units.py); the postings of an entry sum to zero in every unit. What an
-account has promised is pending and counts as gone; issuance and the outside world alone may go below every limit.
+below 2^63 (account_columns.py). It is an account of one unit (units.py); the postings of an entry sum to zero in
+every unit. What an account has promised is pending and counts as gone; issuance and the outside world alone may go
+below every limit.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from commonwatt.identity import ID_SIZE
 from commonwatt.units import INT64_MAX
+from ledger.book.account_columns import Account, Accounts
 from ledger.book.refusals import Refusal
 from ledger.book.units import ISSUANCE, NO_CREDIT, OUTSIDE, Limits, Unit, account_in, unit_of
 
@@ -22,28 +23,15 @@ class Posting(NamedTuple):
     amount_mc: int
 
 
-@dataclass(slots=True)
-class Account:
-    """What one account paid and received since the beginning."""
-
-    debits_mc: int = 0
-    credits_mc: int = 0
-
-    @property
-    def balance_mc(self) -> int:
-        """What it holds."""
-        return self.credits_mc - self.debits_mc
-
-
 UNBOUNDED = frozenset(account_in(holder, unit) for holder in (ISSUANCE, OUTSIDE) for unit in Unit)
 """Accounts without a limit: what they lack is what everybody else has."""
 
 NOTHING = Account()
-"""An account that never moved; not to be changed."""
+"""What an account holds that never moved."""
 
 
 class Book:
-    """All accounts that exist. `touched`: those that changed since the last `forget_touched`.
+    """All accounts that exist. `touched`: the numbers of those that changed since the last `forget_touched`.
 
     The others hold what few accounts have: `pending_mc` promised and not yet paid, `incoming_mc` earned and held,
     `limits` of their own, and `marks_mc`, what they had received by the last expiry. `default_limits`: by unit.
@@ -51,8 +39,9 @@ class Book:
     """
 
     def __init__(self) -> None:
-        self.accounts: dict[bytes, Account] = {ISSUANCE: Account()}
-        self.touched: set[bytes] = set()
+        self.accounts = Accounts()
+        self.accounts.open(ISSUANCE)
+        self.touched: set[int] = set()
         self.pending_mc: dict[bytes, int] = {}
         self.incoming_mc: dict[bytes, int] = {}
         self.limits: dict[bytes, Limits] = {}
@@ -62,7 +51,7 @@ class Book:
 
     def open_account(self, account: bytes) -> None:
         """Begin an account at zero; one that exists is left as it is."""
-        self.accounts.setdefault(account, Account())
+        self.accounts.open(account)
 
     def balance_mc(self, account: bytes) -> int:
         """What an account holds; KeyError if it does not exist."""
@@ -99,14 +88,17 @@ class Book:
         """Make postings that `check` allowed; an account that is paid for the first time begins here."""
         assert self.check(postings) is None
         for account, amount_mc in postings:
-            row = self.accounts.get(account)
-            if row is None:
-                row = self.accounts[account] = Account()
+            number = self.accounts.open(account)
             if amount_mc < 0:
-                row.debits_mc -= amount_mc
+                self.accounts.debits_mc[number] -= amount_mc
             else:
-                row.credits_mc += amount_mc
-            self.touched.add(account)
+                self.accounts.credits_mc[number] += amount_mc
+            self.touched.add(number)
+
+    def put(self, account: bytes, row: Account) -> None:
+        """Set what an account paid and received."""
+        self.accounts[account] = row
+        self.touched.add(self.accounts.open(account))
 
     def check_promise(self, account: bytes, amount_mc: int) -> Refusal | None:
         """Whether an account can promise this much more."""

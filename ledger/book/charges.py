@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from commonwatt.units import INT64_MAX
-from ledger.book.accounts import Account, Book, Posting
+from ledger.book.account_columns import Account
+from ledger.book.accounts import Book, Posting
 from ledger.book.measures import Cause
 from ledger.book.units import Unit, account_in, unit_of
 

@@ -1,23 +1,39 @@
 """The ids of signed entries: each is taken once, for ever. `chain` stands for all of them in a state's digest."""
 
 import hashlib
+from collections.abc import Sequence
+
+from commonwatt.identity import ID_SIZE
+
+SEALED_TOGETHER = 256 * ID_SIZE
+"""Bytes of ids that are hashed at once: hashing each of them costs as much as everything else done with it."""
 
 
 class EntryIds:
     """The ids in memory, as an auditor keeps them; the sequencer asks its database instead (store/ids.py)."""
 
     def __init__(self) -> None:
-        self.chain = bytes(32)
         self._ids: set[bytes] = set()
+        self._sealed = bytes(32)
+        self._unsealed = b""
 
     def __contains__(self, entry_id: bytes) -> bool:
         return entry_id in self._ids
 
+    @property
+    def chain(self) -> bytes:
+        """SHA-256 over the chain of all full groups, and the ids since."""
+        return hashlib.sha256(self._sealed + self._unsealed).digest()
+
     def add(self, entry_id: bytes) -> None:
         """Take an id that is free."""
-        self._ids.add(entry_id)
-        self.link(entry_id)
+        self.add_many([entry_id])
 
-    def link(self, entry_id: bytes) -> None:
-        """SHA-256 over the chain so far and the id."""
-        self.chain = hashlib.sha256(self.chain + entry_id).digest()
+    def add_many(self, ids: Sequence[bytes]) -> None:
+        """Take ids that are free, in order."""
+        self._ids.update(ids)
+        unsealed = self._unsealed + b"".join(ids)
+        while len(unsealed) >= SEALED_TOGETHER:
+            self._sealed = hashlib.sha256(self._sealed + unsealed[:SEALED_TOGETHER]).digest()
+            unsealed = unsealed[SEALED_TOGETHER:]
+        self._unsealed = unsealed

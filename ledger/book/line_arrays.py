@@ -9,8 +9,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from ledger.book.columns import Integers, Octets
 from ledger.book.mint import Line
-from ledger.book.mint_arrays import Integers, Octets, slot
+from ledger.book.mint_arrays import slot
 from ledger.log import merkle
 
 _LEAF = b"\x00"

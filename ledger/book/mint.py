@@ -18,6 +18,9 @@ from ledger.log import merkle
 
 VERSION = 1
 LEAF_SIZE_MAX = 256
+LEAF_HEAD = b"\x8c"
+"""The first byte of every mint leaf, an array of twelve, and of nothing else that is logged."""
+
 SOURCE_PRODUCTION = 1
 SOURCE_MATCHED = 2
 SOURCE_SAVINGS = 3
@@ -112,6 +115,11 @@ class Line:
         """The line as hashed into `lines_root`."""
         span = [self.start_s, self.end_s, self.revision]
         return cbor.encode([self.salt, self.device, *span, self.energy_wh, self.amount_mc, self.block_sha256])
+
+
+def is_leaf(data: bytes) -> bool:
+    """Whether an entry as logged is a mint leaf: no other begins with this byte."""
+    return data.startswith(LEAF_HEAD)
 
 
 def lines_root(lines: Iterable[Line]) -> bytes:

@@ -5,7 +5,7 @@ column; a mask strikes out the bytes that a shorter one leaves unused, and what 
 
     00 LL  8c 01 05  50 nonce  50 account  source  start  end  energy  amount  association  lines  58 20 root
 
-`parse` goes the other way: it reads the columns where they must stand, encodes them again and compares, so that a
+`parse` goes the other way: it reads the columns where they must stand, each integer in its shortest form, so that a
 spelling which `mint.parse` refuses is refused here too.
 """
 
@@ -14,31 +14,25 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from commonwatt import cbor
 from commonwatt.identity import ID_SIZE
 from commonwatt.units import INT64_MAX
+from ledger.book import columns
+from ledger.book.columns import Integers, Octets, Truths
 from ledger.book.fields import HASH_SIZE
 from ledger.book.kinds import Kind
 from ledger.book.mint import SOURCE_LAST, SOURCE_PRODUCTION, VERSION, Mint
-
-Integers = NDArray[np.int64]
-Octets = NDArray[np.uint8]
 
 _FRAME = 2
 _HEAD = bytes([0x8C, VERSION, Kind.MINT])
 _OCTETS_16 = 0x50
 _OCTETS_32 = b"\x58\x20"
-_WIDTHS = (1, 2, 4, 8)
-"""Bytes that may follow the head byte of an unsigned integer, whose low bits are then 24, 25, 26 and 27."""
+_SIZE_MIN = len(_HEAD) + 2 * (1 + ID_SIZE) + 1 + 6 + len(_OCTETS_32) + HASH_SIZE
 _LIMITS = np.array([23, 2**8 - 1, 2**16 - 1, 2**32 - 1], dtype=np.int64)
-_WIDTH_BY_CLASS = np.array([0, *_WIDTHS], dtype=np.int64)
-_WIDTH_BY_HEAD = np.full(256, -1, dtype=np.int64)
-_WIDTH_BY_HEAD[:28] = [0] * 24 + list(_WIDTHS)
+_WIDTH_BY_CLASS = np.array([0, *columns.WIDTHS], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +95,7 @@ class MintArrays:
 
     def account_names(self) -> list[bytes]:
         """The account of each row."""
-        names: list[bytes] = np.ascontiguousarray(self.account_ids).view(f"V{ID_SIZE}").ravel().tolist()
-        return names
+        return columns.byte_strings(self.account_ids)
 
     def leaf(self, row: int) -> Mint:
         """One row as the record that the plain path reads."""
@@ -211,35 +204,33 @@ def from_leaves(leaves: Sequence[Mint]) -> MintArrays:
 def parse(entries: Sequence[bytes]) -> MintArrays | None:
     """The columns of leaves of one window as logged; None where any of them is not what `encode` writes."""
     sizes = np.fromiter(map(len, entries), dtype=np.int64, count=len(entries))
-    data = b"".join(entries)
-    # Reading past the last leaf's end must not fail; what is read there is refused by the comparison.
-    buffer = np.frombuffer(data + bytes(256), dtype=np.uint8)
-    if len(entries) == 0 or int(sizes.min()) < len(_HEAD) + 2 * (1 + ID_SIZE) + 2 * 1 + len(_OCTETS_32) + HASH_SIZE:
+    if len(entries) == 0 or int(sizes.min()) < _SIZE_MIN:
         return None
+    # No leaf is so short that what follows looks past its end by more than this before the sizes are compared.
+    buffer = np.frombuffer(b"".join(entries) + bytes(64), dtype=np.uint8)
     begins = np.cumsum(sizes) - sizes
-    at = begins + len(_HEAD) + 1
-    nonces = _gather(buffer, at, ID_SIZE)
-    accounts = _gather(buffer, at + ID_SIZE + 1, ID_SIZE)
-    sources = buffer[at + 2 * ID_SIZE + 1].astype(np.int64)
-    at = at + 2 * ID_SIZE + 2
-    columns: list[Integers] = []
+    nonce_at = begins + len(_HEAD) + 1
+    account_at = nonce_at + ID_SIZE + 1
+    sources = buffer[account_at + ID_SIZE].astype(np.int64)
+    at = account_at + ID_SIZE + 1
+    is_good = columns.has(buffer, begins, _HEAD + bytes([_OCTETS_16])) & (buffer[account_at - 1] == _OCTETS_16)
+    integers: list[Integers] = []
     for _ in range(6):
-        widths = _WIDTH_BY_HEAD[buffer[np.minimum(at, len(data))]]
-        if int(widths.min()) < 0:
+        values, widths, is_well_spelled = columns.uints(buffer, at)
+        if not is_well_spelled.all():
             return None
-        columns.append(_read(buffer, np.minimum(at, len(data)), widths))
-        at = at + 1 + widths
-    roots = _gather(buffer, np.minimum(at + len(_OCTETS_32), len(data)), HASH_SIZE)
-    start_s, end_s = int(columns[0][0]), int(columns[1][0])
-    energy_wh, amount_mc, association_mc, lines = columns[2:]
-    arrays = MintArrays(nonces, accounts, sources, energy_wh, amount_mc, association_mc, lines, roots, start_s, end_s)
-    is_one_window = bool((columns[0] == start_s).all() and (columns[1] == end_s).all())
-    if not is_one_window or not arrays.is_well_formed:
+        integers.append(values)
+        at = at + widths
+    start_s, end_s = int(integers[0][0]), int(integers[1][0])
+    is_good &= (integers[0] == start_s) & (integers[1] == end_s)
+    is_good &= at + len(_OCTETS_32) + HASH_SIZE == begins + sizes
+    if not is_good.all() or not columns.has(buffer, at, _OCTETS_32).all():
         return None
-    encoded = arrays.encode()
-    frames = np.diff(np.array(encoded.starts)) - _FRAME
-    is_same = bool((frames == sizes).all()) and encoded.hashed == _after_zero(buffer, sizes, begins)
-    return arrays if is_same else None
+    nonces, accounts = (columns.gather(buffer, place, ID_SIZE) for place in (nonce_at, account_at))
+    roots = columns.gather(buffer, at + len(_OCTETS_32), HASH_SIZE)
+    energy_wh, amount_mc, association_mc, lines = integers[2:]
+    arrays = MintArrays(nonces, accounts, sources, energy_wh, amount_mc, association_mc, lines, roots, start_s, end_s)
+    return arrays if arrays.is_well_formed else None
 
 
 def slot(values: Integers) -> tuple[Octets, NDArray[np.bool_]]:
@@ -256,29 +247,6 @@ def slot(values: Integers) -> tuple[Octets, NDArray[np.bool_]]:
     return slot, used
 
 
-def _read(buffer: Octets, at: Integers, widths: Integers) -> Integers:
-    """The integers whose head bytes stand at `at`; beyond 63 bits they come out negative, which nobody accepts."""
-    octets_8 = _gather(buffer, at + 1, 8).view(">u8").reshape(-1).astype(np.uint64)
-    wide = octets_8 >> (64 - 8 * np.maximum(widths, 1)).astype(np.uint64)
-    return np.where(widths == 0, buffer[at], wide).astype(np.int64)
-
-
-def _gather(buffer: Octets, at: Integers, size: int) -> Octets:
-    """`size` bytes from each place."""
-    rows: Octets = np.lib.stride_tricks.sliding_window_view(buffer, size)[at]
-    return rows
-
-
-def _after_zero(buffer: Octets, sizes: Integers, begins: Integers) -> bytes:
-    """The entries one after another, each after a zero byte."""
-    total = int(sizes.sum())
-    spread = np.zeros(total + len(sizes), dtype=np.uint8)
-    is_data = np.ones(total + len(sizes), dtype=np.bool_)
-    is_data[begins + np.arange(len(sizes))] = False
-    spread[is_data] = buffer[:total]
-    return spread.tobytes()
-
-
 def _repeated(data: bytes, count: int) -> Octets:
     """The same bytes in every row."""
     row = np.frombuffer(data, dtype=np.uint8)
@@ -286,6 +254,6 @@ def _repeated(data: bytes, count: int) -> Octets:
     return rows
 
 
-def _starts(sizes: NDArray[Any]) -> list[int]:
+def _starts(sizes: Integers) -> list[int]:
     starts: list[int] = np.concatenate([[0], np.cumsum(sizes)]).tolist()
     return starts

@@ -5,31 +5,31 @@ which names the leaf and the refusal: so there is one set of rules, and a test h
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from commonwatt.units import INT64_MAX
-from ledger.book.accounts import Account
+from ledger.book.account_columns import SOURCES, view
 from ledger.book.body import MintRun
-from ledger.book.claim_keys import SOURCES
+from ledger.book.columns import Integers
 from ledger.book.entry import SignedEntry
 from ledger.book.kinds import ISSUANCE
 from ledger.book.mint import SOURCE_PRODUCTION
-from ledger.book.mint_arrays import Integers, MintArrays
+from ledger.book.mint_arrays import MintArrays
 from ledger.book.rules import RUN_LEAVES_MAX
 from ledger.book.state import State
 
 
 @dataclass(frozen=True, slots=True)
 class Credits:
-    """What a run would do to the state. `claims`: places in the claim keys; `after_mc`: what each row has then."""
+    """What a run would do to the state.
+
+    `claims`: places in the column of claims. `accounts`: their numbers; `after_mc`: what each has received then.
+    """
 
     claims: Integers
-    accounts: list[bytes]
-    rows: list[Account]
-    after_mc: list[int]
+    accounts: Integers
+    after_mc: Integers
     energy_wh: int
     total_mc: int
     end_s: int
@@ -41,22 +41,20 @@ def credits_of(state: State, leaves: MintArrays) -> Credits | None:
     is_usual = state.size > 0 and state.stage is None and not held.held and not held.owed
     if not is_usual or not 0 < len(leaves) <= RUN_LEAVES_MAX or not leaves.is_well_formed:
         return None
-    claims = _claims(state, leaves)
-    totals = (_sum(leaves.energy_wh), _sum(leaves.amount_mc), _sum(leaves.association_mc))
-    energy_wh, amount_mc, association_mc = totals
+    numbers = state.book.accounts.numbers(leaves.account_names())
+    claims = _claims(state, leaves, numbers)
+    energy_wh, amount_mc, association_mc = map(_sum, (leaves.energy_wh, leaves.amount_mc, leaves.association_mc))
     total_mc = amount_mc + association_mc
     gross_mc = leaves.amount_mc.view(np.uint64) + leaves.association_mc.view(np.uint64)
     if claims is None or not gross_mc.all() or max(energy_wh, total_mc) > INT64_MAX:
         return None
-    credits_mc = _by_account(state, leaves, claims, association_mc)
+    credits_mc = _by_account(state, leaves, numbers, association_mc)
     moved = np.flatnonzero(credits_mc)
-    names = list(map(state.minted_until_s.accounts.__getitem__, moved.tolist()))
-    rows = list(map(state.book.accounts.__getitem__, names))
-    after_mc = [row.credits_mc + more_mc for row, more_mc in zip(rows, credits_mc[moved].tolist(), strict=True)]
+    before_mc = view(state.book.accounts.credits_mc)[moved]
     issued_mc = state.book.accounts[ISSUANCE].debits_mc + total_mc
-    if max(after_mc) > INT64_MAX or issued_mc > INT64_MAX:
+    if (before_mc > INT64_MAX - credits_mc[moved]).any() or issued_mc > INT64_MAX:
         return None
-    return Credits(claims, names, rows, after_mc, energy_wh, total_mc, leaves.window_end_s)
+    return Credits(claims, moved, before_mc + credits_mc[moved], energy_wh, total_mc, leaves.window_end_s)
 
 
 def apply_run(state: State, credit: Credits, signed: SignedEntry, run: MintRun) -> bool:
@@ -67,47 +65,36 @@ def apply_run(state: State, credit: Credits, signed: SignedEntry, run: MintRun) 
     is_new = signed.entry.id not in state.ids and run.policy_sha256 in state.policies
     if not is_new or run.first != state.size or state.founded.check_quorum(signed) is not None:
         return False
-    for row, after_mc in zip(credit.rows, credit.after_mc, strict=True):
-        row.credits_mc = after_mc
-    state.book.accounts[ISSUANCE].debits_mc += credit.total_mc
-    state.book.touched.update(credit.accounts)
-    state.book.touched.add(ISSUANCE)
-    _until(state)[credit.claims] = credit.end_s
+    accounts = state.book.accounts
+    issuance = accounts.open(ISSUANCE)
+    view(accounts.credits_mc)[credit.accounts] = credit.after_mc
+    accounts.debits_mc[issuance] += credit.total_mc
+    view(accounts.minted_until_s)[credit.claims] = credit.end_s
+    state.book.touched.update(credit.accounts.tolist())
+    state.book.touched.add(issuance)
     state.size += run.count + 1
     state.ids.add(signed.entry.id)
     return True
 
 
-def _claims(state: State, leaves: MintArrays) -> Integers | None:
+def _claims(state: State, leaves: MintArrays, numbers: Integers) -> Integers | None:
     """Where the claim keys of the leaves stand, if each is there once, of an account that is there, and free."""
-    names = leaves.account_names()
-    found = state.minted_until_s.numbers(names)
-    if found is None:
-        # The first run of an account. Accounts stay, so who has a number need not be looked for again.
-        if any(account == ISSUANCE or account not in state.book.accounts for account in names):
-            return None
-        found = list(map(state.minted_until_s.number, names))
-    numbers = np.array(found, dtype=np.int64)
+    if (numbers < 0).any() or (numbers == state.book.accounts.number(ISSUANCE)).any():
+        return None
     claims: Integers = numbers * SOURCES + (leaves.sources - SOURCE_PRODUCTION)
-    until_s = _until(state)
+    until_s = view(state.book.accounts.minted_until_s)
     is_claimed = np.zeros(len(until_s), dtype=np.bool_)
     is_claimed[claims] = True
     is_free = np.count_nonzero(is_claimed) == len(leaves) and (until_s[claims] <= leaves.window_start_s).all()
     return claims if is_free else None
 
 
-def _by_account(state: State, leaves: MintArrays, claims: Integers, association_mc: int) -> Integers:
+def _by_account(state: State, leaves: MintArrays, numbers: Integers, association_mc: int) -> Integers:
     """What each account gets, by number; no sum overflows, because the sum of all does not."""
-    association = state.minted_until_s.number(state.founded.genesis.association)
-    credits_mc = np.zeros(len(state.minted_until_s.accounts), dtype=np.int64)
-    np.add.at(credits_mc, claims // SOURCES, leaves.amount_mc)
-    credits_mc[association] += association_mc
+    credits_mc = np.zeros(len(state.book.accounts), dtype=np.int64)
+    np.add.at(credits_mc, numbers, leaves.amount_mc)
+    credits_mc[state.book.accounts.open(state.founded.genesis.association)] += association_mc
     return credits_mc
-
-
-def _until(state: State) -> NDArray[Any]:
-    """The ends of the last windows as an array; not to be kept, because the keys cannot grow while it lives."""
-    return np.frombuffer(state.minted_until_s.until_s, dtype=np.int64)
 
 
 def _sum(values: Integers) -> int:

@@ -4,23 +4,19 @@ Mint leaves wait for their run and are then read in columns (mint_arrays.py, min
 say yes, the leaves and what follows them go one by one through rules.py, which names the entry and the refusal.
 """
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 
 from commonwatt.errors import FormatError
-from ledger.book import entry, mint_arrays, mint_bulk, plain_transfers, rules
+from ledger.book import entry, mint_arrays, mint_bulk, rules
+from ledger.book.batch import Batch
 from ledger.book.body import MintRun
 from ledger.book.entry import SignedEntry
-from ledger.book.plain_transfers import Reading
+from ledger.book.mint import LEAF_HEAD
 from ledger.book.refusals import Refusal
 from ledger.book.rules import RUN_LEAVES_MAX
 from ledger.book.state import State
+from ledger.book.transfer_bulk import Together
 from ledger.log import merkle
-
-_LEAF = b"\x8c"
-"""The first byte of every mint leaf, and of nothing else that is logged."""
-
-_NOTHING: Mapping[int, Reading] = MappingProxyType({})
 
 
 class LogReader:
@@ -44,22 +40,28 @@ class LogReader:
             return min(self.state.erasure.uncovered)
         return self.state.size + len(self._leaves)
 
-    def read(
-        self, entries: Sequence[bytes], leaf_hashes: Sequence[bytes], parsed: Mapping[int, Reading] = _NOTHING
-    ) -> bool:
+    def read(self, entries: Sequence[bytes], leaf_hashes: Sequence[bytes], batch: Batch | None = None) -> bool:
         """Read the next entries, whose leaf hashes the caller has checked; False when one is refused.
 
-        `parsed`: what the caller has read of them already, by their place among them.
+        `batch`: the same entries, if the caller has read them already and had their signatures verified.
         """
+        together = Together(self.state, batch) if batch is not None else None
         start = 0
         while start < len(entries) and self.refused is None:
+            made = together.take(start) if together is not None and not self._leaves else []
+            if made:
+                start += len(made)
+                continue
             end = _end_of_leaves(entries, start)
             self._leaves += entries[start:end]
             self._hashes += leaf_hashes[start:end]
             if len(self._leaves) > RUN_LEAVES_MAX:
                 self._read_one_by_one()
             elif end < len(entries):
-                self._read_signed(entries[end], leaf_hashes[end], parsed.get(end))
+                signed = (
+                    batch.signed(end, self.state.genesis_sha256) if batch is not None and self.state.size else None
+                )
+                self._read_signed(entries[end], leaf_hashes[end], signed)
             start = end + 1
         return self.refused is None
 
@@ -73,7 +75,7 @@ class LogReader:
             self.refused = Refusal.NOT_CARRIED
         return self.refused is None
 
-    def _read_signed(self, data: bytes, leaf_hash: bytes, signed: Reading | None) -> None:
+    def _read_signed(self, data: bytes, leaf_hash: bytes, signed: SignedEntry | None) -> None:
         if not (self._leaves and self._read_run(data)):
             self._read_one_by_one()
             self._apply(data, leaf_hash, signed)
@@ -105,30 +107,20 @@ class LogReader:
             if self.refused is None:
                 self._apply(data, leaf_hash)
 
-    def _apply(self, data: bytes, leaf_hash: bytes, signed: Reading | None = None) -> None:
+    def _apply(self, data: bytes, leaf_hash: bytes, signed: SignedEntry | None = None) -> None:
         if self.refused is not None:
             return
         if signed is not None:
-            answer = plain_transfers.apply_reading(self.state, signed, data, self.state.size)
+            answer = rules.apply_parsed(self.state, signed, data, self.state.size)
         else:
             answer = rules.apply(self.state, data, self.state.size, leaf_hash)
         if isinstance(answer, Refusal):
             self.refused = answer
 
 
-def is_leaf(data: bytes) -> bool:
-    """Whether an entry is a mint leaf, by its first byte."""
-    return data.startswith(_LEAF)
-
-
-def places_of_signed(entries: Sequence[bytes]) -> list[int]:
-    """Where signed entries stand: neither mint leaves nor empty."""
-    return [at for at, data in enumerate(entries) if data and data[0] != _LEAF[0]]
-
-
 def _end_of_leaves(entries: Sequence[bytes], start: int) -> int:
     """Where the next entry stands that is no mint leaf."""
-    leaf = _LEAF[0]
+    leaf = LEAF_HEAD[0]
     for end in range(start, len(entries)):
         data = entries[end]
         if not data or data[0] != leaf:

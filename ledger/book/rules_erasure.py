@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from commonwatt.registry import Status
-from ledger.book.accounts import Account, Book, Posting, is_balanced
+from ledger.book.account_columns import Account
+from ledger.book.accounts import Book, Posting, is_balanced
 from ledger.book.body import CarryForward, MintRun
 from ledger.book.measures import CARRIED_ACCOUNTS_MAX, ERASED_RANGES_MAX, Carried
 from ledger.book.refusals import Refusal
@@ -98,8 +99,7 @@ def carried(book: Book, account: bytes) -> Carried:
 
 def restore(book: Book, row: Carried) -> None:
     """Set an account to what a carry-forward states."""
-    book.accounts[row.account] = Account(row.debits_mc, row.credits_mc)
-    book.touched.add(row.account)
+    book.put(row.account, Account(row.debits_mc, row.credits_mc))
     for amounts_mc, amount_mc in ((book.pending_mc, row.pending_mc), (book.marks_mc, row.mark_mc)):
         amounts_mc.pop(row.account, None)
         if amount_mc:

@@ -1,6 +1,7 @@
 """The state that follows from a log: built by rules.apply, equal for everyone who reads the same entries."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,8 +103,7 @@ class Erasure:
 class State:
     """Everything the first `size` entries say.
 
-    `ids`: of all signed entries. `policies`: version by hash. `minted_until_s`: per account and source the end of
-    the last minted window; windows only move forward, so one number each replaces a set of all claim keys.
+    `ids`: of all signed entries. `policies`: version by hash.
     `requests`: open ones, by their entry's id. `charged_until_s`: the end of the last period charged.
     `paid` and `paid_before`: the payments that can be reversed, by entry id, in two generations.
     `warned`: accounts that the entry applied last left past their soft limit; an answer, not part of the state.
@@ -115,7 +115,6 @@ class State:
     admissions: Admissions = field(default_factory=Admissions)
     policies: dict[bytes, int] = field(default_factory=dict)
     policy_texts: dict[bytes, str] = field(default_factory=dict)
-    minted_until_s: ClaimKeys = field(default_factory=ClaimKeys)
     ids: EntryIds = field(default_factory=EntryIds)
     requests: dict[bytes, OpenRequest] = field(default_factory=dict)
     requests_by_payee: dict[bytes, int] = field(default_factory=dict)
@@ -139,6 +138,11 @@ class State:
         return self.founded.genesis_sha256
 
     @property
+    def minted_until_s(self) -> ClaimKeys:
+        """Per account and source the end of the last minted window."""
+        return ClaimKeys(self.book.accounts)
+
+    @property
     def policy_version(self) -> int:
         """The version in force; -1 before the first."""
         return max(self.policies.values(), default=-1)
@@ -155,14 +159,18 @@ class State:
             return refusal
         self.book.post(postings)
         self.warned = self.book.past_soft_limit(postings)
-        self.remember_paid(postings, entry_id)
+        self.remember_paid([entry_id], [Moved(postings, abs(postings[0].amount_mc))])
         return None
 
-    def remember_paid(self, postings: tuple[Posting, ...], entry_id: bytes) -> None:
-        """Keep what a payment posted, so that it can be reversed; the oldest are forgotten."""
-        if len(self.paid) >= REVERSIBLE_HALF:
-            self.paid, self.paid_before = {}, self.paid
-        self.paid[entry_id] = Moved(postings, abs(postings[0].amount_mc))
+    def remember_paid(self, ids: Sequence[bytes], moved: Sequence[Moved]) -> None:
+        """Keep what payments posted, so that they can be reversed; the oldest are forgotten."""
+        start = 0
+        while start < len(ids):
+            if len(self.paid) >= REVERSIBLE_HALF:
+                self.paid, self.paid_before = {}, self.paid
+            end = min(len(ids), start + REVERSIBLE_HALF - len(self.paid))
+            self.paid.update(zip(ids[start:end], moved[start:end], strict=True))
+            start = end
 
     def payment(self, entry_id: bytes) -> Moved | None:
         """A payment that can be reversed."""

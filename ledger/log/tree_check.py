@@ -5,7 +5,7 @@ Works upwards in groups of 256 and keeps one hash per group. Where a tile and a 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from commonwatt.errors import FormatError
@@ -51,6 +51,16 @@ class Checked:
 
     entries: list[bytes]
     leaf_hashes: list[bytes]
+
+
+def joined(groups: Iterable[Checked]) -> Checked:
+    """Consecutive groups as one."""
+    entries: list[bytes] = []
+    leaf_hashes: list[bytes] = []
+    for group in groups:
+        entries += group.entries
+        leaf_hashes += group.leaf_hashes
+    return Checked(entries, leaf_hashes)
 
 
 class TreeCheck:

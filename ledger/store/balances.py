@@ -6,8 +6,7 @@ An account is its holder's id and its unit, 0 for energy credits. Its place is w
 """
 
 import struct
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable
 
 import numpy as np
 import sqlalchemy as sa
@@ -15,26 +14,14 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from commonwatt.identity import ID_SIZE
+from ledger.book.account_columns import Accounts, view
+from ledger.book.columns import Integers
 from ledger.store.schema import Damaged, balance
 
 PAGE_ACCOUNTS = 32
 _ROW = struct.Struct(">17sqq")
 _COLUMNS = np.dtype([("account", f"V{ID_SIZE + 1}"), ("debits_mc", ">i8"), ("credits_mc", ">i8")])
 _PAGE_SIZE = PAGE_ACCOUNTS * _ROW.size
-
-
-class Balances(NamedTuple):
-    """What accounts paid and received since the beginning, in columns."""
-
-    accounts: Sequence[bytes]
-    debits_mc: Sequence[int]
-    credits_mc: Sequence[int]
-
-    @classmethod
-    def of(cls, amounts_mc: Mapping[bytes, tuple[int, int]]) -> "Balances":
-        """From debits and credits by account."""
-        debits_mc, credits_mc = ([row[side] for row in amounts_mc.values()] for side in (0, 1))
-        return cls(list(amounts_mc), debits_mc, credits_mc)
 
 
 class BalancePages:
@@ -45,6 +32,10 @@ class BalancePages:
         self._upsert = str(_upsert(connection.dialect).compile(dialect=connection.dialect))
         self._rows = bytearray()
         self._at: dict[bytes, int] = {}
+        self._accounts = Accounts()
+        self._place = np.zeros(
+            0, dtype=np.int64
+        )  # by the number of an account in `_accounts`; -1: not looked for yet
 
     def load(self) -> None:
         """Read every page, within the caller's transaction."""
@@ -60,22 +51,34 @@ class BalancePages:
         rows = _ROW.iter_unpack(self._rows)
         return {_account(name): (debits_mc, credits_mc) for name, debits_mc, credits_mc in rows}
 
-    def put(self, balances: Balances) -> None:
-        """Set balances, within the caller's transaction."""
-        accounts, debits_mc, credits_mc = balances
-        for account in accounts:
-            if account not in self._at:
-                self._at[account] = len(self._at)
-                self._rows += _ROW.pack(account, 0, 0)
-        if accounts:
-            numbers = np.fromiter(map(self._at.__getitem__, accounts), dtype=np.int64, count=len(accounts))
-            rows = np.frombuffer(self._rows, dtype=_COLUMNS)
-            rows["debits_mc"][numbers] = debits_mc
-            rows["credits_mc"][numbers] = credits_mc
-            del rows  # the rows cannot grow while an array looks at them
-            pages = np.unique(numbers // PAGE_ACCOUNTS).tolist()
-            changed = [(page, bytes(self._rows[page * _PAGE_SIZE : (page + 1) * _PAGE_SIZE])) for page in pages]
-            self._connection.exec_driver_sql(self._upsert, changed)
+    def put(self, accounts: Accounts, numbers: Iterable[int]) -> None:
+        """Set the balances of the accounts with these numbers, within the caller's transaction."""
+        changed = np.fromiter(numbers, dtype=np.int64)
+        if len(changed) == 0:
+            return
+        places = self._places(accounts, changed)
+        rows = np.frombuffer(self._rows, dtype=_COLUMNS)
+        rows["debits_mc"][places] = view(accounts.debits_mc)[changed]
+        rows["credits_mc"][places] = view(accounts.credits_mc)[changed]
+        del rows  # the rows cannot grow while an array looks at them
+        pages = np.unique(places // PAGE_ACCOUNTS).tolist()
+        upserts = [(page, bytes(self._rows[page * _PAGE_SIZE : (page + 1) * _PAGE_SIZE])) for page in pages]
+        self._connection.exec_driver_sql(self._upsert, upserts)
+
+    def _places(self, accounts: Accounts, numbers: Integers) -> Integers:
+        """Where these accounts stand; new ones are added at the end."""
+        if accounts is not self._accounts:
+            self._accounts, self._place = accounts, np.zeros(0, dtype=np.int64)
+        more = len(accounts) - len(self._place)
+        if more:
+            self._place = np.concatenate([self._place, np.full(more, -1)])
+        for number in numbers[self._place[numbers] < 0].tolist():
+            name = accounts.names[number]
+            if name not in self._at:
+                self._at[name] = len(self._at)
+                self._rows += _ROW.pack(name, 0, 0)
+            self._place[number] = self._at[name]
+        return self._place[numbers]
 
 
 def _account(name: bytes) -> bytes:

@@ -32,11 +32,10 @@ class StoredIds(EntryIds):
         found = self._store.places(ids)
         self._asked = {entry_id: found.get(entry_id) for entry_id in ids}
 
-    def add(self, entry_id: bytes) -> None:
-        """Take an id until `take_fresh`."""
-        self._ids.add(entry_id)
-        self.fresh.append(entry_id)
-        self.link(entry_id)
+    def add_many(self, ids: Sequence[bytes]) -> None:
+        """Take ids until `take_fresh`."""
+        super().add_many(ids)
+        self.fresh += ids
 
     def take_fresh(self) -> list[bytes]:
         """The ids taken since the last call, in order: they are in the store by now."""

@@ -12,9 +12,11 @@ from typing import ParamSpec, TypeVar
 import sqlalchemy as sa
 
 from commonwatt.errors import StorageError
+from ledger.book.account_columns import Account, Accounts
+from ledger.book.accounts import Book
 from ledger.log.merkle import HASH_SIZE
 from ledger.store import pieces
-from ledger.store.balances import BalancePages, Balances
+from ledger.store.balances import BalancePages
 from ledger.store.engine import Engine
 from ledger.store.pieces import Piece, Pieces
 from ledger.store.schema import SCHEMA, Damaged, Row
@@ -111,12 +113,12 @@ class Store:
         """Debits and credits of every account that ever moved, in milli-credits."""
         return self._balances.all()
 
-    def append(self, rows: Sequence[Piece], ids: Sequence[tuple[bytes, int]], balances: Balances) -> None:
-        """Commit entries, the ids of the signed ones with their places, and the balances after them: all or nothing.
+    def append(self, rows: Sequence[Piece], ids: Sequence[tuple[bytes, int]], book: Book) -> None:
+        """Commit entries, the ids of the signed ones with their places, and the balances that they touched.
 
-        StorageError unless the log still ends where the entries begin.
+        All of it or nothing. StorageError unless the log still ends where the entries begin.
         """
-        self._guarded(self._append, rows, ids, balances)
+        self._guarded(self._append, rows, ids, book)
 
     def erase(self, places: Sequence[int]) -> None:
         """Empty these entries for good, all or none, and have the engine give up what it still held of them."""
@@ -151,7 +153,10 @@ class Store:
             SCHEMAS.create(connection)
             for rows in batches:
                 self._pieces.insert(list(pieces.cut(rows)), pieces.ids_of(rows))
-            self._balances.put(Balances.of(balances()))
+            accounts = Accounts()
+            for name, amounts_mc in balances().items():
+                accounts[name] = Account(*amounts_mc)
+            self._balances.put(accounts, range(len(accounts)))
 
     def _connect(self, *, is_new: bool) -> sa.Connection:
         self._connection = connection = self._engine.connect(is_new=is_new)
@@ -163,12 +168,12 @@ class Store:
         with self._connection.begin():
             return action(*args, **kwargs)
 
-    def _append(self, rows: Sequence[Piece], ids: Sequence[tuple[bytes, int]], balances: Balances) -> None:
+    def _append(self, rows: Sequence[Piece], ids: Sequence[tuple[bytes, int]], book: Book) -> None:
         with self._connection.begin():
             if rows[0].first != self._pieces.size():
                 raise self._failure("another writer appended to this ledger")
             self._pieces.insert(rows, ids)
-            self._balances.put(balances)
+            self._balances.put(book.accounts, book.touched)
 
     def _guarded(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an action. No retry: after a failed commit or fsync nobody knows what is on the disk."""

@@ -18,7 +18,7 @@ from commonwatt.errors import FormatError, UserError
 from commonwatt.registry import Status
 from ledger import testing
 from ledger.audit import verify_since
-from ledger.book import entry, mint, mint_arrays, rules, transfer_shape
+from ledger.book import entry, mint, mint_arrays, rules, transfer_arrays
 from ledger.book.body import Transfer
 from ledger.book.entry import SignedEntry
 from ledger.book.kinds import Subject
@@ -44,6 +44,7 @@ SIGNED = HEAD.sign(LOG)
 COSIGNED = SIGNED + WITNESS.cosign(HEAD.text(), testing.TIME_S).encode()
 POLICY = f"log {LOG.verifier}\nwitness w {WITNESS.cosigner} http://w/\ngroup g 1 w\nquorum g\n"
 LEAF = testing.earned("ana", 900, 100).encode()
+PAID = testing.pay("ana", "ben", 5, "bread")
 LEAF_BEN = testing.earned("ben", 2**40, 7, source=2).encode()
 
 
@@ -55,17 +56,18 @@ class Parser:
     examples: tuple[bytes, ...]
 
 
-def _plain_transfer(data: bytes) -> bool:
-    """What is read at one glance is what the general parser reads."""
-    plain = transfer_shape.read(data)
-    if plain is None:
+def _transfer_columns(data: bytes) -> bool:
+    """What is read in columns, beside a neighbour, is what the general parser reads."""
+    columns = transfer_arrays.parse([data, PAID])
+    assert columns.rows.tolist() in ([0, 1], [1])
+    if len(columns) == 1:
         return False
     signed = entry.parse(data)
     assert isinstance(signed, SignedEntry)
     body = signed.entry.body
     assert isinstance(body, Transfer)
-    assert (plain.id, plain.payer, plain.payee) == (signed.entry.id, body.payer, body.payee)
-    assert plain.amount_mc == body.amount_mc
+    assert (columns.ids[0], columns.payers[0], columns.payees[0]) == (signed.entry.id, body.payer, body.payee)
+    assert columns.amount_mc[0] == body.amount_mc
     return True
 
 
@@ -271,7 +273,7 @@ _PROOF = TlogProof(0, (ROOT, ROOT), COSIGNED)
 _SHORT = ProofFile(LEAF, _PROOF, proof_file.short(_LINES, 1, _block_example(), testing.member("ana")))
 _LONG = ProofFile(LEAF, _PROOF, LongOpening(_LINES, (_block_example(),), (testing.member("ana"),)))
 _ENTRIES = (
-    *(testing.GENESIS, testing.policy(), testing.member("eve"), testing.pay("ana", "ben", 5, "bread"), LEAF),
+    *(testing.GENESIS, testing.policy(), testing.member("eve"), PAID, LEAF),
     *(testing.site("farm", "ana"), testing.gateway("gate"), testing.device("meter", "farm")),
     testing.status(Subject.MEMBER, "ana", Status.SUSPENDED, "asked"),
 )
@@ -284,7 +286,7 @@ def _inside(signed: bytes) -> bytes:
 
 PARSERS = {
     "plain-transfer": Parser(
-        _plain_transfer, (testing.pay("ana", "ben", 7, "jam"), testing.pay("ana", "ben", 2**40))
+        _transfer_columns, (testing.pay("ana", "ben", 7, "jam"), testing.pay("ana", "ben", 2**40))
     ),
     "mint-columns": Parser(_mint_columns, (tiles.encode_bundle([LEAF]), tiles.encode_bundle([LEAF, LEAF_BEN]))),
     "cbor": Parser(_cbor, (cbor.encode([1, -5, b"x", "é", None, True, {1: [2]}]), *_ENTRIES)),

@@ -1,0 +1,101 @@
+"""Accounts as columns: what each paid and received, and how far its mints have come, by the account's number.
+
+A number is an account's place in the order in which they were opened, which is that of the log. Rules that look at
+one account use the mapping from its name; whole runs and batches of transfers work on the columns (numpy): 64 bytes
+an account beside its name, where as many objects lie all over the memory and are waited for.
+"""
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from commonwatt.errors import FormatError
+from ledger.book.columns import Integers
+from ledger.book.mint import SOURCE_LAST, SOURCE_PRODUCTION
+
+SOURCES = SOURCE_LAST - SOURCE_PRODUCTION + 1
+
+
+class Account(NamedTuple):
+    """What one account paid and received since the beginning."""
+
+    debits_mc: int = 0
+    credits_mc: int = 0
+
+    @property
+    def balance_mc(self) -> int:
+        """What it holds."""
+        return self.credits_mc - self.debits_mc
+
+
+class Accounts(Mapping[bytes, Account]):
+    """By name what an account paid and received; by number the columns.
+
+    `minted_until_s[SOURCES * number + source - 1]`: the end of the last minted window, 0 before the first.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[bytes] = []
+        self.debits_mc, self.credits_mc, self.minted_until_s = array("q"), array("q"), array("q")
+        self._numbers: dict[bytes, int] = {}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._numbers
+
+    def __getitem__(self, name: bytes) -> Account:
+        number = self._numbers[name]
+        return Account(self.debits_mc[number], self.credits_mc[number])
+
+    def __setitem__(self, name: bytes, account: Account) -> None:
+        number = self.open(name)
+        self.debits_mc[number], self.credits_mc[number] = account
+
+    def open(self, name: bytes) -> int:
+        """The number of an account, which begins at zero if it is new."""
+        number = self._numbers.get(name)
+        if number is None:
+            number = self._numbers[name] = len(self.names)
+            self.names.append(name)
+            self.debits_mc.append(0)
+            self.credits_mc.append(0)
+            self.minted_until_s.extend([0] * SOURCES)
+        return number
+
+    def number(self, name: bytes) -> int | None:
+        """The number of an account, if it was opened."""
+        return self._numbers.get(name)
+
+    def numbers(self, names: Sequence[bytes]) -> Integers:
+        """The numbers of many accounts; -1 of one that was never opened."""
+        find = self._numbers
+        try:
+            return np.fromiter(map(find.__getitem__, names), dtype=np.int64, count=len(names))
+        except KeyError:
+            return np.fromiter((find.get(name, -1) for name in names), dtype=np.int64, count=len(names))
+
+    def named(self, numbers: Iterable[int]) -> list[bytes]:
+        """The names of accounts."""
+        return list(map(self.names.__getitem__, numbers))
+
+    def __getstate__(self) -> Any:
+        return self.names, *(column.tobytes() for column in (self.debits_mc, self.credits_mc, self.minted_until_s))
+
+    def __setstate__(self, state: Any) -> None:
+        self.names, *columns = state
+        self.debits_mc, self.credits_mc, self.minted_until_s = (array("q", column) for column in columns)
+        if len(self.minted_until_s) != SOURCES * len(self.names):
+            raise FormatError("malformed", "claim keys of another number of sources")
+        self._numbers = {name: number for number, name in enumerate(self.names)}
+
+
+def view(column: "array[int]") -> Integers:
+    """A column as an array that may be changed; not to be kept, because the column cannot grow while it lives."""
+    return np.frombuffer(column, dtype=np.int64)
