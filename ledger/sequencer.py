@@ -15,6 +15,7 @@ from ledger import collector
 from ledger.book import batch, entry, mint_bulk, rules
 from ledger.book.batch import Batch
 from ledger.book.body import MintRun
+from ledger.book.columns import Truths
 from ledger.book.entry import Entry, SignedEntry
 from ledger.book.mint import Mint
 from ledger.book.mint_arrays import MintArrays
@@ -195,6 +196,10 @@ class Sequencer:
             time_s=time_s,
             key=key,
         )
+
+    def are_held(self, leaves: MintArrays) -> Truths:
+        """Which of these leaves a hold stops now: a run that has one is refused as a whole."""
+        return mint_bulk.are_held(self.state, leaves)
 
     def publish(self) -> Checkpoint:
         """Write the tiles and the signed checkpoint of everything committed. Cheap when nothing is new."""

@@ -29,6 +29,10 @@ ENTRIES_MIN = 256
 """Fewer are verified where they are applied: starting processes costs more than they save."""
 
 
+LOG_ENTRIES_MIN = 2000
+"""A shorter log is read sooner than processes start."""
+
+
 class _Begun(NamedTuple, Generic[T]):
     """A batch whose signatures are being verified: `rows` of it, with the keys that should have signed."""
 
@@ -88,6 +92,11 @@ class SignaturePool:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self._processes, mp_context=context)
         return self._pool
+
+
+def pool_for(size: int) -> SignaturePool:
+    """What reads a log of so many entries."""
+    return SignaturePool(PROCESSES if size >= LOG_ENTRIES_MIN else 0)
 
 
 def _signed(state: State, told: dict[bytes, bytes], batch: Batch) -> tuple[list[int], list[bytes]]:

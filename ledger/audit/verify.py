@@ -6,12 +6,13 @@ only grew, and the signatures of public entries. `audit` replays every entry thr
 
 import itertools
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from commonwatt.errors import FormatError
-from ledger import collector
+from ledger import collector, signatures
 from ledger.book import batch, constitution, entry
 from ledger.book.batch import Batch
 from ledger.book.constitution import Constitution
@@ -27,12 +28,7 @@ from ledger.log.published import COSIGNED, PublishedLog
 from ledger.log.tiles import CHECKPOINT, ENTRIES, WIDTH, TileName, parse_path
 from ledger.log.tree_check import Checked, Problem, TreeCheck, joined
 from ledger.proof.tree import PublishedTree
-from ledger.signatures import PROCESSES, SignaturePool
 from ledger.witness.policy import TlogPolicy, open_witnessed
-
-POOL_ENTRIES_MIN = 2000
-"""A shorter log is read sooner than processes start."""
-
 
 GROUPS_TOGETHER = 8
 """Groups of 256 entries that are read together: in columns a few thousand cost least each."""
@@ -147,12 +143,9 @@ class _Audit:
     def read_all(self, groups: Iterable[Checked | None]) -> None:
         """The log's entries in groups; None where the files do not agree on them."""
         head = self._report.checkpoint
-        pool = SignaturePool(PROCESSES if head is not None and head.size >= POOL_ENTRIES_MIN else 0)
-        try:
+        with closing(signatures.pool_for(head.size if head is not None else 0)) as pool:
             for group, read in pool.ahead(self._state, _batches(groups)):
                 self._read(group, read)
-        finally:
-            pool.close()
 
     def _read(self, group: Checked | None, read: Batch | None) -> None:
         reader = self._reader

@@ -12,7 +12,7 @@ spelling which `mint.parse` refuses is refused here too.
 import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -110,6 +110,20 @@ class MintArrays:
             int(self.association_mc[row]),
             int(self.lines[row]),
             self.lines_roots[row].tobytes(),
+        )
+
+    def kept(self, is_kept: Truths) -> "MintArrays":
+        """These rows alone."""
+        return replace(
+            self,
+            nonces=self.nonces[is_kept],
+            account_ids=self.account_ids[is_kept],
+            sources=self.sources[is_kept],
+            energy_wh=self.energy_wh[is_kept],
+            amount_mc=self.amount_mc[is_kept],
+            association_mc=self.association_mc[is_kept],
+            lines=self.lines[is_kept],
+            lines_roots=self.lines_roots[is_kept],
         )
 
     def encode(self) -> "Framed":

@@ -11,7 +11,7 @@ import numpy as np
 from commonwatt.units import INT64_MAX
 from ledger.book.account_columns import SOURCES, view
 from ledger.book.body import MintRun
-from ledger.book.columns import Integers
+from ledger.book.columns import Integers, Truths
 from ledger.book.entry import SignedEntry
 from ledger.book.kinds import ISSUANCE
 from ledger.book.mint import SOURCE_PRODUCTION
@@ -37,9 +37,11 @@ class Credits:
 
 def credits_of(state: State, leaves: MintArrays) -> Credits | None:
     """What these leaves come to; None unless rules.py would stage every one of them. The state stays as it is."""
-    held = state.claims
-    is_usual = state.size > 0 and state.stage is None and not held.held and not held.owed
+    window = (leaves.window_start_s, leaves.window_end_s)
+    is_usual = state.size > 0 and state.stage is None and all(row[2:] != window for row in state.claims.owed)
     if not is_usual or not 0 < len(leaves) <= RUN_LEAVES_MAX or not leaves.is_well_formed:
+        return None
+    if are_held(state, leaves).any():
         return None
     numbers = state.book.accounts.numbers(leaves.account_names())
     claims = _claims(state, leaves, numbers)
@@ -55,6 +57,17 @@ def credits_of(state: State, leaves: MintArrays) -> Credits | None:
     if (before_mc > INT64_MAX - credits_mc[moved]).any() or issued_mc > INT64_MAX:
         return None
     return Credits(claims, moved, before_mc + credits_mc[moved], energy_wh, total_mc, leaves.window_end_s)
+
+
+def are_held(state: State, leaves: MintArrays) -> Truths:
+    """Which leaves a hold stops now. Whoever mints leaves them out, and mints them after a release (CLAIM_HELD)."""
+    window = (leaves.window_start_s, leaves.window_end_s)
+    held = [claim for claim in state.claims.held if state.claims.is_held(claim, *window)]
+    stopped = np.zeros(len(leaves), dtype=np.bool_)
+    for account, source in held:
+        is_account = (leaves.account_ids == np.frombuffer(account, dtype=np.uint8)).all(axis=1)
+        stopped |= is_account & (leaves.sources == source)
+    return stopped
 
 
 def apply_run(state: State, credit: Credits, signed: SignedEntry, run: MintRun) -> bool:
