@@ -78,21 +78,6 @@ class MintArrays:
             and 0 <= self.window_start_s < self.window_end_s <= INT64_MAX
         )
 
-    def slice(self, first: int, end: int) -> "MintArrays":
-        """The rows from `first` up to `end`."""
-        return MintArrays(
-            self.nonces[first:end],
-            self.account_ids[first:end],
-            self.sources[first:end],
-            self.energy_wh[first:end],
-            self.amount_mc[first:end],
-            self.association_mc[first:end],
-            self.lines[first:end],
-            self.lines_roots[first:end],
-            self.window_start_s,
-            self.window_end_s,
-        )
-
     def account_names(self) -> list[bytes]:
         """The account of each row."""
         return columns.byte_strings(self.account_ids)
@@ -112,8 +97,12 @@ class MintArrays:
             self.lines_roots[row].tobytes(),
         )
 
-    def kept(self, is_kept: Truths) -> "MintArrays":
-        """These rows alone."""
+    def slice(self, first: int, end: int) -> "MintArrays":
+        """The rows from `first` up to `end`."""
+        return self.kept(np.arange(first, end))
+
+    def kept(self, is_kept: Truths | Integers) -> "MintArrays":
+        """Some rows alone: where this is true, or those with these numbers."""
         return replace(
             self,
             nonces=self.nonces[is_kept],
@@ -247,7 +236,7 @@ def parse(entries: Sequence[bytes]) -> MintArrays | None:
     return arrays if arrays.is_well_formed else None
 
 
-def slot(values: Integers) -> tuple[Octets, NDArray[np.bool_]]:
+def slot(values: Integers) -> tuple[Octets, Truths]:
     """Each value's head byte and big-endian bytes in a slot for the widest, and which of them are used."""
     sizes = np.searchsorted(_LIMITS, values)
     widest = int(_WIDTH_BY_CLASS[int(sizes.max())])
