@@ -1,84 +1,57 @@
-"""Builds the aggregator of a commune and runs it: one loop that receives, keeps, answers, closes, mints.
+"""Builds an aggregator of a commune and runs it: a desk that receives, keeps and answers, and the books if it leads.
 
-Ends by itself only with a StorageError (exit code 3): a full disk or a locked database stops us before anything is
+One process on SQLite, or as many as are started on PostgreSQL (docs/decisions/0021-many-aggregators.md). Ends by
+itself only with a StorageError (exit code 3): a full disk or a locked database stops us before anything is
 acknowledged, and what was not acknowledged is sent again.
 """
 
 import logging
-from collections.abc import Sequence
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from aggregator import sql
-from aggregator.commune import declared, enacted
-from aggregator.commune.arrivals import Arrivals
+import sqlalchemy as sa
+
+from aggregator import schema, sql
+from aggregator import settings as aggregator_settings
+from aggregator.books import Books, open_books
+from aggregator.clock_watch import ClockWatch
 from aggregator.commune.directory import Commune, CommuneDirectory
-from aggregator.commune.inbox import Inbox
-from aggregator.commune.places import Places
-from aggregator.commune.registry import Directory, RegistryPublisher
+from aggregator.commune.registry import Directory
+from aggregator.desk import Desk
 from aggregator.enrolment.desk import ClaimDesk
+from aggregator.followed_log import FollowedLog
 from aggregator.intake.evidence import Evidence
 from aggregator.intake.pipeline import Intake
-from aggregator.minting.outbox import Minter
+from aggregator.observe import state as observed
+from aggregator.observe.http import Watch
+from aggregator.observe.stages import Stages
+from aggregator.receive import mqtt
+from aggregator.receive.gate import Gate
+from aggregator.receive.mqtt import Claims
+from aggregator.receive.receiver import Receiver
 from aggregator.report import StatusFile
-from aggregator.settling.closing import Closer
 from aggregator.sql import Database
-from aggregator.statements.signers import Signers
 from aggregator.telemetry.feed import TelemetryFeed
 from aggregator.telemetry.influx import InfluxSettings, InfluxSink
-from commonwatt import settings, topics
-from commonwatt.clock import CivilClock, MonotonicClock, Protocolar
-from commonwatt.errors import UserError
-from commonwatt.identity import SigningKey
-from commonwatt.mqtt import BrokerAccount, Message, MqttLink
+from commonwatt import settings
+from commonwatt.clock import CivilClock, MonotonicClock
+from commonwatt.errors import StorageError, UserError
+from commonwatt.identity import SigningKey, new_id
+from commonwatt.mqtt import BrokerAccount, MqttLink
 from commonwatt.service import Stop, run_until
-from ledger.app import LOG, open_ledger
-from ledger.book import entry
-from ledger.book.entry import SignedEntry
-from ledger.log.published import PublishedLog
-from ledger.sequencer import Sequencer
+from commonwatt.transport import BATCH_SIZE_MAX
 
 log = logging.getLogger(__name__)
 
-BATCHES_PER_COMMIT = 64
-"""Batches that share one commit: enough to keep up with a slow disk, few enough that a receipt comes soon."""
-
-WAIT_S = 0.1
-"""How long a tick waits for a batch before it looks at the clock."""
-
-CATCH_UP_S = 3.0
-"""After a start, gateways have this long to bring what they kept before an interval closes: our own absence should
-make nobody late."""
-
-RECONNECT_S_MAX = 5
-
-CHANNELS = (topics.BATCH, f"{topics.CLAIM}/+")
-"""What gateways send us."""
-
-
-class BrokerSettings(settings.Settings):
-    """Where the broker is and who we are there."""
-
-    url: str
-    """mqtt://host:port or mqtts://host:port."""
-    username: str
-    """The broker lets this account read batches and write receipts and registries."""
-    password: str
-    """Made by `commonwatt gateway broker-config`; the file is readable by us only."""
-    ca_file: Path | None = None
-    """Who signed the broker's certificate; none: whom the system trusts. Paths start at the file's own directory."""
-    cert_file: Path | None = None
-    """Our certificate: a broker that no device reaches asks for it."""
-    key_file: Path | None = None
-    """Its private key."""
-    plaintext: bool = False
-    """Speak mqtt:// to another machine: everybody on that line can then read the password."""
+LOOK_EVERY_S = 1.0
+"""How often a process tells its state, and one that does not lead asks whether it may."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What `commonwatt aggregator run` was told."""
+    """What `commonwatt aggregator run` was told. `watch`: host and port of /health and /metrics."""
 
     directory: Path
     broker_account: Path
@@ -87,101 +60,172 @@ class Options:
     influx: Path | None = None
     database_url: str | None = None
     processes: int = 0
-
-
-class Aggregator:
-    """The parts of one commune, and the tick that lets each do a bounded piece of work."""
-
-    def __init__(
-        self,
-        *,
-        link: MqttLink,
-        intake: Intake,
-        closer: Closer,
-        minter: Minter,
-        registry: RegistryPublisher,
-        claims: ClaimDesk,
-        arrivals: Arrivals,
-        clock: Protocolar,
-    ) -> None:
-        self._link = link
-        self._intake = intake
-        self._closer = closer
-        self._minter = minter
-        self._registry = registry
-        self._claims = claims
-        self._arrivals = arrivals
-        self._clock = clock
-        self._closes_from_s = clock.monotonic_s() + CATCH_UP_S
-
-    def tick(self) -> None:
-        """Receive and answer, close what is due, mint what waits. Raises StorageError."""
-        self._arrivals.step(self._intake, self._closer)
-        self._registry.step(self._link, self._intake.directory)
-        self._answer(self._claims.sort_out(self._receive()))
-        if self._clock.monotonic_s() >= self._closes_from_s:
-            self._closer.step(self._intake.directory)
-        self._minter.step()
-
-    def _receive(self) -> list[Message]:
-        """Stage "receive": what came since the last tick, a bounded number; waits for the first."""
-        messages: list[Message] = []
-        message = self._link.receive(WAIT_S)
-        while message is not None:
-            messages.append(message)
-            message = self._link.receive(0) if len(messages) < BATCHES_PER_COMMIT else None
-        return messages
-
-    def _answer(self, messages: Sequence[Message]) -> None:
-        """A receipt that is not sent is asked for again by the batch coming again.
-
-        When as much came as one commit takes, more is waiting: then these are verified while those before them are
-        committed. Otherwise everything is answered at once.
-        """
-        self._intake.begin(messages)
-        is_busy = len(messages) == BATCHES_PER_COMMIT
-        for receipt in self._intake.finish(leave=len(messages) if is_busy else 0):
-            self._link.publish(receipt.topic, receipt.payload)
+    watch: tuple[str, int] | None = None
 
 
 def run(options: Options, stop: Stop) -> None:
     """Run until told to stop. UserError for settings, StorageError for disks and databases."""
-    place = CommuneDirectory(options.directory)
-    commune, key = place.load(), place.load_key("aggregator")
-    account = read_account(options.broker_account)
-    sink_settings = settings.load(InfluxSettings, options.influx) if options.influx else None
-    if key.public_key.hex() != commune.aggregator_public_key:
-        raise UserError("this key is not the one of commune.toml", where=place.key_file("aggregator"))
     with ExitStack() as stack:
-        ledger = stack.enter_context(open_ledger(options.directory))
-        database = stack.enter_context(Database(options.database_url or sql.url_of(options.directory)))
-        directory = Directory.of(ledger.state, Places.read(options.directory))
-        link = stack.enter_context(_link(account, commune))
-        intake = _intake(commune, key, database, directory, options)
+        aggregator = Aggregator(options, stack)
+        run_until(stop, aggregator.tick)
+        aggregator.say_last()
+
+
+class Aggregator:
+    """The parts of one process. Everything opened is closed with `stack`, the last first."""
+
+    def __init__(self, options: Options, stack: ExitStack) -> None:
+        place = CommuneDirectory(options.directory)
+        self._options, self._stack = options, stack
+        self._commune, self._key = place.load(), place.load_key("aggregator")
+        if self._key.public_key.hex() != self._commune.aggregator_public_key:
+            raise UserError("this key is not the one of commune.toml", where=place.key_file("aggregator"))
+        told = aggregator_settings.load(options.directory)
+        account, jetstream = aggregator_settings.read_account(options.broker_account)
+        self._sink_settings = settings.load(InfluxSettings, options.influx) if options.influx else None
+        self._protocol, self._stages = MonotonicClock(), Stages()
+        url = options.database_url or told.database or sql.url_of(options.directory)
+        self._database = stack.enter_context(Database(url))
+        self._watch = _clock_watch(self._database, options.clock, self._protocol)
+        self._books: Books | None = None
+        self._status: StatusFile | None = None
+        self._feed: TelemetryFeed | None = None
+        self._sink: InfluxSink | None = None
+        self._look_at_s = 0.0
+        self._log: FollowedLog | None = None
+        if not self._lead():
+            self._log = FollowedLog(options.directory)
+        self._gate = Gate(told.limits, self._protocol, batch_bytes_max=BATCH_SIZE_MAX)
+        self._page = stack.enter_context(Watch(*options.watch, self._protocol)) if options.watch else None
+        intake = _intake(self._commune, self._key, self._database, self._directory, options)
         stack.callback(intake.close)
-        aggregator = _assemble(options.directory, commune, key, ledger, database, intake, link, options.clock)
-        status_file = StatusFile(options.status_file, database=database, ledger=ledger, clock=options.clock)
-        sink = sink_settings and InfluxSink(sink_settings, commune=commune.name, directory=options.directory)
-        points = sink and TelemetryFeed(stack.enter_context(sink), database=database, clock=MonotonicClock())
+        claims: Claims = Claims()
+        self._receivers, self._link = _connections(
+            account, jetstream, self._commune, self._gate, claims, self._database
+        )
+        for receiver in self._receivers.values():
+            stack.enter_context(receiver)
+        self._desk = Desk(
+            gate=self._gate,
+            intake=intake,
+            link=self._link,
+            watch=self._watch,
+            claims=claims,
+            claim_desk=ClaimDesk(place.private_db, clock=options.clock),
+            genesis=self._commune.genesis,
+            stages=self._stages,
+        )
 
-        def tick() -> None:
-            aggregator.tick()
-            status_file.step(intake.directory)
-            if points:
-                points.step(intake.directory, status_file.state)
+    def tick(self) -> None:
+        """Receive and answer, close what is due, mint what waits, tell others. Raises StorageError."""
+        self._desk.step()
+        if self._books is not None:
+            self._books.step(self._link, self._desk.intake)
+        now_s = self._protocol.monotonic_s()
+        if now_s >= self._look_at_s:
+            self._look_at_s = now_s + LOOK_EVERY_S
+            if self._books is None:
+                self._follow()
+            self._tell()
 
-        log.info("%s: %d devices, %d entries in the log", commune.title, len(directory.meters), ledger.size)
-        run_until(stop, tick)
-        status_file.write(intake.directory)
+    def say_last(self) -> None:
+        """The status file once more, when asked to end."""
+        if self._books is not None and self._status is not None:
+            self._status.write(self._desk.intake.directory)
+
+    @property
+    def _directory(self) -> Directory:
+        if self._books is not None:
+            return self._books.directory
+        assert self._log is not None, "who does not lead follows"
+        return self._log.directory
+
+    def _follow(self) -> None:
+        """Lead if nobody does; otherwise believe whom the log names."""
+        assert self._log is not None
+        if self._lead():
+            self._log = None
+            self._desk.intake.directory = self._directory
+        elif self._log.step():
+            self._desk.intake.directory = self._log.directory
+
+    def _lead(self) -> bool:
+        """Open the books if nobody else has them."""
+        if not self._database.may_lead():
+            return False
+        options = self._options
+        try:
+            books = open_books(
+                options.directory,
+                commune=self._commune,
+                key=self._key,
+                database=self._database,
+                clock=options.clock,
+                protocol=self._protocol,
+                watch=self._watch,
+                stages=self._stages,
+            )
+        except StorageError as error:
+            if not self._database.is_shared:
+                raise
+            # Whoever led before may still be ending, or a person is admitting a meter: the ledger will be free.
+            log.warning("the ledger cannot be opened yet: %s", error)
+            return False
+        self._books = self._stack.enter_context(books)
+        clock = options.clock
+        self._status = StatusFile(options.status_file, database=self._database, ledger=books.ledger, clock=clock)
+        if self._sink_settings is not None:
+            sink = InfluxSink(self._sink_settings, commune=self._commune.name, directory=options.directory)
+            self._sink = self._stack.enter_context(sink)
+            self._feed = TelemetryFeed(sink, database=self._database, clock=self._protocol)
+        log.info("%s: leading, %d entries in the log", self._commune.title, books.ledger.size)
+        return True
+
+    def _tell(self) -> None:
+        """The status file, the dashboards and the health page. None of them is waited for."""
+        books = None
+        if self._books is not None and self._status is not None:
+            self._status.step(self._desk.intake.directory)
+            if self._feed is not None:
+                self._feed.step(self._desk.intake.directory, self._status.state)
+            if self._page is not None:
+                books = self._look_at_books(self._books, self._status)
+        if self._page is not None:
+            self._page.see(self._look(books))
+
+    def _look_at_books(self, books: Books, status: StatusFile) -> observed.Books:
+        civil_s = self._options.clock.now_s()
+        return observed.books_of(
+            self._database,
+            self._options.directory,
+            status.state,
+            due_s=civil_s - books.closer.due_s,
+            civil_s=civil_s,
+            wall_s=time.time(),
+        )
+
+    def _look(self, books: observed.Books | None) -> observed.State:
+        behind_s = 0.0
+        if self._sink is not None and self._books is not None:
+            behind_s = max(0, self._books.closer.last_end_s - self._sink.cursor.closed_s)
+        return observed.look(
+            commune=self._commune.name,
+            directory=self._options.directory,
+            brokers={name: _trouble(receiver) for name, receiver in self._receivers.items()},
+            gate=self._gate,
+            stages=self._stages,
+            watch=self._watch,
+            books=books,
+            telemetry={} if self._sink is None else {"InfluxDB": self._sink.trouble},
+            telemetry_behind_s=behind_s,
+        )
 
 
-def _link(account: BrokerAccount, commune: Commune) -> MqttLink:
-    return MqttLink(
-        account,
-        client_id=f"aggregator-{commune.name}",
-        subscriptions=[topics.of_gateway(commune.name, "+", channel) for channel in CHANNELS],
-        reconnect_s_max=RECONNECT_S_MAX,
-    )
+def _clock_watch(database: Database, clock: CivilClock, protocol: MonotonicClock) -> ClockWatch:
+    """What is on record: the last closing."""
+    with database.transaction() as connection:
+        known_s = connection.scalar(sa.select(sa.func.max(schema.closing.c.end_s))) or 0
+    return ClockWatch(civil=clock, protocol=protocol, civil_per_s=clock.factor, known_s=known_s)
 
 
 def _intake(commune: Commune, key: SigningKey, database: Database, directory: Directory, options: Options) -> Intake:
@@ -196,46 +240,30 @@ def _intake(commune: Commune, key: SigningKey, database: Database, directory: Di
     )
 
 
-def _assemble(
-    directory: Path,
-    commune: Commune,
-    key: SigningKey,
-    ledger: Sequencer,
-    database: Database,
-    intake: Intake,
-    link: MqttLink,
-    clock: CivilClock,
-) -> Aggregator:
-    known = enacted.follow(database, PublishedLog(directory / LOG), Signers.of(ledger.state))
-    inbox = Inbox(directory, ledger=ledger, clock=MonotonicClock())
-    return Aggregator(
-        link=link,
-        intake=intake,
-        closer=Closer(
-            database=database,
-            known=known,
-            genesis_s=genesis_s(ledger),
-            clock=clock,
-            declared=declared.read(directory),
-        ),
-        minter=Minter(database=database, ledger=ledger, key=key),
-        registry=RegistryPublisher(commune=commune.name, genesis=commune.genesis, key=key),
-        claims=ClaimDesk(CommuneDirectory(directory).private_db, clock=clock),
-        arrivals=Arrivals(directory, inbox=inbox, ledger=ledger, database=database),
-        clock=MonotonicClock(),
-    )
+def _connections(
+    account: BrokerAccount, jetstream: str | None, commune: Commune, gate: Gate, claims: Claims, database: Database
+) -> tuple[dict[str, Receiver], MqttLink]:
+    """Who brings batches, and over what answers leave: receipts and registries are MQTT's own, retained ones too."""
+    # A broker knows one client of a name. Alone, ours stays the same, so that a restart takes the old one's place.
+    suffix = f"-{new_id().hex()[:8]}" if database.is_shared else ""
+    client_id = f"aggregator-{commune.name}{suffix}"
+    if jetstream is None:
+        if database.is_shared:
+            log.warning("several aggregators on MQTT each receive everything: set jetstream in the account file")
+        link = mqtt.link(account, commune.name, client_id=client_id, claims=claims, offer=gate.offer)
+        return {"mqtt": link}, link
+    try:
+        from aggregator.receive.jetstream import JetStreamReceiver
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"JetStream needs the package {error.name}, which is not installed",
+            to_do="pip install 'commonwatt[jetstream]'",
+        ) from error
+    link = mqtt.link(account, commune.name, client_id=client_id, claims=claims, offer=None)
+    return {"mqtt": link, "jetstream": JetStreamReceiver(jetstream, account, commune.name, gate)}, link
 
 
-def read_account(path: Path) -> BrokerAccount:
-    """The broker's account file; UserError names the mistake."""
-    read = settings.load(BrokerSettings, path)
-    base = path.resolve().parent
-    files = {name: getattr(read, name) for name in ("ca_file", "cert_file", "key_file")}
-    return BrokerAccount(**dict(read) | {name: base / file for name, file in files.items() if file})
-
-
-def genesis_s(ledger: Sequencer) -> int:
-    """Civil time of the genesis entry."""
-    parsed = entry.parse(ledger.entry(0))
-    assert isinstance(parsed, SignedEntry)
-    return parsed.entry.time_s
+def _trouble(receiver: Receiver) -> str | None:
+    if isinstance(receiver, MqttLink) and not receiver.is_up:
+        return receiver.trouble or "not connected"
+    return receiver.trouble

@@ -10,8 +10,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from aggregator import schema, testing
-from aggregator.app import BATCHES_PER_COMMIT
 from aggregator.commune.registry import Directory
+from aggregator.desk import BATCHES_PER_COMMIT
 from aggregator.intake.checking import Keys
 from aggregator.intake.evidence import Evidence
 from aggregator.intake.pipeline import Intake

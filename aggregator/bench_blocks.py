@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 
 from aggregator import testing
-from aggregator.app import BATCHES_PER_COMMIT
 from aggregator.commune import enacted
 from aggregator.commune.registry import Directory
+from aggregator.desk import BATCHES_PER_COMMIT
 from aggregator.intake.checking import Keys
 from aggregator.intake.evidence import Evidence
 from aggregator.intake.pipeline import Intake

@@ -122,10 +122,13 @@ def run_command(
         None, help=_("A JSON file to rewrite once a second; default: DIR/status.json.")
     ),
     influx: Path | None = typer.Option(None, help=_("TOML file with url, org, bucket and token of an InfluxDB.")),
-    database: str = typer.Option("", help=_("The engine's URL; default: SQLite in the commune's directory.")),
+    database: str = typer.Option(
+        "", help=_("The engine's URL; default: what aggregator.toml says, or SQLite in DIR.")
+    ),
     processes: int = typer.Option(
         0, min=0, max=64, help=_("Processes that verify signatures beside this one; a town needs none.")
     ),
+    watch: str = typer.Option("", help=_("HOST:PORT of /health and /metrics, for example 127.0.0.1:8072.")),
     verbose: bool = typer.Option(False, help=_("Say more.")),
 ) -> None:
     """Ends by itself only when the disk or a database fails (exit code 3)."""
@@ -141,6 +144,7 @@ def run_command(
         influx=influx,
         database_url=database or None,
         processes=processes,
+        watch=_host_port(watch) if watch else None,
     )
     run(options, Stop().on_signals())
 
@@ -189,6 +193,13 @@ def _hex(text: str, size: int, where: str) -> bytes:
     if len(value) != size:
         raise UserError(_("{text!r} is no id or key").format(text=text), where=where, to_do=_("hexadecimal digits"))
     return value
+
+
+def _host_port(text: str) -> tuple[str, int]:
+    host, _colon, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise UserError(_("{text!r} is not HOST:PORT").format(text=text), where="--watch")
+    return host.strip("[]"), int(port)
 
 
 @device_app.command(

@@ -47,7 +47,8 @@ class StatusFile:
 
     def write(self, directory: Directory) -> None:
         """Write now."""
-        status.write(self._path, report(self._database, self._ledger, directory, civil_s=self._clock.now_s()))
+        self.state = report(self._database, self._ledger, directory, civil_s=self._clock.now_s())
+        status.write(self._path, self.state)
 
 
 def report(database: Database, ledger: Sequencer, directory: Directory, *, civil_s: float) -> dict[str, Any]:

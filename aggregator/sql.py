@@ -1,4 +1,4 @@
-"""The aggregator's database: one connection, SQLite in WAL mode with synchronous=FULL, SQLAlchemy Core.
+"""The aggregator's database: one connection, SQLite or PostgreSQL (engines.py), SQLAlchemy Core.
 
 Whoever can write here can invent claims up to the rates of the policy, but no evidence: blocks carry their devices'
 signatures, and every mint names the blocks behind it.
@@ -10,16 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.dialects import postgresql
 
 from aggregator import schema
+from aggregator.engines import engine_for
 from aggregator.upgrade import SCHEMAS
-from commonwatt import sqlite
 from commonwatt.errors import StorageError
 
 FILE = "aggregator.db"
 BUSY_S = 5.0
 """How long we wait for another process's transaction before we stop: a backup takes less."""
+
+
+conflict_insert = postgresql.insert
+"""An INSERT that may say ON CONFLICT; SQLite has the same words, and its compiler takes this statement as well."""
 
 
 def url_of(directory: Path) -> str:
@@ -38,14 +42,13 @@ class Database:
     knows what a failed commit left on the disk. `pages_max` limits the file (4,096-byte pages)."""
 
     def __init__(self, url: str, *, busy_s: float = BUSY_S, pages_max: int | None = None) -> None:
-        self._url = url
         self._has_failed = False
-        self._engine = sqlite.engine(url, busy_s=busy_s, is_exclusive=False, pages_max=pages_max)
+        self._engine = engine_for(url, busy_s=busy_s, pages_max=pages_max)
         try:
             self._connection = self._engine.connect()
             self._make_ready()
         except sa.exc.SQLAlchemyError as error:
-            raise _explained(url, error) from error
+            raise self._engine.explained(error) from error
 
     def __enter__(self) -> "Database":
         return self
@@ -54,21 +57,34 @@ class Database:
         self.close()
 
     def close(self) -> None:
-        """Give the file back."""
+        """Give the database back."""
         self._connection.close()
-        self._engine.dispose()
+        self._engine.close()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other aggregators may write here too: then what is kept in memory follows what they wrote."""
+        return self._engine.is_shared
+
+    def may_lead(self) -> bool:
+        """Whether this process is the one that closes and mints; once it is, it stays so until it ends."""
+        with self.transaction() as connection:
+            return self._engine.may_lead(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
         """All or nothing, durable when the block has ended."""
         if self._has_failed:
-            raise StorageError("the database has failed before", where=self._url, to_do="start again")
+            raise StorageError("the database has failed before", where=self._engine.where, to_do="start again")
         try:
             with self._connection.begin():
+                self._engine.begin(self._connection)
+                if self._engine.is_shared:
+                    self._connection.info.clear()  # what was read before others had their turn
                 yield self._connection
         except sa.exc.SQLAlchemyError as error:
             self._has_failed = True
-            raise _explained(self._url, error) from error
+            raise self._engine.explained(error) from error
         except BaseException:
             self._connection.info.clear()  # what was read from a transaction that is undone
             raise
@@ -90,12 +106,11 @@ class Database:
     def _make_ready(self) -> None:
         """Make the tables, or bring those of an earlier version up to date behind a copy of the file."""
         with self.transaction() as connection:
-            found = None if SCHEMAS.is_empty(connection) else SCHEMAS.version_of(connection, self._url)
+            found = None if SCHEMAS.is_empty(connection) else SCHEMAS.version_of(connection, self._engine.where)
             if found is None:
                 SCHEMAS.create(connection)
         if found is not None and found < schema.SCHEMA_VERSION:
-            file = Path(str(self._engine.url.database))
-            sqlite.copy(self._connection, file.with_name(f"{file.name}.schema-{found}"))
+            self._engine.put_aside(self._connection, found)
             with self.transaction() as connection:
                 SCHEMAS.upgrade(connection, found)
 
@@ -122,34 +137,17 @@ def counters(connection: sa.Connection) -> dict[str, int]:
 
 def upsert(table: sa.Table, *, keep: Iterable[str] = ()) -> sa.Insert:
     """Insert rows, or replace the rows of the same primary key except for the columns in `keep`."""
-    statement = sqlite_insert(table)
+    statement = conflict_insert(table)
     keys = {column.name for column in table.primary_key}
     fresh = {c.name: statement.excluded[c.name] for c in table.c if c.name not in keys and c.name not in keep}
     return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=fresh)
 
 
 def _counting() -> sa.Insert:
-    statement = sqlite_insert(schema.counter)
+    statement = conflict_insert(schema.counter)
     return statement.on_conflict_do_update(
         index_elements=[schema.counter.c.name], set_={"value": schema.counter.c.value + statement.excluded.value}
     )
 
 
 _COUNT = _counting()
-
-
-def _explained(url: str, error: sa.exc.SQLAlchemyError) -> StorageError:
-    cause = str(getattr(error, "orig", None) or error)
-    if "locked" in cause or "busy" in cause:
-        return StorageError(
-            "the database is locked by another process",
-            where=url,
-            to_do="end that process and start again; what was not answered is sent again",
-        )
-    if "full" in cause or "disk I/O" in cause:
-        return StorageError(
-            f"the disk is full or failing ({cause})",
-            where=url,
-            to_do="make room and start again; what was not answered is sent again",
-        )
-    return StorageError(f"the database failed: {cause}", where=url, to_do="mend the disk or restore a backup")

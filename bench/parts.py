@@ -18,6 +18,11 @@ TREE_LEAVES = 20_000
 GATEWAY_MEMORY_MB = 120.0
 """What a gateway may take of a small box's memory, with 1,000 devices."""
 
+END_TO_END_S = 2.0
+"""What a gateway may wait for a receipt, in the middle of the cases."""
+TOWN_CPU = 5.0
+"""Per cent of a core for 5,000 meters with a reading a minute."""
+
 Measured = tuple[float, str]
 
 
@@ -106,6 +111,18 @@ DEVICE_MEMORY_MAX = 200.0
 
 STARTUP_MAX_S = 10.0
 """Until half a million devices are known again."""
+
+
+def _end_to_end() -> Measured:
+    from bench import end_to_end
+
+    return end_to_end.measured().median_s, "s, median"
+
+
+def _town_cpu() -> Measured:
+    from bench import end_to_end
+
+    return 100 * end_to_end.measured().cpu, "% of one core"
 
 
 def _savings_qualified() -> Measured:
@@ -224,6 +241,8 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     Benchmark("aggregator", "growth", _devices("growth"), lambda: GROWTH_MAX),
     Benchmark("aggregator", "memory_per_device", _devices("memory_per_device"), lambda: DEVICE_MEMORY_MAX),
     Benchmark("aggregator", "startup", _devices("startup"), lambda: STARTUP_MAX_S),
+    Benchmark("aggregator", "end_to_end", _end_to_end, lambda: END_TO_END_S),
+    Benchmark("aggregator", "town_cpu", _town_cpu, lambda: TOWN_CPU),
     Benchmark("aggregator", "savings_qualified", _savings_qualified),
     Benchmark("aggregator", "savings_false_positive", _savings_false_positive),
     Benchmark("aggregator", "savings_recovered", _savings_recovered),

@@ -3,6 +3,9 @@
 paho's thread receives into a bounded inbox and reconnects; the service takes messages when it ticks. A full
 inbox drops the message and counts it: every sender here keeps what it sent until an application's answer names
 its hash, so a dropped message comes again. A broker's PUBACK means nothing to us for the same reason.
+
+A service may instead take messages as deliveries and say when it is done with each: then the broker holds back what
+is more than it lets be under way, and keeps the rest for us as far as it keeps anything.
 """
 
 import ipaddress
@@ -10,7 +13,7 @@ import logging
 import queue
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,13 @@ class Message:
 
     topic: str
     payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery(Message):
+    """A message that the broker holds for us until `done` is called, once, from any thread."""
+
+    done: Callable[[], None] = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +78,7 @@ class BrokerAccount:
     def require_encryption(self) -> None:
         """UserError if passwords and readings would cross a network for everybody to read, and nobody allowed it."""
         host, _port = self.host_port()
-        if not self.url.startswith("mqtts:") and not self.plaintext and not _is_this_machine(host):
+        if not self.url.startswith("mqtts:") and not self.plaintext and not is_this_machine(host):
             raise UserError(
                 _("{url} is not encrypted: everybody on the way could read the password").format(url=self.url),
                 to_do=_("write mqtts:// and ca_file, or plaintext = true if you answer for the line"),
@@ -93,7 +103,10 @@ class BrokerAccount:
 
 
 class MqttLink:
-    """A connection that is started and stopped by `with`, comes back by itself, and subscribes anew each time."""
+    """A connection that is started and stopped by `with`, comes back by itself, and subscribes anew each time.
+
+    `deliver`: called by paho's thread with each message, which then does not come into the inbox; it must not wait.
+    """
 
     def __init__(
         self,
@@ -104,6 +117,7 @@ class MqttLink:
         will: Message | None = None,
         reconnect_s_max: int = RECONNECT_S_MAX,
         outbox_messages_max: int = OUTBOX_MESSAGES_MAX,
+        deliver: Callable[[Delivery], object] | None = None,
     ) -> None:
         account.require_encryption()
         self.inbox: queue.Queue[Message] = queue.Queue(INBOX_MESSAGES_MAX)
@@ -112,7 +126,10 @@ class MqttLink:
         self.trouble: str | None = None
         self._account = account
         self._subscriptions = [(topic, QOS) for topic in subscriptions]
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id, clean_session=True)
+        self._deliver = deliver
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id, clean_session=True, manual_ack=deliver is not None
+        )
         self._client.username_pw_set(account.username, account.password)
         if account.url.startswith("mqtts:"):
             self._client.tls_set_context(account.tls_context())
@@ -164,13 +181,26 @@ class MqttLink:
         self.trouble = None
         self.connects += 1
         log.info("%s: connected as %s", self._account.url, self._account.username)
-        client.subscribe(self._subscriptions)
+        if self._subscriptions:
+            client.subscribe(self._subscriptions)
 
     def _on_message(self, _client: paho.Client, _user: Any, message: paho.MQTTMessage) -> None:
+        if self._deliver is not None:
+            done = self._done(message.mid, message.qos, self.connects)
+            self._deliver(Delivery(message.topic, bytes(message.payload), done))
+            return
         try:
             self.inbox.put_nowait(Message(message.topic, bytes(message.payload)))
         except queue.Full:
             self.dropped += 1
+
+    def _done(self, mid: int, qos: int, connects: int) -> Callable[[], None]:
+        def done() -> None:
+            # A new connection counts its messages anew: the same number may be another message, not yet kept.
+            if connects == self.connects:
+                self._client.ack(mid, qos)
+
+        return done
 
     def _on_connect_fail(self, _client: paho.Client, _user: Any) -> None:
         self._note(trouble_of(sys.exception()))  # paho calls us while it handles what went wrong
@@ -204,7 +234,7 @@ def trouble_of(error: BaseException | None) -> str:
     return _("the broker cannot be reached: {reason}").format(reason=getattr(error, "strerror", None) or error)
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
     if host == "localhost":
         return True
     try:

@@ -22,11 +22,19 @@ Model = TypeVar("Model", bound=BaseModel)
 def read_toml(path: Path) -> dict[str, Any]:
     """The file as a table; UserError names the line of a mistake."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8"), where=path)
     except OSError as error:
         raise UserError(_("cannot be read: {error}").format(error=error.strerror), where=path) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise UserError(f"is not TOML: {error}", where=path, to_do="mend that line") from error
+
+
+def parse_toml(text: str, *, where: object) -> dict[str, Any]:
+    """A text as a table; UserError names the line of a mistake."""
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UserError(f"is not TOML: {error}", where=where, to_do="mend that line") from error
 
 
 def load(model: type[Model], path: Path) -> Model:

@@ -121,6 +121,9 @@ def broker_config(
     port: int | None = typer.Option(None, help=_("Its MQTT port; default: 8883, in plaintext 1883.")),
     store_dir: Path | None = typer.Option(None, help=_("Where the broker keeps its data; default: DIR/store.")),
     http_port: int | None = typer.Option(None, help=_("nats-server's monitoring on loopback; default: none.")),
+    nats_port: int | None = typer.Option(
+        None, help=_("nats-server's own port, for aggregators that pull batches from JetStream; default: none.")
+    ),
     plaintext: bool = typer.Option(
         False, "--plaintext", help=_("No TLS: for a demo, or a line that you answer for.")
     ),
@@ -138,6 +141,7 @@ def broker_config(
         port=port or (1883 if plaintext else 8883),
         store_dir=(store_dir or directory / "store").resolve(),
         http_port=http_port,
+        nats_port=nats_port,
         tls=None if plaintext else directory,
         wants_certificates=roster.wants_certificates and not plaintext,
     )

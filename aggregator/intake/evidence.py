@@ -30,6 +30,7 @@ class Evidence:
         self._database = database
         with database.transaction() as connection:
             self._heads = heads.load(connection)
+            self._known_id = store.last_id(connection)
 
     @property
     def heads(self) -> heads.Heads:
@@ -42,11 +43,12 @@ class Evidence:
         Returns only when the transaction is committed; raises StorageError, and then nothing was kept.
         """
         arrivals = received.arrivals
-        numbers = self._heads.of(arrivals.device)
-        verdicts = np.full(len(arrivals), Verdict.NEW, dtype=object)
-        rest = np.flatnonzero(~_is_next(self._heads, numbers, arrivals))
         conflicts: list[Conflict] = []
         with self._database.transaction() as connection:
+            self._follow(connection)
+            numbers = self._heads.of(arrivals.device)
+            verdicts = np.full(len(arrivals), Verdict.NEW, dtype=object)
+            rest = np.flatnonzero(~_is_next(self._heads, numbers, arrivals))
             if len(rest):
                 unusual = Unusual(connection, self._heads, numbers, received)
                 verdicts[rest] = unusual.judge(rest.tolist())
@@ -56,7 +58,8 @@ class Evidence:
             first_id = store.last_id(connection) + 1
             if len(new):
                 pages.append(connection, _page(received, new, first_id))
-                self._heads.keep(connection, len(new), first_id - 1)
+                if not self._database.is_shared:  # devices are numbered otherwise elsewhere
+                    self._heads.keep(connection, len(new), first_id - 1)
                 readings = columns.readings_of(arrivals, new)
                 open_readings.put_columns(connection, _readings(received, new, readings, first_id))
             for conflict in conflicts:
@@ -65,7 +68,18 @@ class Evidence:
             total["readings.accepted"] += int(arrivals.reading_count[new].sum())
             count(connection, total)
         self._heads.advance(numbers[new], arrivals.seq[new], arrivals.sha256[new, :LINK_SIZE], arrivals.end_s[new])
+        self._known_id = first_id - 1 + len(new)
         return list(verdicts)
+
+    def _follow(self, connection: sa.Connection) -> None:
+        """Take note of what other aggregators kept since our last commit. It is our turn: nobody adds to it now."""
+        if not self._database.is_shared or store.last_id(connection) == self._known_id:
+            return
+        for page in pages.read(connection, pages.table.id_max > self._known_id, with_blocks=False):
+            rows = np.flatnonzero(page.id > self._known_id)
+            numbers = self._heads.of(page.device[rows])
+            self._heads.advance(numbers, page.seq[rows], page.sha256[rows, :LINK_SIZE], page.end_s[rows])
+        self._known_id = store.last_id(connection)
 
 
 def _is_next(known: heads.Heads, numbers: Integers, arrivals: Arrivals) -> NDArray[np.bool_]:

@@ -147,6 +147,11 @@ class Intake:
         self._directory = directory
         self._checkers = Checkers(directory.keys, self._processes)
 
+    @property
+    def under_way(self) -> int:
+        """Batches begun and not finished."""
+        return len(self._under_way)
+
     def begin(self, messages: Sequence[Message]) -> None:
         """Stages "parse" and "verify" of what was received together; other processes may be at it for a while."""
         self._counted["batches.received"] += len(messages)

@@ -93,6 +93,16 @@ class Closer:
             self.schedule = Schedule.of(known.policies, _closed_before(connection))
             declarations.remember(connection, declared, from_s=self.next_end_s - INTERVAL_S)
 
+    @property
+    def last_end_s(self) -> int:
+        """End of the last interval closed; the genesis' own beginning before the first."""
+        return self.next_end_s - INTERVAL_S
+
+    @property
+    def due_s(self) -> int:
+        """Civil time at which the next interval may be closed."""
+        return self.next_end_s + self.schedule.at(self.last_end_s).rules.grace_s
+
     def step(self, directory: Directory) -> int:
         """Close the intervals whose grace is over, a bounded number at once; how many were closed. When none is due,
         evidence of days that are over is laid."""

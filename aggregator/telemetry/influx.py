@@ -53,6 +53,10 @@ class InfluxSink:
         self._commune = commune
         self._cursor_file = directory / CURSOR_FILE
         self.cursor = Cursor(**status.read(self._cursor_file))
+        self.trouble: str | None = None
+        """Why points are not taken, in the server's words; None while they are."""
+        self.points_dropped = 0
+        """Points in bunches that the server calls malformed: the same bytes again would be so again."""
         self._handed: queue.Queue[tuple[Sequence[Point], Cursor]] = queue.Queue(1)
         self._stopping = threading.Event()
         self._idle = threading.Event()
@@ -101,11 +105,21 @@ class InfluxSink:
                     if records:
                         writer.write(self._settings.bucket, record=records, write_precision=WritePrecision.S)
                 except (ApiException, HTTPError, OSError) as error:
-                    log.warning("InfluxDB does not take %d points: %s", len(points), error)
-                    self._stopping.wait(self._settings.retry_s)
-                else:
-                    self._note(cursor)
-                    return
+                    if not _is_for_good(error):
+                        self._complain(error)
+                        self._stopping.wait(self._settings.retry_s)
+                        continue
+                    log.error("InfluxDB calls points malformed, they are left out: %s", error)
+                    self.points_dropped += len(points)
+                self.trouble = None
+                self._note(cursor)
+                return
+
+    def _complain(self, error: Exception) -> None:
+        trouble = str(getattr(error, "reason", None) or error).partition("\n")[0]
+        if trouble != self.trouble:
+            log.warning("InfluxDB takes no points, they wait: %s", trouble)
+        self.trouble = trouble
 
     def _note(self, cursor: Cursor) -> None:
         self.cursor = cursor
@@ -114,6 +128,11 @@ class InfluxSink:
         except OSError as error:
             log.warning("the cursor of InfluxDB cannot be kept (%s); points will be written again", error)
         self._idle.set()
+
+
+def _is_for_good(error: Exception) -> bool:
+    """Whether asking again is of no use. A partial write (400) has stored what was well-formed."""
+    return isinstance(error, ApiException) and error.status in (400, 413, 422)
 
 
 def _record(point: Point, commune: str) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from gateway.settings import Id, Slug
 MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 """A registry of 40,000 devices still passes."""
 HOME_ASSISTANT = "homeassistant"
+AGGREGATOR = "aggregator"
 CA, SERVER = "ca", "server"
 """Files of the authority and of the broker, .pem and .key."""
 NATS_CONSUMERS = 900
@@ -70,7 +71,8 @@ class Rights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where the broker listens and keeps its data. `http_port`: nats-server's monitoring, loopback only.
+    """Where the broker listens and keeps its data. `http_port`: nats-server's monitoring, loopback only. `nats_port`:
+    where aggregators pull batches from JetStream; None: they take them over MQTT.
 
     `name`: what clients call it; the certificate has it. `tls`: the directory of ca.pem, server.pem and server.key;
     None speaks plaintext. `wants_certificates`: clients show theirs, too.
@@ -81,6 +83,7 @@ class Place:
     port: int
     store_dir: Path
     http_port: int | None = None
+    nats_port: int | None = None
     tls: Path | None = None
     wants_certificates: bool = False
 
@@ -89,6 +92,12 @@ class Place:
         """As clients write it."""
         name = f"[{self.name}]" if ":" in self.name else self.name
         return f"{'mqtts' if self.tls else 'mqtt'}://{name}:{self.port}"
+
+    @property
+    def nats_url(self) -> str:
+        """Where JetStream is, as aggregators write it."""
+        name = f"[{self.name}]" if ":" in self.name else self.name
+        return f"{'tls' if self.tls else 'nats'}://{name}:{self.nats_port}"
 
 
 def rights_of(roster: Roster) -> list[Rights]:
@@ -126,7 +135,7 @@ def _gateway_rights(commune: str, gateway: bytes) -> Rights:
 
 def _aggregator_rights(commune: str) -> Rights:
     return Rights(
-        "aggregator",
+        AGGREGATOR,
         publish=tuple(of_gateway(commune, "+", channel) for channel in (RECEIPT, REGISTRY, f"{COMMAND}/+")),
         subscribe=tuple(of_gateway(commune, "+", channel) for channel in (BATCH, STATE, f"{CLAIM}/+")),
     )
@@ -148,26 +157,41 @@ def passwords_of(rights: list[Rights], known: Mapping[str, str]) -> dict[str, st
 def nats_conf(commune: str, rights: list[Rights], passwords: dict[str, str], place: Place) -> str:
     """nats-server's configuration. MQTT topics are subjects there, `/` as `.` and `+` as `*`.
 
-    NATS' own port is a free one of loopback: nobody connects to it. MQTT's inner subjects ($MQTT.>) need no rights.
+    Without `nats_port` NATS' own port is a free one of loopback: nobody connects to it. MQTT's inner subjects
+    ($MQTT.>) need no rights.
     """
-    users = "\n".join(
-        f'      {{ user: "{account.username}", password: "{passwords[account.username]}", permissions: {{\n'
-        f"        publish: {{ allow: {_subjects(account.publish)} }}\n"
-        f"        subscribe: {{ allow: {_subjects(account.subscribe)} }}\n"
-        f"      }} }}"
-        for account in rights
-    )
+    listen = f"{place.host}:{place.nats_port}" if place.nats_port else "127.0.0.1:-1"
+    users = "\n".join(_nats_user(commune, account, passwords[account.username], place) for account in rights)
     http = f'http: "127.0.0.1:{place.http_port}"\n' if place.http_port else ""
     return (
         "# Made by `commonwatt gateway broker-config`; holds passwords.\n"
         f'server_name: "commonwatt-{commune}"\n'
-        'listen: "127.0.0.1:-1"\n'
+        f'listen: "{listen}"\n'
+        f"{_nats_tls(place) if place.nats_port else ''}"
         f"{http}"
         f"max_payload: {MESSAGE_BYTES_MAX}\n"
         f'jetstream {{ store_dir: "{place.store_dir}"{_nats_limits(rights)} }}\n'
         f'mqtt {{\n  host: "{place.host}"\n  port: {place.port}\n{_nats_tls(place)}}}\n'
         "accounts {\n  COMMUNE {\n    jetstream: enabled\n    users: [\n"
         f"{users}\n    ]\n  }}\n}}\n"
+    )
+
+
+def _nats_user(commune: str, account: Rights, password: str, place: Place) -> str:
+    publish, subscribe = _subjects(account.publish), _subjects(account.subscribe)
+    if account.username == AGGREGATOR and place.nats_port:
+        stream = f"cw-{commune}-batch"
+        publish += [f"$JS.API.STREAM.{verb}.{stream}" for verb in ("INFO", "CREATE")]
+        publish += [
+            f"$JS.API.CONSUMER.{verb}.{stream}.>" for verb in ("CREATE", "DURABLE.CREATE", "INFO", "MSG.NEXT")
+        ]
+        publish += [f"$JS.ACK.{stream}.>"]
+        subscribe += ["_INBOX.>"]
+    return (
+        f'      {{ user: "{account.username}", password: "{password}", permissions: {{\n'
+        f"        publish: {{ allow: {_allowed(publish)} }}\n"
+        f"        subscribe: {{ allow: {_allowed(subscribe)} }}\n"
+        f"      }} }}"
     )
 
 
@@ -241,13 +265,18 @@ def account_toml(username: str, password: str, place: Place) -> str:
         lines.append(f'ca_file = "{CA}.pem"')
     if place.wants_certificates:
         lines += [f'cert_file = "{username}.pem"', f'key_file = "{username}.key"']
+    if username == AGGREGATOR and place.nats_port:
+        lines.append(f'jetstream = "{place.nats_url}"')
     return "\n".join(lines) + "\n"
 
 
-def _subjects(filters: tuple[str, ...]) -> str:
+def _subjects(filters: tuple[str, ...]) -> list[str]:
     subjects = [topic.replace("/", ".").replace("+", "*").replace("#", ">") for topic in filters]
     # "a/#" is "a" as well, and is refused as a whole to whom that is not allowed.
-    subjects += [subject.removesuffix(".>") for subject in subjects if subject.endswith(".>")]
+    return subjects + [subject.removesuffix(".>") for subject in subjects if subject.endswith(".>")]
+
+
+def _allowed(subjects: list[str]) -> str:
     return "[" + ", ".join(f'"{subject}"' for subject in subjects) + "]"
 
 

@@ -14,9 +14,9 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+from commonwatt.bounded_http import POLL_S, TIMEOUT_S, BoundedServer
 from commonwatt.errors import FormatError, UserError
 from commonwatt.i18n import _
-from gateway.bounded_http import POLL_S, TIMEOUT_S, BoundedServer
 from gateway.devices.shelf import CHUNK, MANIFEST_SIZE_MAX, Shelf
 
 log = logging.getLogger(__name__)

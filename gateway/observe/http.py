@@ -6,23 +6,16 @@ this machine alone.
 
 import base64
 import hashlib
-import logging
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+from commonwatt.bounded_http import Answer, Pages
 from commonwatt.clock import Protocolar
 from commonwatt.errors import UserError
 from commonwatt.i18n import _, preferred, speaking
-from gateway.bounded_http import POLL_S, TIMEOUT_S, BoundedServer
 from gateway.observe import metrics
 from gateway.observe.findings import Level, findings, worst
 from gateway.observe.page import STYLE, page
-
-log = logging.getLogger(__name__)
 
 _STYLE_SHA256 = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 SECURITY = {
@@ -33,15 +26,6 @@ SECURITY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a request gets."""
-
-    content_type: str
-    body: bytes
-    status: HTTPStatus = HTTPStatus.OK
-
-
 class Watch:
     """Serves the newest state while its `with` lasts. `see` is called by the loop, the rest by HTTP's threads."""
 
@@ -49,7 +33,7 @@ class Watch:
         self._address = host, port
         self._protocol = protocol
         self._seen: tuple[dict[str, Any], float] = {}, protocol.monotonic_s()
-        self._server: BoundedServer | None = None
+        self._pages = Pages(self._address, self.answer, headers=SECURITY, name="observe-http")
 
     def see(self, state: dict[str, Any]) -> None:
         """Take the newest state; it must not be changed afterwards."""
@@ -58,25 +42,21 @@ class Watch:
     @property
     def port(self) -> int:
         """Where it listens, while it does."""
-        assert self._server is not None, "serves while its `with` lasts"
-        return int(self._server.server_address[1])
+        return self._pages.port
 
     def __enter__(self) -> "Watch":
         try:
-            self._server = BoundedServer(self._address, _handler(self.answer))
+            self._pages.__enter__()
         except OSError as error:
             raise UserError(
                 _("cannot serve the health page: {error}").format(error=error.strerror),
                 where="{}:{}".format(*self._address),
                 to_do=_("choose another observe.port"),
             ) from error
-        threading.Thread(target=self._server.serve_forever, args=(POLL_S,), name="observe-http", daemon=True).start()
         return self
 
-    def __exit__(self, *_exception: object) -> None:
-        assert self._server is not None, "entered before"
-        self._server.shutdown()
-        self._server.server_close()
+    def __exit__(self, *exception: object) -> None:
+        self._pages.__exit__(*exception)
 
     def answer(self, path: str, accept_language: str) -> Answer | None:
         """What is at a path, in the reader's language; None if nothing is."""
@@ -99,28 +79,3 @@ def _page(state: dict[str, Any], age_s: float, language: str) -> Answer:
         name = f"{state['commune']} · {state['id'][:8]}" if state else ""
         text = page(findings(state, age_s=age_s), name=name, language=language)
     return Answer("text/html; charset=utf-8", text.encode())
-
-
-def _handler(answer: Callable[[str, str], Answer | None]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = TIMEOUT_S
-
-        def do_GET(self) -> None:
-            found = answer(self.path.partition("?")[0], self.headers.get("Accept-Language", ""))
-            if found is None:
-                self.send_error(HTTPStatus.NOT_FOUND)
-                return
-            self.send_response(found.status)
-            headers = {"Content-Type": found.content_type, "Content-Length": str(len(found.body)), **SECURITY}
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(found.body)
-
-        def version_string(self) -> str:
-            return "commonwatt"
-
-        def log_message(self, form: str, *arguments: object) -> None:
-            log.debug(form, *arguments)
-
-    return Handler

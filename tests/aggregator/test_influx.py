@@ -21,13 +21,14 @@ END_S = TIME_S + 900
 
 
 class Recorder(ThreadingHTTPServer):
-    """An InfluxDB as far as writing goes. `failures`: how many writes to refuse before the first is taken."""
+    """An InfluxDB as far as writing goes. `failures`: how many writes to refuse, with `code`, before one is taken."""
 
     daemon_threads = True
 
     def __init__(self, failures: int = 0) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.failures = failures
+        self.code = 503
         self.writes: list[tuple[str, str, list[str]]] = []
         self.written = threading.Semaphore(0)
 
@@ -43,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         if self.server.failures > 0:
             self.server.failures -= 1
-            self._answer(503)
+            self._answer(self.server.code)
             return
         self.server.writes.append((self.path, self.headers["Authorization"], body.split("\n")))
         self._answer(204)
@@ -110,6 +111,42 @@ def test_a_server_that_is_away_holds_nobody_up(tmp_path):
         sink.hand_over([Point("mint", END_S, {"total_mc": 5})], Cursor(0, END_S))
         assert not sink.is_idle
     assert sink.cursor == Cursor()
+
+
+def test_points_called_malformed_are_left_out_and_the_next_are_written(recorder, tmp_path):
+    """The same bytes again would be refused again: they must not hold up what follows."""
+    recorder.failures, recorder.code = 1, 400
+    with sink_to(recorder, tmp_path) as sink:
+        sink.hand_over([Point("mint", END_S, {"total_mc": 5})], Cursor(0, END_S))
+        assert sink.wait_until_idle(30)
+        sink.hand_over([Point("mint", END_S + 900, {"total_mc": 6})], Cursor(0, END_S + 900))
+        assert sink.wait_until_idle(30)
+    assert [lines for _path, _token, lines in recorder.writes] == [[f"mint,commune=demo total_mc=6i {END_S + 900}"]]
+    assert (sink.points_dropped, sink.trouble) == (1, None)
+
+
+def test_a_server_that_is_down_for_a_day_gets_every_interval_afterwards(works, recorder, tmp_path):
+    """The loop closes a day meanwhile and never waits; then all its points come, each once, none twice."""
+    recorder.failures = 10**9
+    ends_s = range(END_S, END_S + 86_400, 900)
+    known = {"evidence_id_max": 0, "conflict_id_max": 0}
+    figures = {"supply_wh": 50, "demand_wh": 90, "matched_wh": 50, "unallocated_wh": 0}
+    behind = {"left_wh": 0, "sites": SITES_MIN, "largest_supply_wh": 20, "largest_demand_wh": 40}
+    with sink_to(recorder, tmp_path) as sink:
+        feed = TelemetryFeed(sink, database=works.database, clock=ManualClock())
+        for end_s in ends_s:
+            with works.database.transaction() as connection:
+                connection.execute(schema.closing.insert(), {"end_s": end_s, **known, **figures})
+                connection.execute(schema.pool.insert(), {"end_s": end_s, **behind})
+            feed.step(works.intake.directory, {})
+        assert sink.cursor == Cursor()
+        recorder.failures = 0
+        while sink.cursor.closed_s < ends_s[-1]:
+            assert sink.wait_until_idle(30)
+            feed.step(works.intake.directory, {})
+        assert sink.trouble is None
+    lines = [line for _path, _token, lines in recorder.writes for line in lines]
+    assert [int(line.split()[-1]) for line in lines] == [end_s - 900 for end_s in ends_s]
 
 
 @pytest.mark.parametrize(("sites", "written"), [(SITES_MIN, True), (SITES_MIN - 1, False)])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["ledger", "commonwatt"]):
+with atheris.instrument_imports(include=["ledger", "commonwatt", "aggregator"]):
     from parsers import PARSERS, is_accepted
 
 NAMES = sorted(PARSERS)

@@ -6,6 +6,7 @@ a UserError) and with nothing else; what it accepts is spelled in one way only, 
 
 import copy
 import hashlib
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ from ledger.proof.file import LongOpening, ProofFile
 from ledger.proof.tlog_proof import TlogProof
 from ledger.witness import client, cosignature, decide, policy
 from ledger.witness.cosignature import CosigningKey
+
+sys.path.insert(0, str(Path(__file__).parent))  # both the fuzzer and the tests read these files
+import aggregator_parsers
 
 LOG = Signer(testing.ORIGIN, testing.LOG_KEY)
 WITNESS = CosigningKey("mairie.example/w", testing.key("witness"))
@@ -312,6 +316,7 @@ PARSERS = {
     "request-header": Parser(_header, (_header_example(),)),
     "saved-audit": Parser(_saved_audit, (_saved_example(),)),
     "clock": Parser(_clock, (b"1721001600@1790000000.5x1440",)),
+    **{name: Parser(check, examples) for name, (check, examples) in aggregator_parsers.PARSERS.items()},
 }
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from commonwatt import cbor, cose
+from commonwatt.bounded_http import ANSWERING_MAX
 from commonwatt.errors import FormatError, UserError
 from commonwatt.identity import SigningKey
-from gateway.bounded_http import ANSWERING_MAX
 from gateway.devices.shelf import IMAGE_SIZE_MAX, MANIFEST_SIZE_MAX, Publisher, Shelf
 from gateway.devices.shelf_http import Depot
 from tests.gateway.support import BIN, Town, free_port, wait_for

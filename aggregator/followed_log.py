@@ -1,0 +1,49 @@
+"""Whom an aggregator believes that does not lead: read from the published log, again whenever it has grown.
+
+A meter is admitted while nobody leads; its blocks must not be refused by an aggregator that has not heard of it.
+"""
+
+from pathlib import Path
+
+from aggregator.commune.places import Places
+from aggregator.commune.registry import Directory
+from commonwatt.errors import StorageError
+from ledger.app import LOG
+from ledger.book.reader import LogReader
+from ledger.log import merkle
+from ledger.log.published import PublishedLog
+from ledger.log.tiles import ENTRIES, WIDTH, TileName
+
+
+class FollowedLog:
+    """The log as it is published in a commune's directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._commune = directory
+        self._log = PublishedLog(directory / LOG)
+        self._reader = LogReader()
+        self._read()
+        self.directory = Directory.of(self._reader.state, Places.read(self._commune))
+
+    def step(self) -> bool:
+        """Read what is new; whether somebody was admitted, changed or revoked. StorageError: a wrong log."""
+        if not self._read():
+            return False
+        found = Directory.of(self._reader.state, Places.read(self._commune))
+        if found.snapshot.devices == self.directory.snapshot.devices and found.gateways == self.directory.gateways:
+            return False
+        self.directory = found
+        return True
+
+    def _read(self) -> bool:
+        size, first = self._log.unverified_checkpoint().size, self._reader.size
+        for start in range(first // WIDTH * WIDTH, size, WIDTH):
+            bundle = self._log.bundle(TileName(ENTRIES, start // WIDTH, min(WIDTH, size - start)))
+            entries = bundle[max(0, first - start) :]
+            if not self._reader.read(entries, [merkle.leaf_hash(data) for data in entries]):
+                raise StorageError(
+                    f"entry {self._reader.size} of the published log breaks a rule",
+                    where=self._log.where,
+                    to_do="restore the log that belongs to this commune",
+                )
+        return size > first

