@@ -5,6 +5,7 @@ committed before me" with one number. On SQLite there is one process; on Postgre
 them leads (books.py). Both locks are advisory, named by the schema, and end with their session whatever ends it.
 """
 
+import sqlite3
 from pathlib import Path
 from typing import Protocol
 
@@ -36,6 +37,9 @@ class Engine(Protocol):
 
     def put_aside(self, connection: sa.Connection, found: int) -> None:
         """Keep a copy before the schema changes, where the engine can."""
+
+    def scrub(self, connection: sa.Connection) -> None:
+        """Outside transactions: leave nothing of deleted rows in the files. Needs room for a copy."""
 
     def explained(self, error: sa.exc.SQLAlchemyError) -> StorageError:
         """What failed, in words, and what to do."""
@@ -87,6 +91,20 @@ class SqliteFile:
         file = Path(str(self._engine.url.database))
         sqlite.copy(connection, file.with_name(f"{file.name}.schema-{found}"))
 
+    def scrub(self, connection: sa.Connection) -> None:
+        """Write the file anew without free pages, and empty the write-ahead log."""
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        try:
+            driver.execute("VACUUM")
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise StorageError(
+                f"what was deleted may still lie in free pages: {error}",
+                where=self.where,
+                to_do="make room and repeat",
+            ) from error
+
     def explained(self, error: sa.exc.SQLAlchemyError) -> StorageError:
         """By SQLite's own words."""
         cause = str(getattr(error, "orig", None) or error)
@@ -135,6 +153,12 @@ class Postgres:
 
     def put_aside(self, connection: sa.Connection, found: int) -> None:
         """No copy: an upgrade is one transaction, and the server's own backups are another's task (pg_dump)."""
+
+    def scrub(self, connection: sa.Connection) -> None:
+        """Write the evidence anew; the server's own write-ahead log and backups are its administrator's."""
+        with connection.execution_options(isolation_level="AUTOCOMMIT").begin():
+            connection.exec_driver_sql("VACUUM FULL evidence_page")
+        connection.execution_options(isolation_level="READ COMMITTED")
 
     def explained(self, error: sa.exc.SQLAlchemyError) -> StorageError:
         """By PostgreSQL's own codes."""

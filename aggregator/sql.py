@@ -4,7 +4,6 @@ Whoever can write here can invent claims up to the rates of the policy, but no e
 signatures, and every mint names the blocks behind it.
 """
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,17 +90,7 @@ class Database:
 
     def forget_what_was_deleted(self) -> None:
         """Leave nothing of deleted rows in free pages or in the write-ahead log. Needs room for a copy."""
-        driver = self._connection.connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
-        try:
-            driver.execute("VACUUM")
-            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error as error:
-            raise StorageError(
-                f"what was deleted may still lie in free pages: {error}",
-                where=self._url,
-                to_do="make room and repeat",
-            ) from error
+        self._engine.scrub(self._connection)
 
     def _make_ready(self) -> None:
         """Make the tables, or bring those of an earlier version up to date behind a copy of the file."""
