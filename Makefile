@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench soak docs locale firmware clean
+.PHONY: help install demo test check bench soak year docs locale firmware clean
 
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,10 @@ soak: $(READY) ## Run the large, seeded counts (an hour); the output is kept in 
 	@{ git describe --always --dirty; nproc; $(BIN)/python --version; } > docs/measured/soak.txt
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m soak --durations=0 >> docs/measured/soak.txt; \
 	status=$$?; tail -n 3 docs/measured/soak.txt; exit $$status
+
+year: $(READY) ## Live a year of ten homes three times, clean, mangled and late, and compare the books (minutes).
+	@rm -rf var/year
+	@$(BIN)/python -m tests.sim.year var/year
 
 firmware: $(READY) ## Compile the firmware; one archive for each board in firmware/build.
 	@$(BIN)/commonwatt device build
