@@ -1,9 +1,11 @@
 """How the demo ends: the judge looks, the solar home pays the baker, the log is verified by whoever likes."""
 
+import json
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,11 +17,14 @@ from commonwatt.demo.faults import Kill
 from commonwatt.demo.founding import COMMONWATT, Commune
 from commonwatt.demo.layout import Layout
 from commonwatt.demo.people import BAKER
-from commonwatt.demo.plan import Plan
+from commonwatt.demo.plan import DAY_S, Plan
 from commonwatt.demo.programs import run
 from commonwatt.evidence_page import names
 from commonwatt.i18n import _
-from commonwatt.units import INTERVAL_S
+from commonwatt.units import INTERVAL_S, format_kwh
+
+STATISTICS = ("production_wh", "consumption_wh", "matched_wh")
+"""The figures of `commonwatt statistics` that the demo shows."""
 
 
 def conclude(plan: Plan, commune: Commune, console: Console, kills: Sequence[Kill], *, resent: int) -> int:
@@ -36,6 +41,7 @@ def conclude(plan: Plan, commune: Commune, console: Console, kills: Sequence[Kil
     console.print(_pay_the_baker(plan, commune), soft_wrap=True, highlight=False)
     if (code := _judge(commune, "--brief")) != 0:
         return code
+    console.print(_statistics(plan, commune))
     console.print(_verify(commune), soft_wrap=True, highlight=False)
     console.print(_what_now(commune), soft_wrap=True, highlight=False)
     return 0
@@ -72,6 +78,25 @@ def _verify(commune: Commune) -> str:
         [COMMONWATT, "ledger", "verify", str(layout.log), "--vkey", str(layout.vkey), "--mode", "audit"],
         log_file=layout.logs / "finale.log",
     ).strip()
+
+
+def _statistics(plan: Plan, commune: Commune) -> Table:
+    """What may be told of the commune and its feeders, day by day, and why the rest may not."""
+    table = Table(title=_("Statistics, as far as they tell of no single home"), box=None)
+    for column in (_("place"), _("day"), _("homes"), *(name.removesuffix("_wh") for name in STATISTICS)):
+        table.add_column(column, justify="left" if column in (_("place"), _("day")) else "right")
+    first_s, last_s = plan.starts_s, plan.ends_s - DAY_S
+    for cell in ("commune", *(f"feeder:{feeder.name}" for feeder in commune.village.feeders)):
+        words = ("statistics", commune.layout.root, "--cell", cell, "--from", _day(first_s), "--to", _day(last_s))
+        argv = [COMMONWATT, *map(str, words), "--by", "day", "--zone", "UTC", "--json"]
+        for row in json.loads(run(argv, log_file=commune.layout.logs / "finale.log"))["rows"]:
+            texts = [format_kwh(row[name]) if name in row else row["withheld"][name] for name in STATISTICS]
+            table.add_row(cell, _day(row["start_s"]), str(row["sites"]), *texts)
+    return table
+
+
+def _day(time_s: int) -> str:
+    return f"{datetime.fromtimestamp(time_s, UTC):%Y-%m-%d}"
 
 
 def _faults_table(commune: Commune, kills: Sequence[Kill], resent: int) -> Table:

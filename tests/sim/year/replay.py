@@ -26,6 +26,7 @@ from aggregator.minting.outbox import Minter
 from aggregator.policy.rules import Policy
 from aggregator.settling.closing import Closer
 from aggregator.sql import Database
+from aggregator.statements.signers import Signers
 from aggregator.testing import COMMUNE, GENESIS, TIME_S, GatewayStandIn, MeterStandIn, ident, key
 from commonwatt import cose
 from commonwatt.testing import ManualClock
@@ -128,7 +129,7 @@ def live(directory: Path, year: Year, arrivals: Arrivals, first_step: int) -> It
             clock=clock,
         )
         stack.callback(intake.close)
-        known = enacted.follow(database, PublishedLog(directory / "log"))
+        known = enacted.follow(database, PublishedLog(directory / "log"), Signers.of(ledger.state))
         closer = Closer(database=database, known=known, genesis_s=TIME_S, clock=clock)
         minter = Minter(database=database, ledger=ledger, key=key("aggregator"))
         for step in range(first_step, year.steps):
