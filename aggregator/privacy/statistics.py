@@ -114,6 +114,10 @@ def _row(cell: Cell, parts: Sequence[_Part], memory: Memory) -> Row:
             figures[name] = sum(_column(energies_wh, base))
         else:
             withheld[name] = reason
+    supply_or_demand = next((withheld[name] for name in ("import_wh", "export_wh") if name in withheld), None)
+    if supply_or_demand is not None and figures.pop("matched_wh", None) is not None:
+        # At noon all that is exported is matched: the one would tell the other.
+        withheld["matched_wh"] = supply_or_demand
     missing = next((withheld[name] for name in ("import_wh", "export_wh", "production_wh") if name in withheld), None)
     if missing is None:
         figures["self_consumed_wh"] = figures["production_wh"] - figures["export_wh"]

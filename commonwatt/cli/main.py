@@ -27,6 +27,7 @@ SUMMARIES = {
     "aggregator": _("Verify, settle and mint."),
     "policy": _("Check, explain, compare and try the rules that make credits."),
     "holds": _("Review measurements that are hard to believe."),
+    "evidence": _("Delete what a member's devices measured."),
     "statistics": _("Ask what a quarter or a feeder made and used, as far as nobody can be read off it."),
     "impact": _("Tell what energy did: kWh, CO2, rates and peaks, beside last week, last year and similar homes."),
     "indicators": _("Show what the commune wants to reach, whether it does, and what is due."),

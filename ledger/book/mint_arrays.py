@@ -98,8 +98,8 @@ class MintArrays:
         )
 
     def slice(self, first: int, end: int) -> "MintArrays":
-        """The rows from `first` up to `end`."""
-        return self.kept(np.arange(first, end))
+        """The rows from `first` up to `end`, or to the last."""
+        return self.kept(np.arange(first, min(end, len(self))))
 
     def kept(self, is_kept: Truths | Integers) -> "MintArrays":
         """Some rows alone: where this is true, or those with these numbers."""
