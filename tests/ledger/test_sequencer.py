@@ -119,7 +119,7 @@ def test_ledger_when_opened_twice(directory: Path) -> None:
     )
     with funded(directory) as ledger:
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-        assert "StorageError" in done.stderr
+        assert "InUseError" in done.stderr
         assert "open in another process" in done.stderr
         assert ledger.submit([testing.pay("ana", "ben", 1)]) == [Placed(ledger.size - 1)]
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
