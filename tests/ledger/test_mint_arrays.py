@@ -175,6 +175,20 @@ def test_run_when_some_of_it_is_held(tmp_path: Path) -> None:
     assert digests[0] == digests[1]
 
 
+def test_rows_when_they_are_taken_out() -> None:
+    """Some of them, in order; a slice may reach past the end."""
+    leaves = [testing.earned(name, 5) for name in NAMES]
+    arrays = mint_arrays.from_leaves(leaves)
+
+    def rows(part: MintArrays) -> list[Mint]:
+        return [part.leaf(row) for row in range(len(part))]
+
+    assert rows(arrays.slice(1, 3)) == leaves[1:3]
+    assert rows(arrays.slice(2, 100)) == leaves[2:]
+    assert rows(arrays.slice(0, 0)) == []
+    assert rows(arrays.kept(np.array([True, False, False, True]))) == [leaves[0], leaves[3]]
+
+
 def submit_arrays(ledger: Sequencer, leaves: MintArrays, number: int, *, in_columns: bool) -> Placed | Refused:
     """Submit a run through one of the doors."""
     common: Any = {"policy_sha256": testing.POLICY.sha256, "time_s": 0, "key": testing.key("aggregator")}
