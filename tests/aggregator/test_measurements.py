@@ -9,7 +9,7 @@ from aggregator.telemetry.cardinality import Shape, points_per_day, series
 from aggregator.telemetry.measurements import HOME_MEASUREMENTS, MEASUREMENTS, TEXTS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "spec" / "telemetry.md").read_text()
-UNITS = {"wh", "w", "mc", "g", "s", "ms", "bytes", "permille", "min", "max", "wh", "mv", "mhz"}
+UNITS = {"wh", "w", "mc", "g", "s", "ms", "bytes", "permille", "min", "max", "mv", "mhz"}
 COUNTS = {
     *("sites", "mints", "spans", "figures", "entries", "runs", "size", "count", "devices", "blocks", "waiting"),
     *("received", "refused", "resent", "trusted", "jumps", "online", "offline", "ok", "silent", "doubtful", "meters"),
