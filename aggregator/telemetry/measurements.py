@@ -30,8 +30,8 @@ FACETS = {
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """`tags` besides the commune. `points_per_day`: of one series at most. `kept_days`: as long as dashboards look back;
-    0: for ever."""
+    """`tags` besides the commune. `points_per_day`: of one series at most. `kept_days`: as long as somebody looks
+    back; 0: for ever."""
 
     name: str
     tags: tuple[str, ...]
