@@ -9,7 +9,6 @@ from aggregator.clock_watch import ClockWatch
 from aggregator.commune import declared, enacted
 from aggregator.commune.arrivals import Arrivals
 from aggregator.commune.directory import Commune
-from aggregator.commune.inbox import Inbox
 from aggregator.commune.places import Places
 from aggregator.commune.registry import Directory, Publishing, RegistryPublisher
 from aggregator.intake.pipeline import Intake
@@ -23,6 +22,7 @@ from commonwatt.identity import SigningKey
 from ledger.app import LOG, open_ledger
 from ledger.book import entry
 from ledger.book.entry import SignedEntry
+from ledger.inbox import Inbox
 from ledger.log.published import PublishedLog
 from ledger.sequencer import Sequencer
 

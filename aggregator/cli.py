@@ -91,11 +91,12 @@ def admit(
     clock: str = _CLOCK,
 ) -> None:
     """Admit members, merchants, sites, devices and gateways. A running aggregator carries it out at once."""
-    from aggregator.commune import admission, amendments, door
+    from aggregator.commune import admission, amendments
     from aggregator.commune.directory import CommuneDirectory
     from aggregator.commune.roster import Roster
     from aggregator.private.store import PrivateStore
     from commonwatt import settings
+    from ledger import door
 
     place = CommuneDirectory(directory)
     store = PrivateStore(place.private_db)
@@ -159,10 +160,11 @@ def replace_command(
     clock: str = _CLOCK,
 ) -> None:
     """Prints the new device. A running aggregator carries it out at once."""
-    from aggregator.commune import door, replacing
+    from aggregator.commune import replacing
     from aggregator.commune.directory import CommuneDirectory
     from aggregator.enrolment.store import enrolling
     from aggregator.private.store import PrivateStore
+    from ledger import door
 
     place = CommuneDirectory(directory)
     steward = place.load_key("steward")

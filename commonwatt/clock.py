@@ -29,6 +29,14 @@ class Protocolar(Protocol):
         ...
 
 
+class Passing(Protocolar, Protocol):
+    """Protocol time that whoever waits for a condition lets go by."""
+
+    def wait(self, seconds: float) -> None:
+        """Let so much of it go by."""
+        ...
+
+
 _SPELLING = re.compile(r"(?P<civil>\d+(?:\.\d+)?)@(?P<wall>\d+(?:\.\d+)?)x(?P<factor>\d+(?:\.\d+)?)")
 
 
@@ -78,3 +86,7 @@ class MonotonicClock:
     def monotonic_s(self) -> float:
         """Seconds from an arbitrary origin."""
         return time.monotonic()
+
+    def wait(self, seconds: float) -> None:
+        """Sleep."""
+        time.sleep(seconds)

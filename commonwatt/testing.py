@@ -22,3 +22,7 @@ class ManualClock:
         """Let both clocks go on."""
         self.civil_s += seconds
         self.protocol_s += seconds
+
+    def wait(self, seconds: float) -> None:
+        """Whoever waits lets both go on."""
+        self.advance(seconds)

@@ -183,7 +183,7 @@ def balance_command(
 
 @app.command("pay", help=_("Sign a transfer with a wallet's key, place it in the log and publish."))
 def pay_command(
-    commune: Path = typer.Argument(help=_("The directory of a commune; its aggregator must not be running.")),
+    commune: Path = typer.Argument(help=_("The directory of a commune.")),
     wallet: Path = typer.Option(help=_("The payer's key file.")),
     payer: str = typer.Option(..., "--from", help=_("The payer's account, 32 hex digits.")),
     payee: str = typer.Option(..., "--to", help=_("The account to be paid, 32 hex digits.")),
@@ -191,22 +191,22 @@ def pay_command(
     memo: str = typer.Option("", help=_("A few words for the payee; everyone who may read the entry reads them.")),
     clock: str = typer.Option("", help=_("Civil time as CIVIL@WALLxFACTOR; default: now.")),
 ) -> None:
-    """Opens the store as the sequencer, so the aggregator must be stopped."""
-    from ledger.app import open_ledger  # the store needs SQLAlchemy; reading a log does not
+    """Straight into the ledger, or through the inbox of whoever has it open."""
+    from ledger import door  # the store needs SQLAlchemy; reading a log does not
     from ledger.sequencer import Refused
 
     transfer = Transfer(_account(payer), _account(payee), _amount_mc(amount), _memo(memo))
     entry = Entry(new_id(), int(CivilClock.parse(clock).now_s()), transfer)
     key = load_key(wallet)
-    with open_ledger(commune) as ledger:
+    with door.opened(commune) as ledger:
         (answer,) = ledger.submit([entry.sign(key, ledger.state.genesis_sha256)])
         if isinstance(answer, Refused):
             why = _REASONS.get(answer.refusal, answer.refusal.label)
             raise UserError(_("the transfer is refused: {why}").format(why=why))
-        checkpoint = ledger.publish()
+        size = ledger.state.size
     typer.echo(
         _("paid {credits} credits: entry {place} of {size}").format(
-            credits=format_credits(transfer.amount_mc), place=answer.place, size=checkpoint.size
+            credits=format_credits(transfer.amount_mc), place=answer.place, size=size
         )
     )
 
@@ -331,13 +331,13 @@ def restore_command(
 
 @app.command("enter", help=_("Sign an entry of any further kind with key files, place it in the log and publish."))
 def enter_command(
-    commune: Path = typer.Argument(help=_("The directory of a commune; its aggregator must not be running.")),
+    commune: Path = typer.Argument(help=_("The directory of a commune.")),
     kind: str = typer.Argument(help=_("Which: top-up, credit-limit, charge, reverse, hold, rotate …; ? lists them.")),
     words: list[str] = typer.Argument(None, help=_("NAME=VALUE for each field of docs/spec/entry.cddl.")),
     keys: list[Path] = typer.Option(..., "--key", help=_("Who signs, then who approves: key files.")),
     clock: str = typer.Option("", help=_("Civil time as CIVIL@WALLxFACTOR; default: now.")),
 ) -> None:
-    """Opens the store as the sequencer, so the aggregator must be stopped."""
+    """Straight into the ledger, or through the inbox of whoever has it open."""
     from ledger import enter
 
     body = enter.body_of(kind, words or [])

@@ -14,7 +14,7 @@ from typing import Any, get_type_hints
 from commonwatt.errors import FormatError, UserError
 from commonwatt.i18n import _
 from commonwatt.identity import SigningKey, new_id
-from ledger import app
+from ledger import door
 from ledger.book.body import (
     AdmitRole,
     AdmitWitness,
@@ -68,13 +68,12 @@ def body_of(name: str, words: Sequence[str]) -> Body:
 def enter(directory: Path, body: Body, keys: Sequence[SigningKey], *, time_s: int) -> Placed:
     """Sign with the first key, approve with the others, place and publish. UserError if it is refused."""
     entry = Entry(new_id(), time_s, body)
-    with app.open_ledger(directory) as ledger:
+    with door.opened(directory) as ledger:
         genesis = ledger.state.genesis_sha256
         approved = entry.with_approvals(*(entry.approve(key, genesis) for key in keys[1:]))
         (answer,) = ledger.submit([approved.sign(keys[0], genesis)])
         if isinstance(answer, Refused):
             raise UserError(_("the entry is refused: {why}").format(why=answer.refusal.label))
-        ledger.publish()
     return answer
 
 

@@ -14,7 +14,6 @@ from aggregator.commune.attributes import (
     TransformerFacts,
     as_attributes,
 )
-from aggregator.commune.door import Door
 from aggregator.commune.roster import GRADES, ROLES, Roster
 from aggregator.private.person import Attributes, Person
 from aggregator.private.store import PrivateStore
@@ -24,6 +23,7 @@ from commonwatt.identity import SigningKey, new_id
 from ledger.book.body import Admission, AdmitAccount, AdmitDevice, AdmitGateway, AdmitSite, Subject
 from ledger.book.entry import Entry
 from ledger.book.state import State
+from ledger.door import Door
 from ledger.sequencer import Placed, Refused
 
 

@@ -6,7 +6,6 @@ a member, merchant or site, which stays as it was; the reason says what it is:
     [1, h'0b5e…', 0, "record 77a0…"]        the commitment in hexadecimal (private/person.py)
 """
 
-from aggregator.commune.door import Door
 from aggregator.private.person import Person, Record
 from aggregator.private.store import PrivateStore
 from commonwatt.errors import UserError
@@ -16,6 +15,7 @@ from commonwatt.registry import Status
 from ledger.book.body import AdmitAccount, AdmitSite, SetStatus
 from ledger.book.entry import Entry
 from ledger.book.state import State
+from ledger.door import Door
 from ledger.sequencer import Refused
 
 

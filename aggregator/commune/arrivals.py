@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 
 from aggregator.commune import declared, enacted
-from aggregator.commune.inbox import Inbox
 from aggregator.commune.places import Places
 from aggregator.commune.registry import Directory
 from aggregator.intake.pipeline import Intake
@@ -12,6 +11,7 @@ from aggregator.settling.closing import Closer
 from aggregator.sql import Database
 from aggregator.statements.signers import Signers
 from ledger.app import LOG
+from ledger.inbox import Inbox
 from ledger.log.published import PublishedLog
 from ledger.sequencer import Sequencer
 

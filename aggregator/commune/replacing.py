@@ -10,7 +10,6 @@ Settlement counts nothing of the new one before that time, in which the old one 
 import re
 from dataclasses import dataclass
 
-from aggregator.commune.door import Door
 from aggregator.private.store import PrivateStore
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
@@ -20,6 +19,7 @@ from commonwatt.units import INTERVAL_S
 from ledger.book.body import AdmitDevice, SetStatus
 from ledger.book.entry import Entry
 from ledger.book.kinds import Subject
+from ledger.door import Door
 from ledger.sequencer import Refused
 
 _TEXT = re.compile(r"replaced by (?P<device>[0-9a-f]{32}) from (?P<begins_s>0|[1-9][0-9]{0,15})")

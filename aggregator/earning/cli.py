@@ -32,7 +32,7 @@ def _group() -> None:
     """Keeps a group of one command a group."""
 
 
-@app.command("join", help=_("Let a home take part from a day on. The aggregator must not be running."))
+@app.command("join", help=_("Let a home take part from a day on."))
 def join_command(
     directory: Path = _DIRECTORY,
     site: str = _SITE,
@@ -45,7 +45,7 @@ def join_command(
     _state(directory, site, start, "join", key, steward, clock)
 
 
-@app.command("leave", help=_("Let a home take part no more from a day on. The aggregator must not be running."))
+@app.command("leave", help=_("Let a home take part no more from a day on."))
 def leave_command(
     directory: Path = _DIRECTORY,
     site: str = _SITE,
@@ -124,7 +124,7 @@ def _state(
         steward=own,
         time_s=time_s,
     )
-    typer.echo(_("Entry {place} of the log. It counts when the aggregator runs again.").format(place=at))
+    typer.echo(_("Entry {place} of the log. It counts from the next interval that closes.").format(place=at))
 
 
 def _site_id(names: "PrivateStore", site: str) -> bytes:

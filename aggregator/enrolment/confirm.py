@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from aggregator.commune import admission, door
+from aggregator.commune import admission
 from aggregator.commune.admission import Proposal
 from aggregator.commune.directory import CommuneDirectory
 from aggregator.commune.roster import Device, Roster, Site
@@ -21,6 +21,7 @@ from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.identity import SigningKey
 from commonwatt.registry import Status
+from ledger import door
 from ledger.app import LOG
 from ledger.book.body import AdmitSite
 from ledger.book.replay import replay_slots

@@ -31,7 +31,7 @@ def list_command(directory: Path = _DIRECTORY) -> None:
     from aggregator.holds import waiting
 
     for row in waiting.read(directory):
-        verdict = _("  ({verdict}: carried out when the aggregator runs)").format(verdict=row.verdict)
+        verdict = _("  ({verdict}: carried out with the next interval that closes)").format(verdict=row.verdict)
         typer.echo(
             f"{row.id:20}  {row.reason.label:15}  {_minute(row.start_s)} – {_minute(row.end_s)}  "
             f"{format_kwh(row.energy_wh):>14}  {_minute(row.since_s)}  {row.site}, {row.name}"
@@ -51,7 +51,7 @@ def why_command(directory: Path = _DIRECTORY, hold: str = _HOLD) -> None:
         typer.echo(line)
 
 
-@app.command("release", help=_("Let a held span earn what its time still has. The aggregator must not be running."))
+@app.command("release", help=_("Let a held span earn what its time still has."))
 def release_command(
     directory: Path = _DIRECTORY,
     hold: str = _HOLD,
@@ -64,7 +64,7 @@ def release_command(
     _decide(directory, hold, reason, key, clock, is_granted=True, energy_wh=wh)
 
 
-@app.command("reject", help=_("Let a held span earn nothing, for good. The aggregator must not be running."))
+@app.command("reject", help=_("Let a held span earn nothing, for good."))
 def reject_command(
     directory: Path = _DIRECTORY,
     hold: str = _HOLD,
@@ -76,7 +76,7 @@ def reject_command(
     _decide(directory, hold, reason, key, clock, is_granted=False)
 
 
-@app.command("wraps", help=_("Say where a meter's registers begin at 0 again. The aggregator must not be running."))
+@app.command("wraps", help=_("Say where a meter's registers begin at 0 again."))
 def wraps_command(
     directory: Path = _DIRECTORY,
     device: str = _DEVICE,

@@ -1,4 +1,4 @@
-"""Puts a steward's decision on a held span into the log. The aggregator carries it out when it runs again."""
+"""Puts a steward's decision on a held span into the log. The aggregator carries it out with its next closing."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from aggregator.settling import reviews
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.identity import SigningKey, new_id
-from ledger.app import open_ledger
+from ledger import door
 from ledger.book.body import SetStatus
 from ledger.book.entry import Entry
 from ledger.book.fields import REASON_BYTES_MAX
@@ -33,7 +33,7 @@ def decide(
     if span.verdict:
         raise UserError(
             _("{hold} was reviewed already: {verdict}").format(hold=span.id, verdict=span.verdict),
-            to_do=_("start the aggregator; it carries the review out"),
+            to_do=_("the aggregator carries it out when it closes its next interval"),
         )
     text = reviews.text_of(span.start_s, is_granted=is_granted, reason=reason, energy_wh=energy_wh)
     if not reason.strip() or len(text.encode()) > REASON_BYTES_MAX:
@@ -58,7 +58,7 @@ def declare_wraps(
 
 
 def _enter(directory: Path, device: bytes, text: str, steward: SigningKey, time_s: int) -> int:
-    with open_ledger(directory) as ledger:
+    with door.opened(directory) as ledger:
         if device not in ledger.state.admissions.by_id:
             raise UserError(_("no device has this id: {device}").format(device=device.hex()))
         standing = ledger.state.admissions.by_id[device].status
@@ -69,5 +69,4 @@ def _enter(directory: Path, device: bytes, text: str, steward: SigningKey, time_
                 _("the ledger refuses the review: {why}").format(why=answer.refusal.label),
                 to_do=_("sign with a steward's key; of a revoked device nothing is reviewed any more"),
             )
-        ledger.publish()
     return answer.place

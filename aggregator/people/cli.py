@@ -181,8 +181,9 @@ def _set(directory: Path, tables: Iterable[str], name: str, words: list[str], cl
 
 def _bring(directory: Path, store: "PrivateStore", time_s: int) -> None:
     """Save, then bring the commitments of what the log knows into the log."""
-    from aggregator.commune import amendments, door
+    from aggregator.commune import amendments
     from aggregator.commune.directory import CommuneDirectory
+    from ledger import door
 
     steward = CommuneDirectory(directory).load_key("steward")
     with door.opened(directory) as ledger:

@@ -94,7 +94,7 @@ def replay_command(
     _print(outcome, past, lambda account: account.hex()[:8] if anonymous else names.name_of(account))
 
 
-@app.command("enact", help=_("Put a policy into the ledger. The aggregator must not be running."))
+@app.command("enact", help=_("Put a policy into the ledger."))
 def enact_command(
     directory: Path = typer.Argument(help=_("The directory of a commune.")),
     file: Path = typer.Argument(help=_("The policy that was voted for.")),

@@ -13,10 +13,12 @@ from commonwatt import files
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.identity import SigningKey, new_id
-from ledger.app import LOG, open_ledger
+from ledger import door
+from ledger.app import LOG
 from ledger.book import body, entry
+from ledger.door import Door
 from ledger.log.published import PublishedLog
-from ledger.sequencer import Refused, Sequencer
+from ledger.sequencer import Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,10 @@ def enact(directory: Path, policy: Policy, keys: Sequence[SigningKey], *, time_s
     """
     policy_toml = CommuneDirectory(directory).policy_toml
     log = PublishedLog(directory / LOG)
-    with open_ledger(directory) as ledger:
+    with door.opened(directory) as ledger:
         before = _policies(log)
         if before[-1].policy.sha256 != policy.sha256 or policy_toml.read_bytes() == policy.text.encode():
             _submit(ledger, before[-1].policy, policy, keys, time_s)
-        ledger.publish()
         after = _policies(log)
         files.replace(policy_toml, policy.text.encode())
     return Enactment(after[-1].place, Schedule.of(after, lambda _place: 0).rows[-1].from_s)
@@ -54,7 +55,7 @@ def _is_policy(signed: entry.SignedEntry) -> bool:
     return isinstance(signed.entry.body, body.Policy)
 
 
-def _submit(ledger: Sequencer, before: Policy, policy: Policy, keys: Sequence[SigningKey], time_s: int) -> None:
+def _submit(ledger: Door, before: Policy, policy: Policy, keys: Sequence[SigningKey], time_s: int) -> None:
     problem = diff.problem(before, policy)
     if problem is not None:
         raise UserError(problem, to_do=_("compare both with commonwatt policy diff"))

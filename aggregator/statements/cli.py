@@ -29,9 +29,7 @@ def _group() -> None:
     """Keeps a group of one command a group."""
 
 
-@operator_app.command(
-    "announce", help=_("Announce a peak or a surplus, signed by the operator. The aggregator must not be running.")
-)
+@operator_app.command("announce", help=_("Announce a peak or a surplus, signed by the operator."))
 def announce_command(
     directory: Path = _DIRECTORY,
     start: str = typer.Option(..., "--from", help=_("When it begins, by the commune's clock: 2026-12-01T18:00.")),
@@ -67,7 +65,7 @@ def announce_command(
         steward=load_key(steward or place.key_file("steward")),
         time_s=int(CivilClock.parse(clock).now_s()),
     )
-    typer.echo(_("Entry {place} of the log. It counts when the aggregator runs again.").format(place=at))
+    typer.echo(_("Entry {place} of the log. It counts from the next interval that closes.").format(place=at))
 
 
 @operator_app.command("requests", help=_("Print what was announced: when, what, for whom."))
@@ -102,7 +100,7 @@ def declare_command(
     steward: Path | None = _STEWARD,
     clock: str = _CLOCK,
 ) -> None:
-    """Declare values that no meter measures; a second person confirms them. The aggregator must not be running."""
+    """Declare values that no meter measures; a second person confirms them."""
     from aggregator.statements import declaring
 
     if table is not None:
@@ -142,7 +140,7 @@ def list_command(directory: Path = _DIRECTORY) -> None:
         )
 
 
-@declared_app.command("confirm", help=_("Confirm what somebody else declared. The aggregator must not be running."))
+@declared_app.command("confirm", help=_("Confirm what somebody else declared."))
 def confirm_command(
     directory: Path = _DIRECTORY,
     declaration: str = typer.Argument(help=_("The first column of `commonwatt declared list`.")),

@@ -7,7 +7,7 @@ from aggregator.statements.statement import Statement
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.identity import SigningKey, key_hint, new_id
-from ledger.app import open_ledger
+from ledger import door
 from ledger.book.body import SetStatus
 from ledger.book.entry import Entry
 from ledger.sequencer import Refused
@@ -26,7 +26,7 @@ def enter(
 
     UserError if `key` may not state such a thing or the ledger refuses; then no statement from there on is entered.
     """
-    with open_ledger(directory) as ledger:
+    with door.opened(directory) as ledger:
         signers = Signers.of(ledger.state)
         signer = signers.by_hint.get(key_hint(key.public_key))
         genesis = ledger.state.genesis_sha256
@@ -42,7 +42,6 @@ def enter(
             body = SetStatus(row.admission.subject, subject, row.status, text)
             entries.append(Entry(new_id(), time_s, body).sign(steward, genesis))
         answers = ledger.submit(entries)
-        ledger.publish()
     places = []
     for answer in answers:
         if isinstance(answer, Refused):

@@ -1,7 +1,9 @@
 """Builds and runs the ledger's HTTP server for a commune's directory: `commonwatt ledger run`."""
 
+import asyncio
 import logging
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -13,6 +15,7 @@ from ledger.http import api as http_api
 from ledger.http.api import Api
 from ledger.http.desk import Desk
 from ledger.http.limits import RateLimit
+from ledger.inbox import LOOK_EVERY_S, Inbox
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +43,24 @@ def run(directory: Path, *, host: str, port: int, clock: str, per_s: float) -> N
     try:
         with socket.create_server((host, port)) as listener:
             log.info("listening on http://%s:%d", host, listener.getsockname()[1])
-            server.run(sockets=[listener])
+            asyncio.run(_serve(server, listener, desk, directory))
     finally:
         desk.close()
     if failures:
         raise failures[0]
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, desk: Desk, directory: Path) -> None:
+    async with asyncio.TaskGroup() as group:
+        looking = group.create_task(_look_into_inbox(desk, directory), name="inbox")
+        await server.serve(sockets=[listener])
+        looking.cancel()
+
+
+async def _look_into_inbox(desk: Desk, directory: Path) -> None:
+    """Carry out what commands lay there, in the desk's turn, until cancelled or the store fails."""
+    box = await desk.ask(lambda ledger, _index: Inbox(directory, ledger=ledger, clock=MonotonicClock()))
+    with suppress(StorageError):  # the desk has told: the server is ending
+        while True:
+            await desk.ask(lambda _ledger, _index: box.step())
+            await asyncio.sleep(LOOK_EVERY_S)

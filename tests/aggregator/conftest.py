@@ -4,6 +4,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from aggregator import numbers, testing
 from aggregator.commune import enacted
+from aggregator.commune.arrivals import Arrivals
 from aggregator.commune.registry import Directory
 from aggregator.holds import cli as holds_cli
 from aggregator.intake.evidence import Evidence
@@ -32,6 +34,7 @@ from commonwatt.testing import ManualClock
 from commonwatt.transport import RECEIPT, Receipt
 from ledger import app
 from ledger import testing as book
+from ledger.inbox import LOOK_EVERY_S, Inbox
 from ledger.log.note import Signer
 from ledger.log.published import PublishedLog
 from ledger.sequencer import Placed, Sequencer
@@ -126,6 +129,19 @@ class Works:
         command, *rest = words
         clock = ["--clock", f"{self.clock.civil_s:.0f}@{time.time():.0f}x1"] if command != "list" else []
         return CliRunner().invoke(holds_cli.app, [command, str(self.directory), *rest, *clock])
+
+    def while_running(self, *words: object) -> tuple[int, str, str]:
+        """A command in a thread of its own, while the aggregator takes its turns at the inbox in this one."""
+        testing.write_papers(self.directory)
+        inbox = Inbox(self.directory, ledger=self.ledger, clock=self.clock)
+        arrivals = Arrivals(self.directory, inbox=inbox, ledger=self.ledger, database=self.database)
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(testing.commonwatt, *words)
+            while not answer.done():
+                self.clock.protocol_s += LOOK_EVERY_S
+                arrivals.step(self.intake, self.closer)
+                wait([answer], timeout=0.01)
+        return answer.result()
 
     def balances(self) -> dict[str, int]:
         """Credits by name, those that hold any."""

@@ -5,11 +5,11 @@ import pytest
 from aggregator.books import Books
 from aggregator.clock_watch import AWAY_S, LEAP_S, ClockWatch, Doubt
 from aggregator.commune.arrivals import Arrivals
-from aggregator.commune.inbox import Inbox
 from aggregator.commune.registry import RegistryPublisher
 from aggregator.observe.stages import Stages
 from aggregator.testing import COMMUNE, GENESIS, TIME_S, key
 from commonwatt.testing import ManualClock
+from ledger.inbox import Inbox
 
 ANA, BEN, EVE = (bytes([number]) * 16 for number in range(3))
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from aggregator.commune import inbox as inbox_of
-from aggregator.commune.inbox import Inbox
 from aggregator.enrolment.desk import ClaimDesk
 from aggregator.enrolment.judge import Unfit
 from aggregator.enrolment.store import CLAIMS_MAX, enrolling
@@ -17,13 +15,13 @@ from aggregator.private.store import PrivateStore
 from aggregator.testing import COMMUNE, TIME_S, commonwatt, ident, key
 from commonwatt import cbor, cose, device_label, topics
 from commonwatt.device_claim import AAD, SIZE_MAX, VERSION, DeviceClaim
-from commonwatt.errors import UserError
 from commonwatt.identity import SigningKey
 from commonwatt.mqtt import Message
 from commonwatt.testing import ManualClock
 from ledger.app import open_ledger
 from ledger.book.body import AdmitDevice
 from ledger.book.replay import replay
+from ledger.inbox import Inbox
 from ledger.log.published import PublishedLog
 
 DEVICE = ident("new-meter")
@@ -264,13 +262,6 @@ def test_roster_when_the_aggregator_runs(village):
     assert (code, errors) == (0, "")
     assert text.endswith("  member    Dan\n")
     assert bytes.fromhex(text[:32]) in replay(PublishedLog(village / "log").entries()).admissions.by_id
-
-
-def test_inbox_when_nobody_answers(village):
-    """The command says so; what it asked for stays there, and is carried out later."""
-    with pytest.raises(UserError, match="has not answered yet"):
-        inbox_of.submit(village, [b"entry"], clock=ManualClock(), wait_s=0)
-    assert [path.suffix for path in (village / "inbox").iterdir()] == [".entry"]
 
 
 def test_inbox_when_somebody_lays_rubbish_into_it(village):

@@ -1,6 +1,7 @@
 """A steward reviews what was held: released it earns once, rejected never; every decision is an entry of the log."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -66,6 +67,22 @@ def test_a_released_span_earns_once(make_works):
     once_more.close_until(TIME_S + 4 * HOUR_S)
     assert once_more.balances() == again.balances()
     assert once_more.judged() == []
+
+
+def test_a_span_released_while_the_aggregator_runs(make_works):
+    """Through its inbox: carried out with the next interval, as if the steward had come when it was stopped."""
+    works = make_works()
+    held_roof(works)
+    before = works.balances()
+    clock = ("--clock", f"{works.clock.civil_s:.0f}@{time.time():.0f}x1")
+    words = ("holds", "release", works.directory, hold_of("sun-roof", 0), "--reason", "a new inverter, 13 kW")
+    code, said, errors = works.while_running(*words, *clock)
+    assert (code, errors) == (0, "")
+    assert "closes its next interval" in said
+    assert "reviewed already" in works.while_running(*words, *clock)[2]
+    works.close_until(TIME_S + 2 * HOUR_S)
+    assert works.balances() == {"sun": before["sun"] + 2160, "association": before["association"] + 240}
+    assert works.judged() == []
 
 
 def test_a_released_neighbour_earns_what_the_interval_left(make_works):

@@ -12,7 +12,7 @@ from aggregator.policy.enact import enact
 from aggregator.policy.rules import Policy
 from aggregator.policy.schedule import Enacted, InForce, Schedule
 from aggregator.testing import POLICY, TIME_S, key
-from commonwatt.errors import StorageError, UserError
+from commonwatt.errors import UserError
 from ledger import app as ledgers
 from ledger.book import body, entry
 from ledger.book.replay import replay
@@ -204,11 +204,18 @@ def test_enact_when_the_paper_was_not_written(commune):
     assert PublishedLog(commune / "log").unverified_checkpoint().size == size
 
 
-def test_enact_while_somebody_writes_the_ledger(commune):
-    """A running aggregator owns the ledger: a sentence, and nothing is changed."""
-    with (
-        ledgers.open_parts(commune, Signer(ORIGIN, LOG_KEY)),
-        pytest.raises(StorageError, match=r"locked|another process"),
-    ):
-        enact(commune, policy(2), [key("steward"), key("townhall")], time_s=TIME_S)
-    assert (commune / "policy.toml").read_text() == POLICY.text
+def test_enact_while_the_aggregator_runs(make_works):
+    """It comes through the inbox, and the next window's mint-run names it."""
+    works = make_works()
+    works.clock.civil_s = TIME_S + 100
+    new = policy(2)
+    file = works.directory / "proposal.toml"
+    file.write_text(new.text)
+    clock = ("--clock", f"{TIME_S + 100}@{time.time():.0f}x1")
+    code, said, errors = works.while_running("policy", "enact", works.directory, file, *clock)
+    assert (code, errors) == (0, "")
+    assert "2024-07-15 01:00" in said
+    assert (works.directory / "policy.toml").read_text() == new.text
+    assert works.closer.schedule.at(TIME_S).sha256 != new.sha256
+    assert works.closer.schedule.at(TIME_S + 3600).sha256 == new.sha256
+    assert "in force" in works.while_running("policy", "enact", works.directory, file, *clock)[2]

@@ -21,6 +21,7 @@ from aggregator.policy.rules import Policy
 from aggregator.policy.terms import Shifting
 from aggregator.private.store import PrivateStore
 from aggregator.settling.history import UNKNOWN
+from aggregator.statements import declaring
 from aggregator.statements.requests import Request
 from aggregator.statements.signers import Signer
 from aggregator.statements.statement import EVERYBODY, Statement, Topic
@@ -295,9 +296,25 @@ def test_joining_by_the_command(asked):
     clock = ("--clock", f"{TIME_S}@{time.time():.0f}x1")
     code, text, errors = commonwatt("savings", "join", works.directory, "ana's", "--from", "2024-07-16", *clock)
     assert (code, errors) == (0, "")
-    assert "It counts when" in text
+    assert "It counts from" in text
     day_before = str(date(2024, 7, 15) - timedelta(days=1))
     assert "is over" in commonwatt("savings", "join", works.directory, "ana's", "--from", day_before, *clock)[2]
     assert (
         "no site is called" in commonwatt("savings", "leave", works.directory, "x", "--from", "2024-07-16", *clock)[2]
     )
+
+
+def test_joining_while_the_aggregator_runs(make_works):
+    """Through its inbox; the statement is known to it at once."""
+    works = make_works(policy=RULES)
+    write_papers(works.directory)
+    people = PrivateStore(works.directory / "private.db")
+    people.enrol("sites", "ana's", ident("ana's"))
+    people.save()
+    clock = ("--clock", f"{TIME_S}@{time.time():.0f}x1")
+    for what in ("join", "leave"):
+        words = ("savings", what, works.directory, "ana's", "--from", "2024-07-16", *clock)
+        code, said, errors = works.while_running(*words)
+        assert (code, errors) == (0, "")
+        assert "It counts from" in said
+    assert [item.statement.what for item in declaring.stated_in(works.directory)] == ["join", "leave"]

@@ -109,6 +109,21 @@ def test_a_value_is_paid_when_a_second_person_has_seen_it(make_works, works):
     assert told(once_more, "declared", "list", once_more.directory) == ""
 
 
+def test_a_value_that_is_declared_and_confirmed_while_the_aggregator_runs(works):
+    """Neither needs it stopped; it is paid with the next window."""
+    words = ("--member", "Ana", "--kind", "time", "--amount", "2.5", "--on", "2024-07-15", "--text", "cut a hedge")
+    code, said, errors = works.while_running(
+        "declare", works.directory, *words, "--key", key_of(works, "ana"), *CLOCK
+    )
+    assert (code, errors) == (0, "")
+    confirmed = ("declared", "confirm", works.directory, said.split()[0], "--key", key_of(works, "ben"), *CLOCK)
+    code, said, errors = works.while_running(*confirmed)
+    assert (code, errors) == (0, "")
+    assert "no declaration that waits" in works.while_running(*confirmed)[2]
+    pass_an_hour(works)
+    assert works.balances() == {"ana": 22_500, "association": 2_500}
+
+
 def test_values_above_the_cap_are_not_paid(make_works, works):
     """Thirty credits a month: of the second declaration only what is left, of the third nothing."""
     for name in [declare(works, amount=amount) for amount in ("2.5", "1", "7")]:
@@ -250,7 +265,7 @@ def announce(works, *words):
 
 def test_a_request_of_the_operator(make_works, works):
     """In the log by the operator's signature, by the commune's clock, and shown to everybody."""
-    assert "It counts when" in announce(works, "--kind", "peak")
+    assert "It counts from" in announce(works, "--kind", "peak")
     (item,) = declaring.stated_in(works.directory)
     assert item.signer.role == "operator"
     evening_s = TIME_S + DAY_S + 16 * HOUR_S
@@ -258,6 +273,17 @@ def test_a_request_of_the_operator(make_works, works):
     shown = told(works, "operator", "requests", works.directory)
     assert shown.split() == ["2024-07-16", "18:00", "–", "2024-07-16", "20:00", "peak", "everybody"]
     assert make_works.reopen(works).closer is not None
+
+
+def test_a_request_while_the_aggregator_runs(works):
+    """Entered through its inbox, known to it at once."""
+    hours = ("--from", "2024-07-16T18:00", "--to", "2024-07-16T20:00", "--kind", "surplus")
+    code, said, errors = works.while_running("operator", "announce", works.directory, *hours, *CLOCK)
+    assert (code, errors) == (0, "")
+    assert "It counts from" in said
+    assert "surplus" in commonwatt("operator", "requests", works.directory)[1]
+    wrong = ("--key", key_of(works, "steward"))
+    assert "may not state" in works.while_running("operator", "announce", works.directory, *hours, *wrong, *CLOCK)[2]
 
 
 @pytest.mark.parametrize(

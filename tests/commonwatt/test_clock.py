@@ -33,3 +33,5 @@ def test_manual_clock_when_advanced() -> None:
     civil_s, protocol_s = clock.now_s(), clock.monotonic_s()
     clock.advance(2.5)
     assert (clock.now_s() - civil_s, clock.monotonic_s() - protocol_s) == (2.5, 2.5)
+    clock.wait(1)
+    assert (clock.now_s() - civil_s, clock.monotonic_s() - protocol_s) == (3.5, 3.5)

@@ -99,7 +99,7 @@ def test_witnesses_when_two_of_three_run(commune: Path, tmp_path: Path, programs
 
 
 def test_server_when_run_and_stopped(commune: Path, programs: list[Program]) -> None:
-    """`ledger run` holds the ledger alone, answers, and gives it back when it is told to end."""
+    """`ledger run` holds the ledger alone, answers, carries out what commands enter, and ends when it is told to."""
     server = start(programs, "ledger", "run", commune, "--port", 0)
     url = url_in(server.stderr)
     with urllib.request.urlopen(f"{url}/v1/ledger", timeout=30) as answer:
@@ -107,6 +107,10 @@ def test_server_when_run_and_stopped(commune: Path, programs: list[Program]) -> 
     second = run("ledger", "run", commune, "--port", 0)
     assert second.returncode == 3
     assert "open in another process" in second.stderr
+    save_key(commune / "keys" / "steward.key", testing.key("steward"))
+    words = ("subject=member", f"id={testing.ident('ana').hex()}", "status=suspended", "reason=moved")
+    entered = run("ledger", "enter", commune, "status", *words, "--key", commune / "keys" / "steward.key")
+    assert entered.stdout == "entry 5 of the log\n", entered.stderr
     server.send_signal(signal.SIGTERM)
     server.communicate(timeout=30)
     assert server.returncode in (0, -signal.SIGTERM)

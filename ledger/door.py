@@ -1,6 +1,7 @@
 """The door through which a command's signed entries reach the ledger, whether the aggregator runs or not.
 
-Nobody runs: the ledger is opened. The aggregator has it: the entries are laid into its inbox, and it answers.
+Nobody has the ledger: it is opened. The aggregator or `commonwatt ledger run` has it: the entries are laid into its
+inbox, and it answers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from aggregator.commune import inbox
+from commonwatt.clock import Passing
 from commonwatt.errors import InUseError
+from ledger import inbox
 from ledger.app import LOG, open_ledger
 from ledger.book.replay import replay_slots
 from ledger.book.state import State
@@ -18,7 +20,7 @@ from ledger.sequencer import Placed, Refused, Sequencer
 
 
 class Door(Protocol):
-    """What an admission needs of a ledger."""
+    """What a command needs of a ledger."""
 
     @property
     def state(self) -> State:
@@ -49,26 +51,27 @@ class LedgerDoor:
 
 
 class InboxDoor:
-    """By way of the running aggregator."""
+    """By way of the running aggregator, or whoever else has the ledger."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, clock: Passing | None = None) -> None:
         self._directory = directory
+        self._clock = clock
         self.state = replay_slots(PublishedLog(directory / LOG).slots())
 
     def submit(self, entries: Sequence[bytes]) -> list[Placed | Refused]:
-        """Wait for the aggregator's answers; UserError if it gives none in time (the entries stay in the inbox)."""
-        answers = inbox.submit(self._directory, entries) if entries else []
+        """Wait for the answers; UserError if they do not come in time, and then nothing more is carried out."""
+        answers = inbox.submit(self._directory, entries, clock=self._clock) if entries else []
         self.state = replay_slots(PublishedLog(self._directory / LOG).slots())
         return answers
 
 
 @contextmanager
-def opened(directory: Path) -> Iterator[Door]:
-    """The door of a commune's directory."""
+def opened(directory: Path, *, clock: Passing | None = None) -> Iterator[Door]:
+    """The door of a commune's directory. `clock`: by which answers are awaited; none: the machine's."""
     try:
         ledger = open_ledger(directory)
     except InUseError:
-        yield InboxDoor(directory)
+        yield InboxDoor(directory, clock=clock)
         return
     with ledger:
         yield LedgerDoor(ledger)
