@@ -24,8 +24,9 @@ from aggregator.enrolment.desk import ClaimDesk
 from aggregator.followed_log import FollowedLog
 from aggregator.intake.evidence import Evidence
 from aggregator.intake.pipeline import Intake
+from aggregator.observe import http as observe_http
 from aggregator.observe import state as observed
-from aggregator.observe.http import Watch
+from aggregator.observe import witnesses as observed_witnesses
 from aggregator.observe.stages import Stages
 from aggregator.receive import mqtt
 from aggregator.receive.gate import Gate
@@ -96,8 +97,10 @@ class Aggregator:
         if not self._lead():
             self._log = FollowedLog(options.directory)
         self._gate = Gate(told.limits, self._protocol, batch_bytes_max=BATCH_SIZE_MAX)
-        self._page = stack.enter_context(Watch(*options.watch, self._protocol)) if options.watch else None
-        intake = _intake(self._commune, self._key, self._database, self._directory, options)
+        self._page = (
+            stack.enter_context(observe_http.watch(*options.watch, self._protocol)) if options.watch else None
+        )
+        intake = _intake(self._commune, self._key, self._database, self._directory, options, self._stages)
         stack.callback(intake.close)
         claims: Claims = Claims()
         self._receivers, self._link = _connections(
@@ -194,14 +197,15 @@ class Aggregator:
             self._page.see(self._look(books))
 
     def _look_at_books(self, books: Books, status: StatusFile) -> observed.Books:
-        civil_s = self._options.clock.now_s()
+        civil_s, wall_s = self._options.clock.now_s(), time.time()
         return observed.books_of(
             self._database,
             self._options.directory,
             status.state,
+            witnesses=observed_witnesses.look(self._options.directory, wall_s=wall_s),
             due_s=civil_s - books.closer.due_s,
             civil_s=civil_s,
-            wall_s=time.time(),
+            wall_s=wall_s,
         )
 
     def _look(self, books: observed.Books | None) -> observed.State:
@@ -228,7 +232,9 @@ def _clock_watch(database: Database, clock: CivilClock, protocol: MonotonicClock
     return ClockWatch(civil=clock, protocol=protocol, civil_per_s=clock.factor, known_s=known_s)
 
 
-def _intake(commune: Commune, key: SigningKey, database: Database, directory: Directory, options: Options) -> Intake:
+def _intake(
+    commune: Commune, key: SigningKey, database: Database, directory: Directory, options: Options, stages: Stages
+) -> Intake:
     return Intake(
         evidence=Evidence(database),
         directory=directory,
@@ -237,6 +243,7 @@ def _intake(commune: Commune, key: SigningKey, database: Database, directory: Di
         genesis=commune.genesis,
         clock=options.clock,
         processes=options.processes,
+        stages=stages,
     )
 
 

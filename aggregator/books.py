@@ -13,7 +13,7 @@ from aggregator.commune.places import Places
 from aggregator.commune.registry import Directory, Publishing, RegistryPublisher
 from aggregator.intake.pipeline import Intake
 from aggregator.minting.outbox import Minter
-from aggregator.observe.stages import CLOSE, MINT, Stages
+from aggregator.observe.stages import MINT, Stages
 from aggregator.settling.closing import Closer
 from aggregator.sql import Database
 from aggregator.statements.signers import Signers
@@ -72,8 +72,7 @@ class Books:
         self._registry.step(link, intake.directory)
         may_close = self._watch.tick()
         if may_close and self._protocol.monotonic_s() >= self._closes_from_s:
-            with self._stages.timed(CLOSE):
-                self._may_mint |= bool(self.closer.step(intake.directory))
+            self._may_mint |= bool(self.closer.step(intake.directory))
         if self._may_mint:
             with self._stages.timed(MINT):
                 self._minter.step()
@@ -101,6 +100,7 @@ def open_books(
             genesis_s=genesis_s(ledger),
             clock=clock,
             declared=declared.read(directory),
+            stages=stages,
         )
     except BaseException:
         ledger.close()

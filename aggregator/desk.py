@@ -10,7 +10,7 @@ from aggregator.clock_watch import ClockWatch
 from aggregator.enrolment.desk import ClaimDesk
 from aggregator.intake import pipeline
 from aggregator.intake.pipeline import Intake
-from aggregator.observe.stages import ANSWER, CHECK, KEEP, RECEIVE, Stages
+from aggregator.observe.stages import ANSWER, RECEIVE, Stages
 from aggregator.receive.gate import Gate
 from aggregator.receive.mqtt import Claims
 from commonwatt.mqtt import Delivery
@@ -66,16 +66,16 @@ class Desk:
         batch coming again.
         """
         self._keep_claims()
-        with self._stages.timed(RECEIVE):
-            deliveries = self._gate.take(BATCHES_PER_COMMIT, wait_s)
+        deliveries: list[Delivery] = []
+        if self._gate.wait(wait_s):
+            with self._stages.timed(RECEIVE):
+                deliveries = self._gate.take(BATCHES_PER_COMMIT)
         if not deliveries and not self._kept_later:
             return 0
         before = self.intake.under_way
-        with self._stages.timed(CHECK):
-            self.intake.begin(deliveries)
+        self.intake.begin(deliveries)
         is_busy = len(deliveries) == BATCHES_PER_COMMIT
-        with self._stages.timed(KEEP):
-            receipts = self.intake.finish(leave=self.intake.under_way - before if is_busy else 0)
+        receipts = self.intake.finish(leave=self.intake.under_way - before if is_busy else 0)
         with self._stages.timed(ANSWER):
             for receipt in receipts:
                 self._link.publish(receipt.topic, receipt.payload)

@@ -25,8 +25,8 @@ from gateway.meters.chains import ChainStore
 from gateway.meters.meter import fleet
 from gateway.meters.polling import Poller
 from gateway.observe import homeassistant
+from gateway.observe import http as observe_http
 from gateway.observe.homeassistant import HomeAssistant
-from gateway.observe.http import Watch
 from gateway.observe.systemd import Supervisor
 from gateway.reload import Reloader, poll_rules, sampler_plans, samplers
 from gateway.service import Gateway, SpoolLimits
@@ -88,7 +88,7 @@ def opened(
         depot = stack.enter_context(_depot(settings)) if settings.updates else None
         watchers: list[Callable[[dict[str, Any]], None]] = []
         if settings.observe:
-            watch = Watch(host=settings.observe.host, port=settings.observe.port, protocol=protocol)
+            watch = observe_http.watch(host=settings.observe.host, port=settings.observe.port, protocol=protocol)
             watchers.append(stack.enter_context(watch).see)
         if settings.home_assistant:
             teller = HomeAssistant(own_id=settings.id, gateway=gateway, database=database, step_s=settings.step_s)

@@ -13,6 +13,7 @@ from aggregator.intake import heads
 from aggregator.intake.arrivals import Arrivals, Readings, Received
 from aggregator.intake.chain import Verdict
 from aggregator.intake.unusual import Conflict, Unusual
+from aggregator.observe.stages import CHAIN, EVIDENCE, Stages
 from aggregator.settling import open_readings
 from aggregator.sql import Database, count
 from commonwatt.block import LINK_SIZE
@@ -37,23 +38,17 @@ class Evidence:
         """Where each chain stands."""
         return self._heads
 
-    def keep(self, received: Received, counted: Counter[str]) -> list[Verdict]:
+    def keep(self, received: Received, counted: Counter[str], stages: Stages) -> list[Verdict]:
         """Judge blocks in order and make the new ones durable, with the counters; one verdict each.
 
         Returns only when the transaction is committed; raises StorageError, and then nothing was kept.
         """
         arrivals = received.arrivals
-        conflicts: list[Conflict] = []
-        with self._database.transaction() as connection:
-            self._follow(connection)
-            numbers = self._heads.of(arrivals.device)
-            verdicts = np.full(len(arrivals), Verdict.NEW, dtype=object)
-            rest = np.flatnonzero(~_is_next(self._heads, numbers, arrivals))
-            if len(rest):
-                unusual = Unusual(connection, self._heads, numbers, received)
-                verdicts[rest] = unusual.judge(rest.tolist())
-                unusual.write_gaps()
-                conflicts = unusual.conflicts
+        with stages.timed(EVIDENCE), self._database.transaction() as connection:
+            with stages.timed(CHAIN):
+                self._follow(connection)
+                numbers = self._heads.of(arrivals.device)
+                verdicts, conflicts = self._judge(connection, received, numbers)
             new = np.flatnonzero(verdicts == Verdict.NEW)
             first_id = store.last_id(connection) + 1
             if len(new):
@@ -70,6 +65,19 @@ class Evidence:
         self._heads.advance(numbers[new], arrivals.seq[new], arrivals.sha256[new, :LINK_SIZE], arrivals.end_s[new])
         self._known_id = first_id - 1 + len(new)
         return list(verdicts)
+
+    def _judge(
+        self, connection: sa.Connection, received: Received, numbers: Integers
+    ) -> tuple[NDArray[np.object_], list[Conflict]]:
+        """Stage "chain": blocks that go on where their device's last one ended are new, the others are looked up."""
+        verdicts = np.full(len(numbers), Verdict.NEW, dtype=object)
+        rest = np.flatnonzero(~_is_next(self._heads, numbers, received.arrivals))
+        if not len(rest):
+            return verdicts, []
+        unusual = Unusual(connection, self._heads, numbers, received)
+        verdicts[rest] = unusual.judge(rest.tolist())
+        unusual.write_gaps()
+        return verdicts, unusual.conflicts
 
     def _follow(self, connection: sa.Connection) -> None:
         """Take note of what other aggregators kept since our last commit. It is our turn: nobody adds to it now."""

@@ -1,7 +1,7 @@
 """The intake: batches in, evidence kept, receipts out. Stages with a name each, so that one can be replaced or
 measured alone; every stage is a plain function or object from values to values.
 
-receive (mqtt) → parse → verify → evidence (chain and commit) → receipt
+receive (gate) → parse → verify → chain → evidence (commit) → receipt
 
 A batch that is not signed by an admitted, active gateway is counted and dropped: there is nobody to answer. A block
 that is refused leaves every other block of its batch untouched.
@@ -21,6 +21,8 @@ from aggregator.intake.chain import Verdict
 from aggregator.intake.checking import NONE
 from aggregator.intake.evidence import Evidence
 from aggregator.intake.workers import Answers, Checkers
+from aggregator.observe import stages as stage
+from aggregator.observe.stages import Stages
 from commonwatt import cose, topics
 from commonwatt.clock import Civil
 from commonwatt.errors import FormatError
@@ -71,12 +73,13 @@ class BatchUnderWay:
     refused: dict[int, Refusal] = field(default_factory=dict)
 
 
-def keep(batches: Sequence[BatchUnderWay], evidence: Evidence, counted: Counter[str]) -> None:
-    """Stage "evidence": all blocks of several batches in one commit; conflicts join the refusals."""
+def keep(batches: Sequence[BatchUnderWay], evidence: Evidence, counted: Counter[str], stages: Stages) -> None:
+    """Stages "chain" and "evidence": all blocks of several batches in one commit; conflicts join the refusals."""
     places: list[tuple[BatchUnderWay, int]] = []
     parts: list[Arrivals] = [NONE]
     for batch in batches:
-        checked = batch.answers.result()
+        checked, took_s = batch.answers.result()
+        stages.add(stage.VERIFY, took_s)
         batch.refused.update(checked.refused)
         for index, refusal in checked.refused.items():
             counted[f"refused.{refusal.label}"] += 1
@@ -89,7 +92,7 @@ def keep(batches: Sequence[BatchUnderWay], evidence: Evidence, counted: Counter[
         octets(batch.received.gateway for batch, _index in places),
         np.array([batch.received.received_s for batch, _index in places], dtype=np.int64),
     )
-    for (batch, index), verdict in zip(places, evidence.keep(received, counted), strict=True):
+    for (batch, index), verdict in zip(places, evidence.keep(received, counted, stages), strict=True):
         if verdict is Verdict.CONFLICT:
             batch.refused[index] = Refusal.CONFLICT
 
@@ -114,6 +117,7 @@ class Intake:
         genesis: bytes,
         clock: Civil,
         processes: int = 0,
+        stages: Stages | None = None,
     ) -> None:
         self._evidence = evidence
         self._key = key
@@ -121,6 +125,7 @@ class Intake:
         self._genesis = genesis
         self._clock = clock
         self._processes = processes
+        self._stages = stages or Stages()
         self._under_way: list[BatchUnderWay] = []
         self._counted: Counter[str] = Counter()
         self._directory = directory
@@ -156,7 +161,8 @@ class Intake:
         """Stages "parse" and "verify" of what was received together; other processes may be at it for a while."""
         self._counted["batches.received"] += len(messages)
         for message in messages:
-            received = parse(message, self._directory, self._genesis, int(self._clock.now_s()))
+            with self._stages.timed(stage.PARSE):
+                received = parse(message, self._directory, self._genesis, int(self._clock.now_s()))
             if isinstance(received, str):
                 log.warning("a batch on %s is dropped: %s", message.topic, received)
                 self._counted[f"batches.dropped.{received}"] += 1
@@ -172,7 +178,7 @@ class Intake:
         done = self._under_way[: len(self._under_way) - leave]
         if done or (self._counted and not leave):
             counted, self._counted = self._counted, Counter()
-            keep(done, self._evidence, counted)
+            keep(done, self._evidence, counted, self._stages)
             del self._under_way[: len(done)]
         return [self._answer(batch) for batch in done]
 
@@ -183,4 +189,5 @@ class Intake:
 
     def _answer(self, batch: BatchUnderWay) -> Message:
         topic = topics.of_gateway(self._commune, batch.received.gateway, topics.RECEIPT)
-        return Message(topic, receipt(batch, self._key, self._genesis))
+        with self._stages.timed(stage.RECEIPT):
+            return Message(topic, receipt(batch, self._key, self._genesis))

@@ -20,6 +20,8 @@ OUTBOX_S_MAX = 3600.0
 OLDEST_S_MAX = 60.0
 """Protocol time a batch may wait at the gate before it is worth a word."""
 BEHIND_S_MAX = 3 * 3600.0
+COSIGNED_S_MAX = 900.0
+"""Witnesses are asked every ten seconds; one that restarts is no trouble."""
 DISK_LOW_BYTES, DISK_OUT_BYTES = 2 << 30, 200 << 20
 
 
@@ -124,7 +126,20 @@ def _telemetry(state: State) -> Iterator[Finding]:
         yield Finding(Level.DEGRADED, "telemetry", says)
 
 
+def _witnesses(books: Books) -> Iterator[Finding]:
+    """Only where something waits for them: a quiet log asks nobody for anything."""
+    witnesses = books.witnesses
+    if witnesses is None or books.checkpoint_age_s <= COSIGNED_S_MAX:
+        return
+    lag = books.report["checkpoint_size"] - witnesses.cosigned_entries
+    if lag > 0 and (witnesses.cosigned_age_s is None or witnesses.cosigned_age_s > COSIGNED_S_MAX):
+        says = _("The witnesses have not cosigned {count} published entries.").format(count=lag)
+        to_do = _("Is commonwatt ledger cosign running? It names the witnesses that do not answer. Nothing is lost.")
+        yield Finding(Level.DEGRADED, "witnesses", says, to_do)
+
+
 def _books(books: Books) -> Iterator[Finding]:
+    yield from _witnesses(books)
     if books.due_s > DUE_S_MAX:
         says = _("The next interval could have been closed {hours} h ago.").format(hours=int(books.due_s // 3600))
         yield Finding(

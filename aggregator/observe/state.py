@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from aggregator import schema
 from aggregator.clock_watch import ClockWatch
 from aggregator.observe.stages import Stages
+from aggregator.observe.witnesses import Witnesses
 from aggregator.receive.gate import Gate
 from aggregator.sql import Database
 from ledger.app import LOG
@@ -22,6 +23,7 @@ class Books:
     """What the one that leads knows. Times are civil, but `checkpoint_age_s` (wall).
 
     `report`: of status.json. `due_s`: since when the next interval could be closed; negative: not yet due.
+    `witnesses`: where any are asked to cosign.
     """
 
     report: Mapping[str, Any]
@@ -29,6 +31,7 @@ class Books:
     outbox_runs: int
     outbox_age_s: float
     checkpoint_age_s: float
+    witnesses: Witnesses | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +85,14 @@ def look(
 
 
 def books_of(
-    database: Database, directory: Path, report: Mapping[str, Any], *, due_s: float, civil_s: float, wall_s: float
+    database: Database,
+    directory: Path,
+    report: Mapping[str, Any],
+    *,
+    witnesses: Witnesses | None,
+    due_s: float,
+    civil_s: float,
+    wall_s: float,
 ) -> Books:
     """Beside the report: what waits for the ledger, and how old the published head is."""
     waiting = sa.select(sa.func.count(), sa.func.min(schema.run.c.time_s)).where(schema.run.c.place.is_(None))
@@ -98,6 +108,7 @@ def books_of(
         outbox_runs=runs,
         outbox_age_s=max(0.0, civil_s - oldest_s) if runs else 0.0,
         checkpoint_age_s=max(0.0, wall_s - published_s),
+        witnesses=witnesses,
     )
 
 

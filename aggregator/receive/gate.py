@@ -97,14 +97,17 @@ class Gate:
             delivery.done()
         return reason
 
-    def take(self, count_max: int, wait_s: float) -> list[Delivery]:
-        """What is due, one of each gateway in turn, at most `count_max`; waits up to `wait_s` for the first."""
+    def wait(self, wait_s: float) -> bool:
+        """Wait for the first batch that is due, up to `wait_s`; whether one is."""
         with self._changed:
-            taken = self._due(count_max)
-            if not taken and wait_s > 0:
+            if not self._lanes_due():
                 self._changed.wait(wait_s)
-                taken = self._due(count_max)
-        return taken
+            return bool(self._lanes_due())
+
+    def take(self, count_max: int) -> list[Delivery]:
+        """What is due, one of each gateway in turn, at most `count_max`."""
+        with self._changed:
+            return self._due(count_max)
 
     def has_room(self, batches: int) -> bool:
         """Whether so many of the largest batches would be let in."""
@@ -143,17 +146,22 @@ class Gate:
                 return
             del self._lanes[idle]
 
-    def _due(self, count_max: int) -> list[Delivery]:
+    def _lanes_due(self) -> list[tuple[bytes | None, _Lane]]:
+        """Lanes whose first batch may go, in their order."""
         now_s = self._clock.monotonic_s()
         lanes = [(gateway, lane) for gateway, lane in self._lanes.items() if lane.waiting]
         for _gateway, lane in lanes:
             lane.fill(now_s, self._limits)
+        return [(gateway, lane) for gateway, lane in lanes if lane.may_go()]
+
+    def _due(self, count_max: int) -> list[Delivery]:
+        lanes = self._lanes_due()
         taken: list[Delivery] = []
         while lanes and len(taken) < count_max:
-            lanes = [(gateway, lane) for gateway, lane in lanes if lane.may_go()]
             for gateway, lane in lanes[: count_max - len(taken)]:
                 taken.append(lane.go())
                 self._lanes.move_to_end(gateway)  # whoever had a turn stands behind whoever had none
+            lanes = [(gateway, lane) for gateway, lane in lanes if lane.may_go()]
         self._count -= len(taken)
         self._bytes -= sum(len(delivery.payload) for delivery in taken)
         return taken

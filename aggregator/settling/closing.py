@@ -20,6 +20,7 @@ from aggregator.evidence import store
 from aggregator.evidence.days import Days
 from aggregator.minting import outbox as minting
 from aggregator.minting import valuation, valuation_columns
+from aggregator.observe.stages import SETTLE, VALUE, Stages
 from aggregator.plausibility.declared import Declared
 from aggregator.policy.rules import Policy
 from aggregator.policy.schedule import Schedule
@@ -69,10 +70,12 @@ class Closer:
         genesis_s: int,
         clock: Civil,
         declared: Mapping[bytes, Declared] | None = None,
+        stages: Stages | None = None,
     ) -> None:
         self._database = database
         self._known = known
         self._clock = clock
+        self._stages = stages or Stages()
         self._days = Days(database=database, clock=clock)
         with database.transaction() as connection:
             last_s = connection.scalar(sa.select(sa.func.max(schema.closing.c.end_s)))
@@ -111,7 +114,7 @@ class Closer:
         if not due:
             self._days.step(self.schedule)
             return 0
-        with self._database.transaction() as connection:
+        with self._stages.timed(SETTLE), self._database.transaction() as connection:
             evident = _evident(connection)
             commune = self._commune(connection, directory, evident)
             released = _review(connection, self._reviews)
@@ -128,8 +131,9 @@ class Closer:
                         evident.evidence_id_max,
                     )
                     window = Window(end_s, policy, directory.meters, self._known, evident.evidence_id_max)
-                    further = earning.collect(connection, window, frozenset(evident.frozen))
-                    minting.prepare(connection, end_s, policy, commune.columns, further, time_s=int(now_s))
+                    with self._stages.timed(VALUE):
+                        further = earning.collect(connection, window, frozenset(evident.frozen))
+                        minting.prepare(connection, end_s, policy, commune.columns, further, time_s=int(now_s))
         self._reviews = ()
         self.next_end_s = due[-1][0] + INTERVAL_S
         return len(due)
@@ -171,10 +175,11 @@ class Closer:
             released=released,
         )
         _record(connection, end_s, evident, self._known.size, closed)
-        claim_pages.add(connection, _on_time(closed, end_s, policy))
-        if closed.claims:
-            amounts_mc = [valuation.amount_mc(claim, policy.rules) for claim in closed.claims]
-            claim_pages.add(connection, claim_pages.of(connection, closed.claims, amounts_mc, end_s))
+        with self._stages.timed(VALUE):
+            claim_pages.add(connection, _on_time(closed, end_s, policy))
+            if closed.claims:
+                amounts_mc = [valuation.amount_mc(claim, policy.rules) for claim in closed.claims]
+                claim_pages.add(connection, claim_pages.of(connection, closed.claims, amounts_mc, end_s))
         if closed.held:
             connection.execute(sa.insert(schema.held), [_held_row(held, end_s) for held in closed.held])
 

@@ -6,6 +6,8 @@ its own because it may be older than `checkpoint`, which only the publisher writ
 
 import hashlib
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from ledger.log.checkpoint import Checkpoint, open_checkpoint
 from ledger.log.note import Verifier
 from ledger.log.published import COSIGNED, PublishedLog
 from ledger.proof.tree import PublishedTree
-from ledger.witness import cosignature
+from ledger.witness import cosignature, progress
 from ledger.witness import decide as witness
 from ledger.witness.policy import TlogPolicy, Witness
 
@@ -43,15 +45,20 @@ class Round:
 
 
 class WitnessClient:
-    """Asks the witnesses of one policy about one published log. `sizes`: what each cosigned last, as far as known."""
+    """Asks the witnesses of one policy about one published log. `now_s`: the time that watchers are told."""
 
-    def __init__(self, *, root: Path, log_key: Verifier, policy: TlogPolicy) -> None:
+    def __init__(
+        self, *, root: Path, log_key: Verifier, policy: TlogPolicy, now_s: Callable[[], float] = time.time
+    ) -> None:
         if not any(item.url for item in policy.witnesses):
             raise UserError("no witness of this policy has a URL", to_do="write witness NAME VKEY URL")
         self._files = PublishedLog(root)
         self._log = log_key
         self._policy = policy
+        self._now_s = now_s
         self._sizes: dict[str, int] = {}
+        """What each cosigned last, as far as known."""
+        self._progress = {item.name: progress.Followed() for item in policy.witnesses if item.url}
 
     def ask_all(self) -> Round:
         """One round over the checkpoint that is published now; WitnessAheadError stops everything."""
@@ -65,17 +72,32 @@ class WitnessClient:
         for item in self._policy.witnesses:
             if not item.url:
                 continue
+            followed = self._progress[item.name]
             try:
                 lines.append(self._ask(item, head, tree, data))
                 result.cosigned.append(item.name)
+                followed.cosign(head.size, self._now_s())
+            except WitnessAheadError:
+                followed.refuse(progress.AHEAD)
+                self._tell()
+                raise
             except (OSError, FormatError) as error:
                 result.failed[item.name] = str(error)
+                followed.refuse(error.reason if isinstance(error, FormatError) else progress.UNREACHABLE)
         cosigned = data.decode() + "".join(note.spell_line(line) for line in lines)
         times_s = cosignature.times_s(note.parse(cosigned.encode()), self._policy.cosigners)
         result.is_met = self._policy.is_met(times_s)
         if result.is_met:
             _replace(self._files.root / COSIGNED, cosigned.encode())
+        self._tell()
         return result
+
+    def _tell(self) -> None:
+        """Whoever watches is not worth a round: a full disk stops the cosigned head itself."""
+        try:
+            progress.write(self._files.root, self._progress)
+        except OSError as error:
+            log.warning("%s cannot be written: %s", progress.file_of(self._files.root), error.strerror)
 
     def _ask(self, item: Witness, head: Checkpoint, tree: PublishedTree, data: bytes) -> note.SignatureLine:
         for _ in range(TRIES):

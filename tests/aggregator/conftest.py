@@ -20,6 +20,7 @@ from aggregator.holds import cli as holds_cli
 from aggregator.intake.evidence import Evidence
 from aggregator.intake.pipeline import Intake
 from aggregator.minting.outbox import Minter
+from aggregator.observe.stages import Stages
 from aggregator.policy.rules import Policy
 from aggregator.settling import claim_pages
 from aggregator.settling.closing import Closer
@@ -52,6 +53,7 @@ class Works:
     intake: Intake
     closer: Closer
     minter: Minter
+    stages: Stages
     meters: dict[str, MeterStandIn] = field(default_factory=testing.meters)
     gateway: GatewayStandIn = field(default_factory=GatewayStandIn)
 
@@ -157,7 +159,7 @@ def open_works(directory: Path, *, policy: Policy = POLICY, clock: ManualClock |
 
 def assemble(directory: Path, ledger: Sequencer, clock: ManualClock, **limits: float) -> Works:
     """The parts over an open ledger and the database of the directory; `limits` as Database takes them."""
-    database = Database(f"sqlite:///{directory / 'aggregator.db'}", **limits)
+    database, stages = Database(f"sqlite:///{directory / 'aggregator.db'}", **limits), Stages()
     intake = Intake(
         evidence=Evidence(database),
         directory=Directory.of(ledger.state),
@@ -165,11 +167,12 @@ def assemble(directory: Path, ledger: Sequencer, clock: ManualClock, **limits: f
         commune=COMMUNE,
         genesis=GENESIS,
         clock=clock,
+        stages=stages,
     )
     known = enacted.follow(database, PublishedLog(directory / "log"), Signers.of(ledger.state))
-    closer = Closer(database=database, known=known, genesis_s=TIME_S, clock=clock)
+    closer = Closer(database=database, known=known, genesis_s=TIME_S, clock=clock, stages=stages)
     minter = Minter(database=database, ledger=ledger, key=key("aggregator"))
-    return Works(directory, ledger, database, clock, intake, closer, minter)
+    return Works(directory, ledger, database, clock, intake, closer, minter, stages)
 
 
 def open_town(directory: Path, homes: Sequence[str]) -> Works:

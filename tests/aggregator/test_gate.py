@@ -45,8 +45,8 @@ def test_a_flood_waits_and_others_have_their_turn_when_one_gateway_sends_too_muc
     assert answers == [None] * 8 + [LANE_FULL] * 992
     assert sender.done == {"flood": 992}
     assert door.offer(sender.send("ana")) is None
-    assert sorted(names_of(door.take(64, 0))) == ["ana", *["flood"] * 4]  # a burst of four, then it waits
-    assert door.take(64, 0) == []
+    assert sorted(names_of(door.take(64))) == ["ana", *["flood"] * 4]  # a burst of four, then it waits
+    assert door.take(64) == []
     assert door.depth()["batches"] == 4
     assert door.turned_away == {LANE_FULL: 992}
 
@@ -59,7 +59,7 @@ def test_a_gateway_back_from_an_outage_brings_everything_at_its_rate():
     while brought < 40 and clock.protocol_s < 100:
         while waiting and door.offer(sender.send("ana")) is None:
             waiting -= 1
-        brought += len(door.take(64, 0))
+        brought += len(door.take(64))
         clock.advance(0.5)
     assert brought == 40
     assert 17 <= clock.protocol_s <= 19  # four at once, then two a second
@@ -70,16 +70,16 @@ def test_bytes_count_as_well_as_batches_when_batches_are_large():
     clock, sender = ManualClock(), Sender()
     door = gate(clock)
     assert door.offer(sender.send("ana", LARGEST)) is None
-    assert len(door.take(64, 0)) == 1
+    assert len(door.take(64)) == 1
     door.offer(sender.send("ana", LARGEST // 2))
-    assert door.take(64, 0) == []
+    assert door.take(64) == []
     clock.advance(1)
-    assert len(door.take(64, 0)) == 1
+    assert len(door.take(64)) == 1
     door.offer(sender.send("ana"))
     clock.advance(LARGEST / 2 / 1000 - 2)
-    assert door.take(64, 0) == []
+    assert door.take(64) == []
     clock.advance(2)
-    assert len(door.take(64, 0)) == 1
+    assert len(door.take(64)) == 1
 
 
 def test_the_memory_is_bounded_and_each_reason_named_when_too_much_comes():
@@ -101,7 +101,7 @@ def test_turns_are_taken_when_a_commit_has_no_room_for_all():
     for _ in range(3):
         door.offer(sender.send("ana"))
         door.offer(sender.send("ben"))
-    turns = [names_of(door.take(1, 0))[0] for _ in range(6)]
+    turns = [names_of(door.take(1))[0] for _ in range(6)]
     assert sorted(turns[:2]) == sorted(turns[2:4]) == ["ana", "ben"]
 
 
@@ -118,9 +118,9 @@ def test_nothing_is_lost_or_doubled_between_offer_and_take(events):
         if door.offer(delivery) is None:
             let_in.append(delivery)
         clock.advance(seconds)
-        taken += door.take(2, 0)
+        taken += door.take(2)
     clock.advance(100)
-    while more := door.take(64, 0):
+    while more := door.take(64):
         taken += more
         clock.advance(100)
     for name in ("flood", "ana", "ben"):

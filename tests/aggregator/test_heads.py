@@ -95,8 +95,9 @@ def test_checkers_when_blocks_are_good_and_bad(tmp_path, processes: int):
     good = [meters[name].sign(TIME_S, [(0, 0), (5, 0)]) for name in ("ana-main", "ben-main", "sun-main")]
     blocks = [good[0], good[1][:-1] + bytes([good[1][-1] ^ 1]), b"\xff", good[2]]
     with Checkers(keys, processes) as checkers:
-        answer = checkers.submit(blocks).result()
+        answer, took_s = checkers.submit(blocks).result()
     assert answer.row == [0, 3]
+    assert took_s > 0
     assert names(answer.arrivals.device) == [meters["ana-main"].id, meters["sun-main"].id]
     assert answer.refused == {1: Refusal.BAD_SIGNATURE, 2: Refusal.MALFORMED}
     assert answer.refused == check(blocks, keys).refused

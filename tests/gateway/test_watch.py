@@ -16,6 +16,7 @@ from commonwatt.i18n import preferred, speaking
 from commonwatt.testing import ManualClock
 from gateway.observe.findings import findings
 from gateway.observe.http import Watch
+from gateway.observe.http import watch as serving
 from gateway.observe.page import page
 from tests.gateway.states import WELL, state
 from tests.gateway.support import Town, answers, free_port, wait_for
@@ -46,7 +47,7 @@ class Outline(HTMLParser):
 @pytest.fixture
 def watch() -> Iterator[tuple[Watch, ManualClock]]:
     clock = ManualClock()
-    with Watch(host="127.0.0.1", port=0, protocol=clock) as served:
+    with serving(host="127.0.0.1", port=0, protocol=clock) as served:
         yield served, clock
 
 
@@ -153,7 +154,7 @@ def test_health_when_the_loop_hangs(watch: tuple[Watch, ManualClock]) -> None:
 
 def test_watch_when_its_port_is_taken(watch: tuple[Watch, ManualClock]) -> None:
     """A sentence with the place and what to do."""
-    second = Watch(host="127.0.0.1", port=watch[0].port, protocol=ManualClock())
+    second = serving(host="127.0.0.1", port=watch[0].port, protocol=ManualClock())
     with (
         pytest.raises(UserError, match=r"127\.0\.0\.1:\d+: cannot serve the health page.*\n→ choose another"),
         second,

@@ -27,7 +27,7 @@ from ledger.log.note import Signer
 from ledger.log.published import COSIGNED, PublishedLog
 from ledger.sequencer import Placed
 from ledger.witness import client as witness_client
-from ledger.witness import cosignature
+from ledger.witness import cosignature, progress
 from ledger.witness import decide as witness
 from ledger.witness import policy as tlog_policy
 from ledger.witness.client import WitnessAheadError, WitnessClient
@@ -219,6 +219,9 @@ def test_client_when_one_witness_is_away(start: Callable[[str], Running], tmp_pa
             assert done.is_met
             assert done.cosigned == ["townhall", "association"]
             assert list(done.failed) == ["operator"]
+            told = progress.read(tmp_path / "c" / "log")
+            assert {row.entries for name, row in told.items() if row.cosigned_s} == {done.head.size}
+            assert told["operator"] == progress.Followed(refused={"unreachable": window + 1})
     data = (tmp_path / "c" / "log" / COSIGNED).read_bytes()
     witnessed = tlog_policy.open_witnessed(data, LOG.verifier, policy)
     assert witnessed.checkpoint == done.head
@@ -269,6 +272,7 @@ def test_client_when_a_witness_is_ahead(start: Callable[[str], Running], tmp_pat
     WitnessClient(root=tmp_path / "new" / "log", log_key=LOG.verifier, policy=policy).ask_all()
     with pytest.raises(WitnessAheadError, match="townhall has cosigned 9 entries, this ledger has 8"):
         WitnessClient(root=tmp_path / "backup" / "log", log_key=LOG.verifier, policy=policy).ask_all()
+    assert progress.read(tmp_path / "backup" / "log")["townhall"].refused == {"ahead": 1}
     with pytest.raises(WitnessAheadError, match="older copy"):
         witness_client.check_none_is_ahead(policy, LOG.verifier, 8, tmp_path)
     witness_client.check_none_is_ahead(policy, LOG.verifier, 9, tmp_path)
