@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench soak year docs locale firmware clean
+.PHONY: help install demo test check bench soak year docs locale dashboards firmware clean
 
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ docs: $(READY) ## Check that the documentation is true: every example is run.
 
 locale: $(READY) ## Extract, merge and compile the French texts; lists what has none yet.
 	@$(BIN)/python commonwatt/locale/make_locale.py
+
+dashboards: $(READY) ## Build Grafana's dashboards and alerts; DOCS=https://… is where your pages of docs/operating are.
+	@DOCS='$(DOCS)' $(BIN)/python -m dashboards.build
 
 clean: ## Remove what the targets made.
 	rm -rf $(VENV) var dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache firmware/build

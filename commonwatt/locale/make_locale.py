@@ -18,7 +18,7 @@ ROOT = LOCALE.parents[1]
 PO = LOCALE / "fr" / "LC_MESSAGES" / "commonwatt.po"
 MO = PO.with_suffix(".mo")
 
-PARTS = ("commonwatt", "gateway", "aggregator", "ledger", "bench", "web")
+PARTS = ("commonwatt", "gateway", "aggregator", "ledger", "bench", "dashboards", "web")
 METHODS = [("**.py", "python")]
 LINE_WIDTH = 118
 
