@@ -200,7 +200,21 @@ def _weeks() -> list[panels.Panel]:
             (look.GRAMS, look.SHARED),
         ),
     ]
-    return [
+    factor = number(
+        _("The country's electricity"),
+        _(
+            "CO2 that the country's power stations emit for a kilowatt-hour, by which production was weighed; from "
+            "RTE's éCO2mix."
+        ),
+        ask(queries.CO2_FACTOR_G_PER_KWH),
+        unit=look.GRAMS_PER_KWH,
+        steps=look.only(look.USE),
+        span=4,
+        height=5,
+        decimals=0,
+        empty=untold(),
+    )
+    compared = [
         number(
             title,
             says,
@@ -208,12 +222,13 @@ def _weeks() -> list[panels.Panel]:
             ask(of_before, before),
             unit=unit,
             steps=look.only(color),
-            span=6,
+            span=5,
             height=5,
             empty=untold(),
         )
         for title, says, (of_week, of_before), (unit, color) in told
     ]
+    return [*compared, factor]
 
 
 def _hours() -> list[panels.Panel]:
@@ -248,7 +263,7 @@ def _hours() -> list[panels.Panel]:
             _("Why something may be missing"),
             _(
                 "Nobody's life is shown here. Every figure stands for **at least ten homes** of which none makes "
-                "up most of it; otherwise it is not told, not even to us.\n\nFigures come **some hours late**, "
+                "up most of it; otherwise it is not told.\n\nFigures come **some hours late**, "
                 "when every quarter of an hour has been settled, and are sums of signed readings that anyone in "
                 "the commune may have checked."
             ),

@@ -24,8 +24,7 @@ PLAIN = "#7A8794"
 
 WATT_HOURS, WATTS, VOLTS, HERTZ = "watth", "watt", "volt", "hertz"
 SHARE, SECONDS, BYTES, COUNT, PER_SECOND, GRAMS = "percentunit", "s", "bytes", "short", "ops", "massg"
-PERMILLE, INSTANT, TEXT = "suffix:‰", "dateTimeFromNow", "string"
-
+GRAMS_PER_KWH = "suffix: g/kWh"
 CREDITS = "suffix: cr"
 """1 credit is 1 kWh of local renewable energy at par; amounts are kept in thousandths."""
 

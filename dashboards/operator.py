@@ -126,7 +126,8 @@ def _rated() -> list[panels.Panel]:
             "When they were near their limit",
             "Each feeder and transformer over time: green below 70 % of its rating in either direction, orange "
             "below 90 %, red above.",
-            ask(queries.LOAD_STATE_EACH, "$tag_place"),
+            ask(queries.LOAD_STATE_EACH, "$tag_place, load"),
+            ask(queries.REVERSE_STATE_EACH, "$tag_place, back"),
             steps=look.LOAD,
             unit=look.SHARE,
             step="15m",
@@ -176,8 +177,9 @@ def _place() -> list[panels.Panel]:
             ask(queries.IMPORT_W, "import"),
             ask(queries.EXPORT_W, "export"),
             ask(queries.SOLAR_W, "solar"),
+            ask(queries.USED_W, "use"),
             unit=look.WATTS,
-            colors={"import": look.IMPORT, "export": look.EXPORT, "solar": look.SUN},
+            colors={"import": look.IMPORT, "export": look.EXPORT, "solar": look.SUN, "use": look.USE},
             below=["export"],
             step="15m",
             height=9,
@@ -185,9 +187,9 @@ def _place() -> list[panels.Panel]:
         ),
         trend(
             "Load and reverse flow under the rating",
-            "Highest mean power of a quarter of an hour towards the homes (load, upwards) and back (reverse flow, "
-            "downwards); the dashed line is what cable or transformer is rated for. Quarters and communes have "
-            "none.",
+            "Highest mean power of a quarter of an hour towards the homes (load, drawn upwards) and back (reverse "
+            "flow, drawn downwards); the dashed line is what cable or transformer is rated for. Quarters and "
+            "communes have none.",
             ask(queries.LOAD_W, "load"),
             ask(queries.REVERSE_W, "reverse flow"),
             ask(queries.RATING_W, "rating"),

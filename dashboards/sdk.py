@@ -73,6 +73,8 @@ class InfluxQL(Builder[Dataquery], Dataquery):
             "resultFormat": "table" if self.as_table else "time_series",
         }
         if self.marks:
+            # Grafana's types ask for the first four of every mark, InfluxDB's data source for the others.
+            told |= {"limit": 100, "matchAny": False, "tags": [], "type": "tags"}
             told |= {"fromAnnotations": True, "textColumn": self.marks[0], "tagsColumn": self.marks[1]}
         return {**told, "alias": self.alias} if self.alias else told
 
