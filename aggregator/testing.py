@@ -10,16 +10,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from typer.testing import CliRunner
-
 from aggregator.policy.rules import Policy
 from commonwatt import cose, topics
 from commonwatt.block import FIRST_LINK, Block, Channel, link
-from commonwatt.cli import main
-from commonwatt.errors import CommonwattError
 from commonwatt.identity import save_key
 from commonwatt.mqtt import Message
 from commonwatt.quantities import EXPORT, IMPORT
+from commonwatt.testing_command import run
 from commonwatt.transport import BATCH, Batch
 from commonwatt.units import INTERVAL_S
 from ledger import app, testing
@@ -71,13 +68,9 @@ def quarter(directory: Path, *, policy: Policy = POLICY) -> Sequencer:
 
 
 def commonwatt(*words: object) -> tuple[int, str, str]:
-    """Exit code, output and errors of a command, run in this process: quicker than a process of its own."""
-    done = CliRunner().invoke(main.app, [str(word) for word in words])
-    if isinstance(done.exception, CommonwattError):
-        return done.exception.exit_code, done.stdout, str(done.exception)
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, done.stdout, done.stderr
+    """Exit code, output and errors of a command, run in this process."""
+    done = run(*words)
+    return done.returncode, done.stdout, done.stderr
 
 
 def write_papers(directory: Path) -> None:

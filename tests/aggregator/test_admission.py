@@ -1,7 +1,6 @@
 """Founding a commune and admitting from a roster, through the command as a person types it."""
 
-import subprocess
-import sys
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -10,21 +9,13 @@ import pytest
 from aggregator.commune.directory import CommuneDirectory
 from aggregator.commune.init import slug_of
 from aggregator.private.store import PrivateStore
+from aggregator.testing import commonwatt
 from commonwatt.errors import UserError
 from commonwatt.identity import SigningKey
 from ledger.app import open_ledger
 from ledger.book.body import AdmitSite
 from ledger.book.replay import replay
 from ledger.log.published import PublishedLog
-
-COMMAND = Path(sys.executable).parent / "commonwatt"
-
-
-def commonwatt(*words: object) -> tuple[int, str, str]:
-    """Exit code, output and errors of a command in English."""
-    argv = [str(COMMAND), *map(str, words)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={"LANGUAGE": "en", "PATH": ""})
-    return done.returncode, done.stdout, done.stderr
 
 
 def public_key(name: str) -> str:
@@ -60,12 +51,19 @@ public_key = "{public_key("cellar")}"
 """
 
 
-@pytest.fixture
-def commune(tmp_path: Path) -> Path:
-    """A commune fresh from the command."""
-    code, _, errors = commonwatt("init", tmp_path / "commune", "--name", "Saint-Étienne")
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A commune fresh from the command; tests take copies of it."""
+    directory = tmp_path_factory.mktemp("founded") / "commune"
+    code, _, errors = commonwatt("init", directory, "--name", "Saint-Étienne")
     assert (code, errors) == (0, "")
-    return tmp_path / "commune"
+    return directory
+
+
+@pytest.fixture
+def commune(founded: Path, tmp_path: Path) -> Path:
+    """A copy of its own for each test."""
+    return Path(shutil.copytree(founded, tmp_path / "commune"))
 
 
 def test_init_makes_a_whole_commune(commune):

@@ -80,7 +80,7 @@ def test_a_batch_becomes_receipt_evidence_and_credits(service, gateway):
     assert status.read(service.status_file)["credits_mc"][ident("sun").hex()] == BALANCES["sun"]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 20))])
 def test_a_killed_aggregator_repeats_nothing_and_loses_nothing(service, gateway, seed):
     """SIGKILL at seeded instants while batches are in flight: same evidence, same books as undisturbed."""
     rng = random.Random(seed)

@@ -74,6 +74,11 @@ def test_make_locale_when_a_text_is_missing() -> None:
 
 
 @pytest.mark.parametrize("environment", FRENCH)
+def test_command_when_the_environment_asks_for_french(environment: dict[str, str]) -> None:
+    """By the locale, or by the languages that gettext is told; the first that is set decides."""
+    assert "Vérifier, régler et émettre." in commonwatt(environment, "--help").stdout
+
+
 @pytest.mark.parametrize(
     ("words", "code", "french", "english"),
     [
@@ -83,11 +88,9 @@ def test_make_locale_when_a_text_is_missing() -> None:
         (("ledger", "verify", "."), 2, "sans la clé du journal", "without the log's key"),
     ],
 )
-def test_command_when_the_locale_is_french(
-    environment: dict[str, str], words: tuple[str, ...], code: int, french: str, english: str
-) -> None:
+def test_command_when_the_locale_is_french(words: tuple[str, ...], code: int, french: str, english: str) -> None:
     """Help, explanations and mistakes are French in a French locale and English in any other."""
-    for locale, said, unsaid in ((environment, french, english), (ENGLISH, english, french)):
+    for locale, said, unsaid in ((FRENCH[0], french, english), (ENGLISH, english, french)):
         done = commonwatt(locale, *words)
         assert done.returncode == code, done.stderr
         assert said in done.stdout + done.stderr

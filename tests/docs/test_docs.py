@@ -1,17 +1,16 @@
 """The documentation is true: links lead somewhere, commands exist, named tests exist."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from commonwatt.testing_command import run
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     page for page in ROOT.rglob("*.md") if not {".venv", "var", "node_modules"} & set(page.relative_to(ROOT).parts)
 )
-COMMONWATT = str(Path(sys.executable).parent / "commonwatt")
 
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _COMMAND = re.compile(r"^\s*(?:\$ )?commonwatt ([a-z][a-z -]*)", re.MULTILINE)
@@ -56,6 +55,6 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("words", commands())
 def test_command_when_documented(words: str) -> None:
     """Every command in a page answers --help."""
-    done = subprocess.run([COMMONWATT, *words.split(), "--help"], capture_output=True, text=True, check=False)
+    done = run(*words.split(), "--help")
     assert done.returncode == 0, done.stderr
     assert "Usage" in done.stdout

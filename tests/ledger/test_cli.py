@@ -6,16 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from commonwatt import testing_command
 from commonwatt.identity import save_key
 from ledger import testing
 
-COMMONWATT = str(Path(sys.executable).parent / "commonwatt")
-ENGLISH = {"LANGUAGE": "en", "PATH": "/usr/bin:/bin"}
 
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [COMMONWATT, "ledger", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=ENGLISH)
+def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    return testing_command.run("ledger", *arguments)
 
 
 @pytest.fixture
@@ -35,7 +32,7 @@ def commune(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def pay(commune: Path, amount: str, payee: str = "ben") -> subprocess.CompletedProcess[str]:
+def pay(commune: Path, amount: str, payee: str = "ben") -> "subprocess.CompletedProcess[str]":
     accounts = ("--from", testing.ident("ana").hex(), "--to", testing.ident(payee).hex())
     clock = "1721001600@0x1"
     return run("pay", commune, "--wallet", commune / "ana.key", *accounts, "--credits", amount, "--clock", clock)
@@ -108,4 +105,14 @@ def test_command_when_misused(commune: Path, arguments: list[str], why: str) -> 
     done = run(*paths)
     assert done.returncode == 2
     assert why in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_command_when_it_is_a_process(commune: Path) -> None:
+    """Code and sentence are those of the tests above; a mistake leaves no traceback."""
+    argv = [Path(sys.executable).parent / "commonwatt", "ledger", "balance", commune / "log", "feed"]
+    environment = {"LANGUAGE": "en", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 2
+    assert "no account begins" in done.stderr
     assert "Traceback" not in done.stderr

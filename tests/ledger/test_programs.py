@@ -1,4 +1,7 @@
-"""Real programs from outside: three witnesses, a log that asks them, a server that is asked and stopped."""
+"""Real programs from outside: three witnesses, a log that asks them, a server that is asked and stopped.
+
+What runs for long is a process of its own; what is typed meanwhile runs in the test's.
+"""
 
 import json
 import re
@@ -13,6 +16,7 @@ from typing import IO
 import pytest
 
 from commonwatt.identity import save_key
+from commonwatt.testing_command import run
 from ledger import testing
 
 pytestmark = pytest.mark.story
@@ -20,11 +24,6 @@ pytestmark = pytest.mark.story
 COMMONWATT = str(Path(sys.executable).parent / "commonwatt")
 ENGLISH = {"LANGUAGE": "en", "PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"}
 Program = subprocess.Popen[str]
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [COMMONWATT, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=ENGLISH)
 
 
 @pytest.fixture
