@@ -96,14 +96,15 @@ def _heat(connection: sa.Connection, window: Window, frozen: frozenset[bytes]) -
 
 
 class _Proofs:
-    """Which block gave the reading of a device at a time: of several the one with the smallest seq."""
+    """Which block gave the last reading of a device up to a time: of several the one with the smallest seq."""
 
     def __init__(self, connection: sa.Connection, window: Window, device: bytes, start_s: int, end_s: int) -> None:
         self._blocks = list(store.blocks(connection, [device], start_s, end_s, id_max=window.evidence_id_max))
 
     def of(self, time_s: int) -> bytes:
-        """Its SHA-256."""
-        return next(block.sha256 for block in self._blocks if block.start_s <= time_s <= block.end_s)
+        """Its SHA-256; there is one that began before."""
+        begun = (block for block in self._blocks if block.start_s <= time_s)
+        return max(begun, key=lambda block: (min(block.end_s, time_s), -block.seq)).sha256
 
 
 def _declared(connection: sa.Connection, window: Window) -> Iterator[Earned]:
@@ -194,9 +195,9 @@ def _of_site(
     revision: int,
     energy_wh: int,
 ) -> Earned:
-    """Earned under the site's first main meter, by the block that gave its reading at the end."""
+    """Earned under the site's first main meter, by the block that gave its last reading up to the end."""
     meter = window.meters[site.mains[0]]
-    proof = _Proofs(connection, window, meter.device, span[1], span[1]).of(span[1])
+    proof = _Proofs(connection, window, meter.device, *span).of(span[1])
     return Earned(meter.account, source, meter.device, *span, revision, energy_wh, proof, meter.grade)
 
 

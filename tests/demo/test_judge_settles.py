@@ -12,6 +12,7 @@ from aggregator.settling import interval, settlement
 from aggregator.settling.interval import Meter
 from commonwatt.demo.judge.book import Device
 from commonwatt.demo.judge.evidence import Closing, Reading
+from commonwatt.demo.judge.policies import Policies, Policy, Source
 from commonwatt.demo.judge.settle import (
     ABOVE_RATING,
     BACKWARDS,
@@ -19,14 +20,12 @@ from commonwatt.demo.judge.settle import (
     FROM_PRODUCTION,
     FROZEN,
     FUTURE,
-    Policies,
-    Policy,
     Settlement,
     shares,
 )
 from ledger.book.body import DeviceRole
 
-POLICY = Policy(grace_s=900, window_s=3600, share_permille=100, rates={1: 800, 2: 200})
+POLICY = Policy(grace_s=900, window_s=3600, share_permille=100, sources={1: Source(800), 2: Source(200)})
 ROOF, SUN, ANNA, BERT, PLUG = (bytes([number]) * 16 for number in range(1, 6))
 SITES = {ROOF: b"sun", SUN: b"sun", ANNA: b"anna", BERT: b"bert", PLUG: b"anna"}
 ROLES = {ROOF: 2, SUN: 1, ANNA: 1, BERT: 1, PLUG: 3}

@@ -13,17 +13,21 @@ KINDS = {1: "genesis", 2: "admit", 3: "status", 4: "policy", 6: "mint-run", 7: "
 MINT = 5
 MEMBER, MERCHANT, SITE, DEVICE, GATEWAY, ASSOCIATION = range(1, 7)
 ISSUANCE = bytes(16)
+REVOKED = 2  # of a standing
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """An admitted device. `role`: 1 main, 2 production, 3 sub-meter."""
+    """An admitted device. `role`: 1 main, 2 production, 3 sub-meter. `grade`: 1 signs itself, 2 a gateway signs.
+    `index`: of its entry."""
 
     id: bytes
     site: bytes
     public_key: bytes
     role: int
     rated_power_w: int
+    grade: int = 1
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,15 @@ class Wraps:
     at_wh: int
 
 
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """The entry at a place says that a device came in the place of another at a time."""
+
+    index: int
+    device: bytes
+    begins_s: int
+
+
 @dataclass(slots=True)
 class Book:
     """Everything the entries say, gathered while reading them."""
@@ -88,6 +101,9 @@ class Book:
     run_policies: list[tuple[int, int, bytes]] = field(default_factory=list)  # window's start and end, SHA-256
     reviews: list[Review] = field(default_factory=list)
     wraps: list[Wraps] = field(default_factory=list)
+    replacements: list[Replacement] = field(default_factory=list)
+    standing: dict[bytes, int] = field(default_factory=dict)  # 0 active, 1 suspended, 2 revoked
+    reasons: list[tuple[int, int, bytes, str]] = field(default_factory=list)  # index, time, about whom, why
     mints: list[Mint] = field(default_factory=list)
     runs: int = 0
     transfers: int = 0
@@ -179,21 +195,27 @@ class _Reader:
         self.book.role_keys = {name: list(keys) for name, keys in roles}
         self.book.quorums = {kind: (list(names), k) for kind, names, k in quorums}
 
-    def _read_admit(self, _index: int, body: Any) -> None:
+    def _read_admit(self, index: int, body: Any) -> None:
         subject, identifier, *fields = body
         if subject in (MEMBER, MERCHANT, ASSOCIATION):
             self.book.wallets[identifier] = fields[0]
         elif subject == SITE:
             self.book.site_members[identifier] = fields[0]
         elif subject == DEVICE:
-            site, public_key, role, rated_power_w, _grade = fields
-            self.book.devices[identifier] = Device(identifier, site, public_key, role, rated_power_w)
+            site, public_key, role, rated_power_w, grade = fields
+            self.book.devices[identifier] = Device(identifier, site, public_key, role, rated_power_w, grade, index)
 
     def _read_status(self, index: int, body: Any) -> None:
         """Who is suspended or revoked decides what is accepted, not what accepted evidence is worth; but the reason
         of an entry about a device may be a review: "release 1721001600: the meter was right" or "release 1721001600
         as 1250 Wh: from the old display", or say "registers wrap at 1000000 Wh: six digits"."""
-        subject, identifier, _status, reason = body
+        subject, identifier, status, reason = body
+        self.book.standing[identifier] = status
+        self.book.reasons.append((index, self._time_s, identifier, reason))
+        if subject == DEVICE and status == REVOKED:
+            match reason.split(" "):
+                case ["replaced", "by", device, "from", begins] if _is_number(begins) and len(device) == 32:
+                    self.book.replacements.append(Replacement(index, bytes.fromhex(device), int(begins)))
         order, separator, why = reason.partition(": ")
         if subject != DEVICE or not separator or not why.strip():
             return

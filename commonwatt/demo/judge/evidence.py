@@ -60,6 +60,7 @@ class Evidence:
     claims: list[tuple[Any, ...]]
     held: list[tuple[Any, ...]]
     mint_lines: list[tuple[Any, ...]]
+    told: list[tuple[Any, ...]]
     declared: list[Declared]
 
 
@@ -77,6 +78,11 @@ def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Finding
         names = dict(_rows(database, "SELECT number, id FROM number"))
         claims = _claims(database, names)
         lines = _lines(database, names)
+        told = _rows(
+            database,
+            "SELECT source, site, start_s, revision, end_s, reason, expected_wh, used_wh, credited_wh, held_wh,"
+            " closing_s FROM told",
+        )
         declared = [
             Declared(*row)
             for row in _rows(
@@ -100,6 +106,7 @@ def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Finding
         claims,
         held,
         lines,
+        told,
         declared,
     )
 

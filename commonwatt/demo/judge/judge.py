@@ -5,18 +5,20 @@ import json
 import sqlite3
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from commonwatt.demo.judge.book import ISSUANCE, Book, read_book
+from commonwatt.demo.judge.earned import Earnings, Told
 from commonwatt.demo.judge.evidence import Evidence, Reading, read_evidence
 from commonwatt.demo.judge.log import read_log
 from commonwatt.demo.judge.mints import ExpectedMint, check_lines, check_mints, expected_mints
-from commonwatt.demo.judge.policies import read_policies
+from commonwatt.demo.judge.places import read_feeders
+from commonwatt.demo.judge.policies import Policies, read_policies
 from commonwatt.demo.judge.report import BalanceLine, EnergyLine, Findings, JudgeReport
-from commonwatt.demo.judge.settle import Claim, Policies, Settled, Settlement
+from commonwatt.demo.judge.settle import Claim, Settled, Settlement
 from commonwatt.demo.registers import DeviceRegisters, read_registers
 from commonwatt.units import INTERVAL_S
 
@@ -47,10 +49,11 @@ def judge(directory: Path, registers_csv: Path | None = None) -> JudgeReport:
         demo, read_registers(registers_csv or directory / "registers.csv"), evidence, findings
     )
     _check_nothing_in_time_was_left_out(evidence, policies, findings)
-    settled = _settle(book, evidence, policies)
-    _compare_conclusions(settled, evidence, findings)
+    earnings = Earnings(book, evidence, policies, read_feeders(directory / "private.db"))
+    settled = _settle(book, evidence, policies, earnings)
+    _compare_conclusions(settled, earnings.told, evidence, findings)
     closed_until_s = max((closing.end_s for closing in evidence.closings), default=0)
-    mints = expected_mints(settled.claims, policies, closed_until_s)
+    mints = expected_mints([*settled.claims, *earnings.claims], policies, closed_until_s)
     check_mints(mints, book.mints, findings)
     check_lines(mints, book.mints, evidence.mint_lines, findings)
     balances = _compare_balances(mints, book, findings)
@@ -122,7 +125,8 @@ def _check_nothing_in_time_was_left_out(evidence: Evidence, policies: Policies, 
             findings.expect(f"evidence in time for closing {closing.end_s} that was left out", [], left_out)
 
 
-def _settle(book: Book, evidence: Evidence, policies: Policies) -> Settled:
+def _settle(book: Book, evidence: Evidence, policies: Policies, earnings: Earnings) -> Settled:
+    """Close every interval again; `earnings` goes along."""
     settlement = Settlement(
         devices=book.devices,
         site_members=book.site_members,
@@ -132,13 +136,15 @@ def _settle(book: Book, evidence: Evidence, policies: Policies) -> Settled:
         reviews=book.reviews,
         declared=evidence.declared,
         wraps=book.wraps,
+        replacements=book.replacements,
     )
     for closing in evidence.closings:
         settlement.close(closing)
+        earnings.close(closing)
     return settlement.settled
 
 
-def _compare_conclusions(settled: Settled, evidence: Evidence, findings: Findings) -> None:
+def _compare_conclusions(settled: Settled, told: list[Told], evidence: Evidence, findings: Findings) -> None:
     """What the aggregator concluded is what the judge concludes."""
     findings.compare(
         "closing (supply, demand, matched, unallocated)",
@@ -151,12 +157,24 @@ def _compare_conclusions(settled: Settled, evidence: Evidence, findings: Finding
         dict(_claim_text(Claim(*(*row, b""))) for row in evidence.claims),
     )
     findings.compare("held span", _held(settled.held), _held(evidence.held))
+    findings.compare("answer", _answers(told), _answers(Told(*row) for row in evidence.told))
 
 
 def _claim_text(claim: Claim) -> tuple[str, str]:
     name = f"{claim.device.hex()} {claim.start_s}..{claim.end_s} source {claim.source} revision {claim.revision}"
     figures = f"{claim.energy_wh} Wh, {claim.amount_mc} mc to {claim.account.hex()}, closing {claim.closing_s}"
     return name, figures
+
+
+def _answers(told: Iterable[Told]) -> dict[str, str]:
+    """What homes were told of savings and shifting: source, site, when, and the figures."""
+    return {
+        f"of source {row.source} to {row.site.hex()} from {row.start_s}, revision {row.revision}": (
+            f"until {row.end_s}: reason {row.reason}, {row.expected_wh} Wh expected, {row.used_wh} used,"
+            f" {row.credited_wh} credited, {row.held_wh} held, closing {row.closing_s}"
+        )
+        for row in told
+    }
 
 
 def _held(rows: list[tuple[Any, ...]]) -> dict[str, str]:

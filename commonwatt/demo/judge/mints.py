@@ -7,9 +7,11 @@ from typing import Any
 
 from commonwatt.demo.judge.book import Mint
 from commonwatt.demo.judge.log import leaf_hash, tree_root
+from commonwatt.demo.judge.policies import Policies
 from commonwatt.demo.judge.report import Findings
-from commonwatt.demo.judge.settle import Claim, Policies
+from commonwatt.demo.judge.settle import Claim
 from commonwatt.demo.judge.signatures import encode
+from commonwatt.demo.judge.worth import worth
 from commonwatt.units import INTERVAL_S
 
 Key = tuple[int, bytes, int]
@@ -31,14 +33,14 @@ class ExpectedMint:
 def expected_mints(claims: Iterable[Claim], policies: Policies, closed_until_s: int) -> list[ExpectedMint]:
     """One mint per window, account and source, for the windows whose last interval has closed."""
     groups: dict[Key, list[Claim]] = defaultdict(list)
-    for claim in claims:
+    for claim in worth(claims, policies):
         window_start_s = policies.of_interval(claim.closing_s).window_start_s(claim.closing_s)
         groups[window_start_s, claim.account, claim.source].append(claim)
     mints = []
     for key, group in sorted(groups.items()):
         policy = policies.of_interval(key[0] + INTERVAL_S)
         gross_mc = sum(claim.amount_mc for claim in group)
-        association_mc = gross_mc * policy.share_permille // 1000
+        association_mc = gross_mc * policy.share_permille_of(key[2]) // 1000
         window_end_s = key[0] + policy.window_s
         if window_end_s <= closed_until_s and gross_mc > 0:
             energy_wh = sum(claim.energy_wh for claim in group)

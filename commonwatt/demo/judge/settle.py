@@ -5,10 +5,11 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from commonwatt.demo.judge.book import Device, Review, Wraps
+from commonwatt.demo.judge.book import Device, Replacement, Review, Wraps
 from commonwatt.demo.judge.declared import Contradictions, Declared
 from commonwatt.demo.judge.evidence import Closing, Reading
 from commonwatt.demo.judge.past import PAST_S, PLUGS_EXCEED, Past, plugs_exceed
+from commonwatt.demo.judge.policies import Policies
 from commonwatt.units import INTERVAL_S
 
 MAIN, PRODUCTION, SUB_METER = 1, 2, 3  # roles; sub-meters are never paid
@@ -18,42 +19,6 @@ BACKWARDS, FUTURE, ABOVE_RATING, FROZEN = 1, 2, 3, 4  # reasons of a hold
 REPLACED = 13
 INT64_MAX = 2**63 - 1
 FUTURE_S_MAX = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """The numbers of the policy file. `rates`: mc per kWh by source."""
-
-    grace_s: int
-    window_s: int
-    share_permille: int
-    rates: Mapping[int, int]
-
-    def amount_mc(self, source: int, energy_wh: int) -> int:
-        """What a claim is worth."""
-        return energy_wh * self.rates[source] // 1000
-
-    def window_start_s(self, closing_s: int) -> int:
-        """The window to which claims belong that were settled while the interval that ends then closed."""
-        return (closing_s - INTERVAL_S) // self.window_s * self.window_s
-
-
-@dataclass(frozen=True, slots=True)
-class Policies:
-    """Policies one after the other: the time from which each counts, a boundary of windows, and its SHA-256."""
-
-    rows: list[tuple[int, Policy, bytes]]
-
-    def of_interval(self, end_s: int) -> Policy:
-        """The policy of the interval that ends then."""
-        return self._row(end_s)[1]
-
-    def sha256_of_interval(self, end_s: int) -> bytes:
-        """Its name."""
-        return self._row(end_s)[2]
-
-    def _row(self, end_s: int) -> tuple[int, Policy, bytes]:
-        return [row for row in self.rows if row[0] <= end_s - INTERVAL_S][-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +53,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Energy that earned credits, and through which block."""
+    """Energy that earned credits, and through which block.
+
+    `grade`: who signed the reading, 1 the device, 2 a gateway, 3 people. `kind`: of a declared value, which has no
+    energy, the first 16 bytes of its statement's SHA-256 where others have a device, and all of it for a block.
+    """
 
     device: bytes
     start_s: int
@@ -100,6 +69,8 @@ class Claim:
     account: bytes
     closing_s: int
     block_sha256: bytes
+    grade: int = 1
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +97,7 @@ class Settlement:
         reviews: Iterable[Review] = (),
         declared: Iterable[Declared] = (),
         wraps: Iterable[Wraps] = (),
+        replacements: Iterable[Replacement] = (),
     ) -> None:
         self.settled = Settled()
         self._devices = [devices[device] for device in sorted(devices)]
@@ -141,6 +113,7 @@ class Settlement:
         self._last: dict[bytes, Reading] = {}
         self._unallocated: dict[int, int] = {}
         self._wraps = sorted(wraps, key=lambda wrap: wrap.index)
+        self._replacements = sorted(replacements, key=lambda row: row.index)
         self._reviews = sorted(reviews, key=lambda review: review.index)
         self._held: dict[tuple[bytes, int], Span | Claim] = {}
         self._minted = 0  # claims of windows that became mints
@@ -224,7 +197,7 @@ class Settlement:
             last = self._last.get(device.id)
             registers_wh = {**(last.registers_wh if last else {}), **reading.registers_wh}
             self._last[device.id] = replace(reading, registers_wh=registers_wh)
-            if last is None:
+            if last is None or last.time_s < self._begins_s(device.id, closing):
                 continue
             wraps_at_wh = self._wraps_at_wh(device.id, closing)
             growth_wh = {
@@ -257,6 +230,11 @@ class Settlement:
         self._waiting[device] = still_waiting
         last_s = self._last[device].time_s if device in self._last else -1
         return [by_time[time_s] for time_s in sorted(by_time) if time_s > last_s]
+
+    def _begins_s(self, device: bytes, closing: Closing) -> int:
+        """When a device took another's place, as far as the closing knew: spans that begin before count nowhere."""
+        said = [row.begins_s for row in self._replacements if row.device == device and row.index < closing.log_size]
+        return said[-1] if said else 0
 
     def _wraps_at_wh(self, device: bytes, closing: Closing) -> int:
         """Where the registers of a device begin at 0 again, by the last entry that the closing knew; 0: never."""
@@ -314,7 +292,8 @@ class Settlement:
             amount_mc = self._policies.of_interval(closing_s).amount_mc(source, energy_wh)
             account = self._site_members[span.device.site]
             place = (span.device.id, span.start_s, span.end_s, source, revision)
-            self.settled.claims.append(Claim(*place, energy_wh, amount_mc, account, closing_s, span.block_sha256))
+            proof = (span.block_sha256, span.device.grade)
+            self.settled.claims.append(Claim(*place, energy_wh, amount_mc, account, closing_s, *proof))
 
 
 def _time_s(reading: Reading) -> int:
