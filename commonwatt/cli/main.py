@@ -40,6 +40,7 @@ SUMMARIES = {
     "ledger": _("Verify, read and pay from the public log."),
     "verify": _("Check a proof that someone hands you, offline, step by step."),
     "witness": _("Co-sign the checkpoints of logs that only grow."),
+    "dashboards": _("Bring the dashboards to a Grafana."),
     "bench": _("Measure a figure beside the limit of this machine."),
 }
 
