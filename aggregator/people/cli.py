@@ -103,8 +103,9 @@ def people_export(
     member: str = typer.Option("", help=_("A member who asks for their data.")),
 ) -> None:
     """The files are readable by their owner only. The aggregator may be running."""
+    from aggregator import sql
     from aggregator.people import export, facts
-    from aggregator.reading import NothingMeasuredError, reading
+    from aggregator.privacy.ask import reading
     from ledger.app import LOG
     from ledger.book.replay import replay_slots
     from ledger.log.published import PublishedLog
@@ -116,10 +117,10 @@ def people_export(
         return
     person = facts.find(store, ["members"], member)
     state = replay_slots(PublishedLog(directory / LOG).slots())
-    try:
+    if (directory / sql.FILE).exists():
         with reading(directory) as connection:
             written = export.write_member(out, store, person, state, connection)
-    except NothingMeasuredError:
+    else:
         written = export.write_member(out, store, person, state, None)
     for path in written:
         typer.echo(path)
