@@ -175,14 +175,16 @@ def assemble(directory: Path, ledger: Sequencer, clock: ManualClock, **limits: f
     return Works(directory, ledger, database, clock, intake, closer, minter, stages)
 
 
-def open_town(directory: Path, homes: Sequence[str]) -> Works:
-    """The quarter with further homes, each with one main meter ("home01-main")."""
-    ledger = testing.quarter(directory)
+def open_town(
+    directory: Path, homes: Sequence[str], *, policy: Policy = POLICY, entries: Sequence[bytes] = ()
+) -> Works:
+    """The quarter with further homes, each with one main meter ("home01-main"), and further entries in its log."""
+    ledger = testing.quarter(directory, policy=policy)
     further: list[bytes] = []
     for home in homes:
         at = f"{home}'s"
         further += [book.member(home), book.site(at, home), book.device(f"{home}-main", at)]
-    assert all(isinstance(answer, Placed) for answer in ledger.submit(further))
+    assert all(isinstance(answer, Placed) for answer in ledger.submit([*further, *entries]))
     ledger.publish()
     testing.write_papers(directory)
     works = assemble(directory, ledger, ManualClock(TIME_S + 86_400))
@@ -192,7 +194,7 @@ def open_town(directory: Path, homes: Sequence[str]) -> Works:
 
 
 @pytest.fixture(scope="module")
-def found_town() -> Callable[[Path, Sequence[str]], Works]:
+def found_town() -> Callable[..., Works]:
     """`open_town`, for tests that settle a town once."""
     return open_town
 

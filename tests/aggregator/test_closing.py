@@ -200,6 +200,7 @@ def test_a_replaced_meter_is_not_counted_twice(works, make_works):
     again.meters["ana-new"] = new
     assert [row[1:6] for row in again.claims() if row[0] == "ana-new"] == [(2, 1, 2, 0, 40)]
     assert again.rows("SELECT demand_wh FROM closing ORDER BY end_s") == [(0,), (0,), (40,)]
+    assert again.judged() == []
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
