@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from commonwatt.i18n import LANGUAGES, speaking
-from dashboards import commune, fleet, home, minting, operator
+from dashboards import commune, fleet, home, minting, operator, provisioning
 from dashboards.board import to_json
 
 BUILT = Path(__file__).parent / "built"
@@ -13,21 +14,22 @@ BUILT = Path(__file__).parent / "built"
 
 def files() -> dict[str, str]:
     """Everything that is built: text by path under BUILT."""
-    return dict(_dashboards())
+    boards = dict(_dashboards())
+    panel_ids = {
+        (board["uid"], panel["title"]): panel["id"] for board in boards.values() for panel in board["panels"]
+    }
+    texts = {name: json.dumps(board, indent=1, ensure_ascii=False) + "\n" for name, board in boards.items()}
+    return {**texts, **provisioning.files(panel_ids)}
 
 
-def _dashboards() -> Iterator[tuple[str, str]]:
+def _dashboards() -> Iterator[tuple[str, dict[str, Any]]]:
     with speaking("en"):
         for name, board in (("operator", operator.board()), ("fleet", fleet.board()), ("minting", minting.board())):
-            yield _dashboard("operators", name, to_json(board))
+            yield f"dashboards/operators/{name}.json", to_json(board)
     for language in LANGUAGES:
         with speaking(language):
-            yield _dashboard("public", f"commune-{language}", to_json(commune.board(language)))
-            yield _dashboard("home", f"home-{language}", to_json(home.board(language)))
-
-
-def _dashboard(folder: str, name: str, told: object) -> tuple[str, str]:
-    return f"dashboards/{folder}/{name}.json", json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+            yield f"dashboards/public/commune-{language}.json", to_json(commune.board(language))
+            yield f"dashboards/home/home-{language}.json", to_json(home.board(language))
 
 
 def main() -> None:

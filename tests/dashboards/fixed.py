@@ -126,8 +126,12 @@ def _days() -> Iterator[str]:
 def _sampled() -> Iterator[str]:
     """Counters grow by the same amount every sample; gauges stay."""
     for number, at_s in enumerate(range(START_S, END_S, SAMPLE_S)):
-        for measurement, tags, fields in _samples(number):
-            yield line(measurement, tags, fields, at_s)
+        yield from sample(number, at_s)
+
+
+def sample(number: int, at_s: int) -> list[str]:
+    """Everything that is sampled, as it is the nth time."""
+    return [line(measurement, tags, fields, at_s) for measurement, tags, fields in _samples(number)]
 
 
 def _samples(n: int) -> Iterator[tuple[str, dict[str, str], dict[str, int]]]:
@@ -147,7 +151,7 @@ def _samples(n: int) -> Iterator[tuple[str, dict[str, str], dict[str, int]]]:
         {},
         {"log_size": 1000 + n, "checkpoint_size": 1000 + n, "checkpoint_age_s": 40, "outbox_runs": n % 2},
     )
-    for witness, behind in (("townhall", 0), ("association", 4)):
+    for witness, behind in (("townhall", 0), ("association", n % 5)):
         yield "witness", {"witness": witness}, {"cosigned_size": 1000, "behind_entries": behind, "cosigned_age_s": 60}
     classes = {
         "state": ("online", "offline", "never"),

@@ -126,11 +126,11 @@ def _asked(dashboard: Json, measurements: Mapping[str, frozenset[str]]) -> Itera
             yield f"{title}: an expression that other names match, too"
         if re.search(r"'\$\{(?!level|below|tz)", query):
             yield f"{title}: a name in quotes breaks at an apostrophe"
-        yield from (f"{title}: {mistake}" for mistake in _words(query, measurements))
+        yield from (f"{title}: {mistake}" for mistake in words(query, measurements))
 
 
-def _words(query: str, measurements: Mapping[str, frozenset[str]]) -> Iterator[str]:
-    """Names that the telemetry does not have."""
+def words(query: str, measurements: Mapping[str, frozenset[str]]) -> Iterator[str]:
+    """Names in a query that the telemetry does not have."""
     (measurement,) = re.findall(r'FROM "(\w+)"', query) or [""]
     if measurement not in measurements:
         yield f"measurement {measurement!r} is not written"
