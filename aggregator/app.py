@@ -13,7 +13,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from aggregator import schema, sql
+from aggregator import schema
 from aggregator import settings as aggregator_settings
 from aggregator.books import Books, open_books
 from aggregator.clock_watch import ClockWatch
@@ -85,7 +85,7 @@ class Aggregator:
         account, jetstream = aggregator_settings.read_account(options.broker_account)
         self._sink_settings = settings.load(InfluxSettings, options.influx) if options.influx else None
         self._protocol, self._stages = MonotonicClock(), Stages()
-        url = options.database_url or told.database or sql.url_of(options.directory)
+        url = aggregator_settings.database_url(options.directory, options.database_url or "")
         self._database = stack.enter_context(Database(url))
         self._watch = _clock_watch(self._database, options.clock, self._protocol)
         self._books: Books | None = None

@@ -5,14 +5,15 @@ committed before me" with one number. On SQLite there is one process; on Postgre
 them leads (books.py). Both locks are advisory, named by the schema, and end with their session whatever ends it.
 """
 
-import sqlite3
 from pathlib import Path
 from typing import Protocol
 
 import sqlalchemy as sa
 
 from commonwatt import sqlite
-from commonwatt.errors import StorageError, UserError
+from commonwatt.errors import StorageError
+from ledger.store import engine
+from ledger.store.engine import place_of
 
 _WRITE = sa.text("SELECT pg_advisory_xact_lock(:name, hashtext(current_schema()))").bindparams(name=0x4358)
 _LEAD = sa.text("SELECT pg_try_advisory_lock(:name, hashtext(current_schema()))").bindparams(name=0x4359)
@@ -35,7 +36,7 @@ class Engine(Protocol):
     def may_lead(self, connection: sa.Connection) -> bool:
         """Whether this process leads, from now on until its connection ends."""
 
-    def put_aside(self, connection: sa.Connection, found: int) -> None:
+    def put_aside(self, connection: sa.Connection, name: str) -> None:
         """Keep a copy before the schema changes, where the engine can."""
 
     def scrub(self, connection: sa.Connection) -> None:
@@ -50,34 +51,36 @@ class Engine(Protocol):
 
 def engine_for(url: str, *, busy_s: float, pages_max: int | None) -> Engine:
     """The engine of a URL, sqlite:///… or postgresql://…; UserError for any other."""
-    try:
-        parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise UserError("not a database URL", where=url, to_do=_TO_DO) from error
-    backend = parsed.get_backend_name()
-    if backend == "sqlite":
-        return SqliteFile(url, busy_s=busy_s, pages_max=pages_max)
-    if backend in ("postgresql", "postgres"):
-        return Postgres(parsed)
-    where = parsed.render_as_string(hide_password=True)
-    raise UserError("the aggregator's database cannot lie there", where=where, to_do=_TO_DO)
+    place = place_of(url, _REFUSAL)
+    if isinstance(place, Path):
+        return AggregatorFile(place, busy_s=busy_s, pages_max=pages_max)
+    return Postgres(place)
 
 
-_TO_DO = "write sqlite:///PATH or postgresql://USER@HOST/DATABASE"
+def read_only(url: str) -> sa.Engine:
+    """An engine for those who look while the aggregator runs: it cannot write, and each transaction sees one moment.
+    UserError for what is no database of ours."""
+    place = place_of(url, _REFUSAL)
+    if isinstance(place, Path):
+        return sqlite.read_only(place)
+    return engine.postgres(place).read_only()
 
 
-class SqliteFile:
+_REFUSAL = "the aggregator's database cannot lie there"
+IN_USE = "the database is locked by another process", "end that process and start again; nothing is lost"
+
+
+class AggregatorFile(sqlite.SqliteFile):
     """A file that this process writes alone. `busy_s`: how long to wait for a backup's lock."""
 
     is_shared = False
 
-    def __init__(self, url: str, *, busy_s: float, pages_max: int | None) -> None:
-        self.where: object = url
-        self._engine = sqlite.engine(url, busy_s=busy_s, is_exclusive=False, pages_max=pages_max)
+    def __init__(self, path: Path, *, busy_s: float, pages_max: int | None) -> None:
+        super().__init__(path, in_use=IN_USE, busy_s=busy_s, is_exclusive=False, pages_max=pages_max)
 
     def connect(self) -> sa.Connection:
         """Open the file."""
-        return self._engine.connect()
+        return self.open()
 
     def begin(self, connection: sa.Connection) -> None:
         """Nothing to do: BEGIN IMMEDIATE took the turn."""
@@ -86,42 +89,6 @@ class SqliteFile:
         """The ledger, which opens exclusively, ends a second process."""
         return True
 
-    def put_aside(self, connection: sa.Connection, found: int) -> None:
-        """Copy the file beside itself."""
-        file = Path(str(self._engine.url.database))
-        sqlite.copy(connection, file.with_name(f"{file.name}.schema-{found}"))
-
-    def scrub(self, connection: sa.Connection) -> None:
-        """Write the file anew without free pages, and empty the write-ahead log."""
-        driver = connection.connection.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
-        try:
-            driver.execute("VACUUM")
-            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error as error:
-            raise StorageError(
-                f"what was deleted may still lie in free pages: {error}",
-                where=self.where,
-                to_do="make room and repeat",
-            ) from error
-
-    def explained(self, error: sa.exc.SQLAlchemyError) -> StorageError:
-        """By SQLite's own words."""
-        cause = str(getattr(error, "orig", None) or error)
-        if "locked" in cause or "busy" in cause:
-            what, to_do = "the database is locked by another process", "end that process and start again"
-        elif "full" in cause or "disk I/O" in cause:
-            what, to_do = f"the disk is full or failing ({cause})", "make room and start again"
-        else:
-            return StorageError(
-                f"the database failed: {cause}", where=self.where, to_do="mend the disk or restore a backup"
-            )
-        return StorageError(what, where=self.where, to_do=f"{to_do}; what was not answered is sent again")
-
-    def close(self) -> None:
-        """Give the file back."""
-        self._engine.dispose()
-
 
 class Postgres:
     """A database that all aggregators of a commune share, as the ledger opens its own (ledger/store/postgres.py)."""
@@ -129,14 +96,7 @@ class Postgres:
     is_shared = True
 
     def __init__(self, url: sa.URL) -> None:
-        try:
-            from ledger.store.postgres import PostgresDatabase
-        except ModuleNotFoundError as error:
-            raise UserError(
-                f"PostgreSQL needs the package {error.name}, which is not installed",
-                to_do="pip install 'commonwatt[postgres]'",
-            ) from error
-        self._database = PostgresDatabase(url)
+        self._database = engine.postgres(url)
         self.where: object = self._database.where
 
     def connect(self) -> sa.Connection:
@@ -151,14 +111,12 @@ class Postgres:
         """Take the leader's lock if nobody has it. It ends with the session, however often it was asked for."""
         return bool(connection.scalar(_LEAD))
 
-    def put_aside(self, connection: sa.Connection, found: int) -> None:
+    def put_aside(self, connection: sa.Connection, name: str) -> None:
         """No copy: an upgrade is one transaction, and the server's own backups are another's task (pg_dump)."""
 
     def scrub(self, connection: sa.Connection) -> None:
-        """Write the evidence anew; the server's own write-ahead log and backups are its administrator's."""
-        with connection.execution_options(isolation_level="AUTOCOMMIT").begin():
-            connection.exec_driver_sql("VACUUM FULL evidence_page")
-        connection.execution_options(isolation_level="READ COMMITTED")
+        """Write anew what held blocks and readings."""
+        self._database.write_anew(connection, "evidence_page", "conflict", "past_page")
 
     def explained(self, error: sa.exc.SQLAlchemyError) -> StorageError:
         """By PostgreSQL's own codes."""

@@ -9,6 +9,7 @@ from commonwatt import settings
 from commonwatt.mqtt import BrokerAccount
 
 FILE = "aggregator.toml"
+DATABASE = "aggregator.db"
 
 
 class AggregatorSettings(settings.Settings):
@@ -47,6 +48,12 @@ def load(directory: Path) -> AggregatorSettings:
     """Read DIR/aggregator.toml; UserError names the mistake."""
     path = directory / FILE
     return settings.load(AggregatorSettings, path) if path.exists() else AggregatorSettings()
+
+
+def database_url(directory: Path, told: str = "") -> str:
+    """Where the database of a commune's directory lies: as `told`, as DIR/aggregator.toml says, or DIR/aggregator.db.
+    UserError names a mistake in the settings."""
+    return told or load(directory).database or f"sqlite:///{directory / DATABASE}"
 
 
 def read_account(path: Path) -> tuple[BrokerAccount, str | None]:

@@ -6,7 +6,6 @@ signatures, and every mint names the blocks behind it.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -16,24 +15,12 @@ from aggregator.engines import engine_for
 from aggregator.upgrade import SCHEMAS
 from commonwatt.errors import StorageError
 
-FILE = "aggregator.db"
 BUSY_S = 5.0
 """How long we wait for another process's transaction before we stop: a backup takes less."""
 
 
 conflict_insert = postgresql.insert
 """An INSERT that may say ON CONFLICT; SQLite has the same words, and its compiler takes this statement as well."""
-
-
-def url_of(directory: Path) -> str:
-    """The engine that a commune's directory uses unless told otherwise."""
-    return f"sqlite:///{directory / FILE}"
-
-
-def read_only(url: str) -> sa.Engine:
-    """An engine for commands that look while the aggregator runs; it cannot write to a SQLite file."""
-    is_file = url.startswith("sqlite:///")
-    return sa.create_engine(f"{url.replace('sqlite:///', 'sqlite:///file:')}?mode=ro&uri=true" if is_file else url)
 
 
 class Database:
@@ -99,7 +86,7 @@ class Database:
             if found is None:
                 SCHEMAS.create(connection)
         if found is not None and found < schema.SCHEMA_VERSION:
-            self._engine.put_aside(self._connection, found)
+            self._engine.put_aside(self._connection, f"schema-{found}")
             with self.transaction() as connection:
                 SCHEMAS.upgrade(connection, found)
 

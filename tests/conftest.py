@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,28 @@ POSTGRES_URL = "COMMONWATT_TEST_POSTGRES"
 
 
 @pytest.fixture
-def postgres_url(postgres: str, tmp_path: Path) -> Iterator[str]:
+def postgres_url(postgres_urls: Callable[[], str]) -> str:
     """The URL of an empty schema of its own."""
-    schema = f"t{os.getpid()}_{next(_schemas)}"
+    return postgres_urls()
+
+
+@pytest.fixture
+def postgres_urls(postgres: str) -> Iterator[Callable[[], str]]:
+    """Makes empty schemas and tells their URLs, as many as a test asks for."""
+    made: list[str] = []
     server = sa.create_engine(postgres, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+
+    def make() -> str:
+        made.append(f"t{os.getpid()}_{next(_schemas)}")
+        with server.connect() as connection:
+            connection.exec_driver_sql(f"CREATE SCHEMA {made[-1]}")
+        search = {"options": f"-csearch_path={made[-1]}"}
+        return sa.make_url(postgres).update_query_dict(search).render_as_string(False)
+
+    yield make
     with server.connect() as connection:
-        connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
-    yield sa.make_url(postgres).update_query_dict({"options": f"-csearch_path={schema}"}).render_as_string(False)
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
+        for schema in made:
+            connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
 
 
 @pytest.fixture(scope="session")

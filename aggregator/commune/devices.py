@@ -10,7 +10,7 @@ from aggregator import schema
 from aggregator.commune.directory import CommuneDirectory
 from aggregator.intake import heads
 from aggregator.private.store import PrivateStore
-from aggregator.sql import FILE
+from aggregator.reading import NothingMeasuredError, reading
 from commonwatt.errors import UserError
 from commonwatt.evidence_page import names
 from commonwatt.i18n import _
@@ -43,7 +43,7 @@ def list_devices(directory: Path) -> list[DeviceRow]:
     if not log.root.exists():
         raise UserError(_("there is no published log here"), where=log.root, to_do=_("name a commune's directory"))
     names = PrivateStore(CommuneDirectory(directory).private_db)
-    chains, frozen = _read_chains(directory / FILE)
+    chains, frozen = _read_chains(directory)
     rows = []
     for device in replay_slots(log.slots()).admissions.devices():
         highest_seq, blocks, latest_s = chains.get(device.device, (-1, 0, 0))
@@ -64,21 +64,16 @@ def list_devices(directory: Path) -> list[DeviceRow]:
     return rows
 
 
-def _read_chains(path: Path) -> tuple[dict[bytes, tuple[int, int, int]], set[bytes]]:
+def _read_chains(directory: Path) -> tuple[dict[bytes, tuple[int, int, int]], set[bytes]]:
     """Highest seq, number of blocks and latest reading by device; the frozen devices. Empty before the first run."""
-    if not path.exists():
-        return {}, set()
-    engine = sa.create_engine(f"sqlite:///file:{path}?mode=ro&uri=true")
+    missing: Counter[bytes] = Counter()
     try:
-        with engine.connect() as connection:
+        with reading(directory) as connection:
             known = heads.load(connection)
-            missing: Counter[bytes] = Counter()
             for row in connection.execute(sa.select(schema.gap)):
                 missing[row.device] += row.last_seq - row.first_seq + 1
             frozen = set(connection.execute(sa.select(schema.conflict.c.device).distinct()).scalars())
-    except sa.exc.OperationalError as error:
-        raise UserError(_("the evidence cannot be read: {error}").format(error=error.orig), where=path) from error
-    finally:
-        engine.dispose()
+    except NothingMeasuredError:
+        return {}, set()
     rows = zip(names(known.device), known.seq.tolist(), known.latest_s.tolist(), strict=True)
     return {device: (seq, seq + 1 - missing[device], latest_s) for device, seq, latest_s in rows}, frozen

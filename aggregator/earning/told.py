@@ -1,15 +1,14 @@
 """What homes were told of savings and shifting, read from the database; the aggregator may be running."""
 
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import sqlalchemy as sa
+
+from aggregator import schema
 from aggregator.earning import shifting
+from aggregator.reading import reading
 from aggregator.savings import reasons
-from aggregator.sql import FILE
-from commonwatt.errors import UserError
-from commonwatt.i18n import _
 from ledger.book import mint
 
 
@@ -32,28 +31,19 @@ class Line:
 
 def read(directory: Path) -> list[Line]:
     """Every answer, by site and time. UserError if there is nothing to read."""
-    database = directory / FILE
-    if not database.exists():
-        raise UserError(_("nothing was measured here yet"), where=database, to_do=_("name a commune's directory"))
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        try:
-            rows = connection.execute(_TOLD).fetchall()
-        except sqlite3.Error as error:
-            raise UserError(
-                _("what was told cannot be read: {error}").format(error=error),
-                where=database,
-                to_do=_("let this version's aggregator run once"),
-            ) from error
+    with reading(directory) as connection:
+        rows = connection.execute(_TOLD).all()
     return [
         Line(source, site, start_s, end_s, revision > 0, _why(source, reason), *figures)
         for source, site, start_s, end_s, revision, reason, *figures in rows
     ]
 
 
-_TOLD = """
-SELECT source, site, start_s, end_s, revision, reason, expected_wh, used_wh, credited_wh, held_wh
-FROM told ORDER BY site, start_s, source, revision
-"""
+_told = schema.told.c
+_TOLD = sa.select(
+    *(_told.source, _told.site, _told.start_s, _told.end_s, _told.revision, _told.reason),
+    *(_told.expected_wh, _told.used_wh, _told.credited_wh, _told.held_wh),
+).order_by(_told.site, _told.start_s, _told.source, _told.revision)
 
 
 def _why(source: int, reason: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import sqlalchemy as sa
 
-from aggregator import numbers, schema, sql
+from aggregator import numbers, schema, settings
 from aggregator.commune.directory import CommuneDirectory
 from aggregator.evidence import pages
 from aggregator.evidence.days import DAY_S
@@ -33,22 +33,21 @@ class Deleted:
     before: int
 
 
-def delete_of_member(directory: Path, member: str, *, database_url: str | None = None) -> Deleted:
+def delete_of_member(directory: Path, member: str, *, database_url: str = "") -> Deleted:
     """Delete every block of a member's devices, durably; repeating changes nothing.
 
     `member`: a name in the private store, or an id in hex. UserError if there is no such member, if the aggregator
     runs, or if an open window or a span that waits for a steward still needs a block; then nothing was deleted.
     """
     account = _member(directory, member)
-    url = database_url or sql.url_of(directory)
+    url = settings.database_url(directory, database_url)
     with open_ledger(directory) as ledger, Database(url) as database:
         devices = [device.device for device in ledger.state.admissions.devices() if device.account == account]
         _check_known(ledger.state, account, member)
         with database.transaction() as connection:
             _check_needed(connection, devices)
             answer = delete(connection, devices)
-        if url.startswith("sqlite"):
-            database.forget_what_was_deleted()
+        database.forget_what_was_deleted()
     return answer
 
 

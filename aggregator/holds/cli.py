@@ -43,11 +43,10 @@ def list_command(directory: Path = _DIRECTORY) -> None:
 def why_command(directory: Path = _DIRECTORY, hold: str = _HOLD) -> None:
     """May be asked while the aggregator runs."""
     from aggregator.holds import reasons, waiting
-    from aggregator.sql import FILE
 
     span = waiting.find(waiting.read(directory), hold)
     typer.echo(f"{span.site}, {span.name}  {_minute(span.start_s)} – {_minute(span.end_s)}")
-    for line in reasons.explain(directory / FILE, span):
+    for line in reasons.explain(directory, span):
         typer.echo(line)
 
 

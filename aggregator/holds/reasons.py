@@ -1,12 +1,15 @@
 """Why a span waits, in words that a steward can act on, with the figures that it was held against."""
 
-from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 
-from aggregator.holds.waiting import Waiting, opened
+import sqlalchemy as sa
+
+from aggregator import schema
+from aggregator.holds.waiting import Waiting
 from aggregator.plausibility import clearsky, site
 from aggregator.plausibility.declared import Declared
+from aggregator.reading import reading
 from commonwatt.i18n import _
 from commonwatt.refusal import Hold
 from commonwatt.units import INTERVAL_S, format_kwh
@@ -14,11 +17,11 @@ from commonwatt.units import INTERVAL_S, format_kwh
 _SKY = (Hold.NIGHT, Hold.ABOVE_CLEAR_SKY)
 
 
-def explain(database: Path, span: Waiting) -> list[str]:
+def explain(directory: Path, span: Waiting) -> list[str]:
     """Sentences: what was found, what it was held against, what usually explains it."""
     lines = [_WHY[span.reason.label]()]
     if span.reason in _SKY or span.reason is Hold.ABOVE_CONTRACT:
-        declared, version = _declared(database, span)
+        declared, version = _declared(directory, span)
         lines.append(_sky(declared, span, version) if span.reason in _SKY else _contract(declared))
     return [*lines, _USUALLY[span.reason.label]()]
 
@@ -49,15 +52,15 @@ def _contract(declared: Declared) -> str:
     )
 
 
-def _declared(database: Path, span: Waiting) -> tuple[Declared, str]:
+def _declared(directory: Path, span: Waiting) -> tuple[Declared, str]:
     """What counted for the window that held it."""
+    declared = schema.declared.c
     names = [field.name for field in fields(Declared)]
-    query = (
-        f"SELECT {', '.join(names)}, pvlib FROM declared"  # noqa: S608 (names of our own columns)
-        " WHERE site = ? AND from_s < ? ORDER BY from_s DESC LIMIT 1"
+    counted = sa.select(*(declared[name] for name in names), declared.pvlib).where(
+        declared.site == span.site_id, declared.from_s < span.since_s
     )
-    with closing(opened(database)) as connection:
-        *values, version = connection.execute(query, (span.site_id, span.since_s)).fetchone()
+    with reading(directory) as connection:
+        *values, version = connection.execute(counted.order_by(declared.from_s.desc()).limit(1)).one()
     return Declared(*values), version or ""
 
 

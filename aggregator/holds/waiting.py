@@ -1,14 +1,15 @@
 """The spans that wait for a steward, read from the database and the published log; the aggregator may be running."""
 
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import sqlalchemy as sa
+
+from aggregator import schema
 from aggregator.commune.directory import CommuneDirectory
 from aggregator.commune.enacted import entries_from, review_of
 from aggregator.private.store import PrivateStore
-from aggregator.sql import FILE
+from aggregator.reading import reading
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.refusal import Hold
@@ -46,7 +47,7 @@ class Waiting:
 def read(directory: Path) -> list[Waiting]:
     """Every span that waits, the oldest first. UserError if there is nothing to read."""
     log = PublishedLog(directory / LOG)
-    rows, known = _rows(directory / FILE)
+    rows, known = _rows(directory)
     names = PrivateStore(CommuneDirectory(directory).private_db)
     sites = {row.device: row.site for row in replay_slots(log.slots()).admissions.devices()}
     verdicts: dict[tuple[bytes, int], str] = {}
@@ -79,29 +80,19 @@ def find(waiting: list[Waiting], name: str) -> Waiting:
     return found[0]
 
 
-def opened(database: Path) -> sqlite3.Connection:
-    """The aggregator's database, to read from; the aggregator may be running."""
-    return sqlite3.connect(f"file:{database}?mode=ro", uri=True)
-
-
-def _rows(database: Path) -> tuple[list[tuple[bytes, int, int, int, int, int]], int]:
+def _rows(directory: Path) -> tuple[list[tuple[bytes, int, int, int, int, int]], int]:
     """The rows of `held` that no review decided, and how much of the log the last closing knew."""
-    if not database.exists():
-        raise UserError(_("nothing was measured here yet"), where=database, to_do=_("name a commune's directory"))
-    with closing(opened(database)) as connection:
-        try:
-            rows = connection.execute(_WAITING).fetchall()
-            (known,) = connection.execute("SELECT coalesce(max(log_size), 0) FROM closing").fetchone()
-        except sqlite3.Error as error:
-            raise UserError(
-                _("the held spans cannot be read: {error}").format(error=error),
-                where=database,
-                to_do=_("let this version's aggregator run once"),
-            ) from error
-    return rows, known
+    with reading(directory) as connection:
+        rows = [
+            (row.device, row.start_s, row.end_s, row.reason, row.energy_wh, row.closing_s)
+            for row in connection.execute(_WAITING)
+        ]
+        return rows, connection.scalar(sa.select(sa.func.max(schema.closing.c.log_size))) or 0
 
 
-_WAITING = """
-SELECT device, start_s, end_s, reason, energy_wh, closing_s
-FROM held WHERE review_place IS NULL ORDER BY closing_s, device, start_s
-"""
+_held = schema.held.c
+_WAITING = (
+    sa.select(_held.device, _held.start_s, _held.end_s, _held.reason, _held.energy_wh, _held.closing_s)
+    .where(_held.review_place.is_(None))
+    .order_by(_held.closing_s, _held.device, _held.start_s)
+)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aggregator.impact.of_home import Impact
 
 _DIRECTORY = typer.Argument(help=_("The directory of a commune."))
-_DATABASE = typer.Option("", help=_("The engine's URL; default: SQLite in the commune's directory."))
+_DATABASE = typer.Option("", help=_("The engine's URL; default: what aggregator.toml says, or SQLite in DIR."))
 _ZONE = typer.Option("Europe/Paris", help=_("Where days begin."))
 _JSON = typer.Option(False, "--json", help=_("Print a JSON object instead of lines."))
 
@@ -33,7 +33,7 @@ def impact(
 ) -> None:
     """Tell what energy did: kWh, CO2, rates and peaks, beside last week, last year and similar homes."""
     from aggregator.impact import measured, of_commune, of_home, periods, tables, words
-    from aggregator.privacy.ask import reading
+    from aggregator.reading import reading
 
     if site and (commune or cell != "commune"):
         raise UserError(_("a site or a commune, not both"), where="--site")
@@ -67,7 +67,7 @@ def indicators(
     """Show what the commune wants to reach, whether it does, and what is due: plan, do, check, act."""
     from aggregator.impact import indicators as files
     from aggregator.impact import measured, progress, tables
-    from aggregator.privacy.ask import reading
+    from aggregator.reading import reading
 
     rows = files.read(file or directory / files.FILE)
     with reading(directory, database) as connection:

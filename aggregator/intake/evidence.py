@@ -53,8 +53,8 @@ class Evidence:
             first_id = store.last_id(connection) + 1
             if len(new):
                 pages.append(connection, _page(received, new, first_id))
-                if not self._database.is_shared:  # devices are numbered otherwise elsewhere
-                    self._heads.keep(connection, len(new), first_id - 1)
+                keep = self._heads.keep_whole if self._database.is_shared else self._heads.keep
+                keep(connection, len(new), first_id - 1)
                 readings = columns.readings_of(arrivals, new)
                 open_readings.put_columns(connection, _readings(received, new, readings, first_id))
             for conflict in conflicts:

@@ -53,6 +53,7 @@ class Heads:
         self._next_page = 0  # of those that are kept in turn
         self._credit = 0
         self._written = 0  # devices that are in the table
+        self._unkept = 0  # blocks that no page of `keep_whole` knows
 
     def __len__(self) -> int:
         return self._count
@@ -142,6 +143,21 @@ class Heads:
         if numbers:
             connection.execute(upsert(schema.head_page), [self._row(number, id_max) for number in sorted(numbers)])
 
+    def keep_whole(self, connection: sa.Connection, blocks: int, id_max: int) -> None:
+        """The same for a database that other processes write too, in which each numbers devices in its own way: all
+        pages at once, every time as many blocks were committed as there are devices (a page of them at least)."""
+        self.catch_up(blocks)
+        if self._unkept < max(self._page_devices, self._count):
+            return
+        self._unkept = 0
+        connection.execute(sa.delete(schema.head_page))
+        pages_ = -(-self._count // self._page_devices)
+        connection.execute(sa.insert(schema.head_page), [self._row(number, id_max) for number in range(pages_)])
+
+    def catch_up(self, blocks: int) -> None:
+        """There are so many more blocks that no page of `keep_whole` knows."""
+        self._unkept += blocks
+
     def _row(self, page: int, id_max: int) -> dict[str, Any]:
         part = slice(page * self._page_devices, min((page + 1) * self._page_devices, self._count))
         names = ("device", "seq", "link", "latest_s")
@@ -171,6 +187,7 @@ def load(connection: sa.Connection, page_devices: int = PAGE_DEVICES) -> Heads:
         numbers = heads.of(page.device)
         known = np.concatenate([known, np.zeros(len(heads) - len(known), dtype=np.int64)])
         rows = np.flatnonzero(page.id > known[numbers])
+        heads.catch_up(len(rows))
         heads.advance(numbers[rows], page.seq[rows], page.sha256[rows, :LINK_SIZE], page.end_s[rows])
     return heads
 

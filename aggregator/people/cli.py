@@ -103,9 +103,8 @@ def people_export(
     member: str = typer.Option("", help=_("A member who asks for their data.")),
 ) -> None:
     """The files are readable by their owner only. The aggregator may be running."""
-    from aggregator import sql
     from aggregator.people import export, facts
-    from aggregator.privacy.ask import reading
+    from aggregator.reading import NothingMeasuredError, reading
     from ledger.app import LOG
     from ledger.book.replay import replay_slots
     from ledger.log.published import PublishedLog
@@ -117,10 +116,10 @@ def people_export(
         return
     person = facts.find(store, ["members"], member)
     state = replay_slots(PublishedLog(directory / LOG).slots())
-    if (directory / sql.FILE).exists():
+    try:
         with reading(directory) as connection:
             written = export.write_member(out, store, person, state, connection)
-    else:
+    except NothingMeasuredError:
         written = export.write_member(out, store, person, state, None)
     for path in written:
         typer.echo(path)

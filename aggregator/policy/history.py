@@ -1,14 +1,13 @@
 """Reads what a commune settled from its database and log, read-only, so that the aggregator may be running."""
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 import sqlalchemy as sa
 
+from aggregator import schema
 from aggregator.commune.places import Places
 from aggregator.commune.registry import Directory
 from aggregator.earning import declared, heat, saving_rows, shifting_rows
@@ -19,10 +18,10 @@ from aggregator.earning.window import sites_of
 from aggregator.earning.worth import ClaimColumns
 from aggregator.policy.replay import Measured
 from aggregator.policy.rules import Rules
+from aggregator.reading import reading
 from aggregator.settling import claim_pages, history
 from aggregator.settling.claim_pages import Claims
 from aggregator.settling.interval import Meter
-from aggregator.sql import FILE
 from aggregator.statements import requests
 from aggregator.statements.declaring import stated_in
 from aggregator.statements.values import Stated, confirmed
@@ -58,31 +57,26 @@ class _Past:
 
 def read(directory: Path, last_s: int, policies: Sequence[Rules]) -> History:
     """The `last_s` seconds before the last closing as each policy sees them. UserError if nothing can be read."""
-    database = directory / FILE
-    if not database.exists():
-        raise UserError(_("nothing was measured here yet"), where=database, to_do=_("name a commune's directory"))
-    meters, stated = _log(directory)
-    engine = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(f"file:{database}?mode=ro", uri=True))
-    try:
-        with closing(engine.connect()) as connection:
-            end_s = connection.exec_driver_sql("SELECT max(end_s) FROM closing").scalar()
-            if end_s is None:
-                raise UserError(_("no interval has closed yet"), where=database, to_do=_("wait until one has"))
-            start_s = end_s - last_s
-            claims = claim_pages.joined([(at, data) for at, data in connection.exec_driver_sql(_CLAIMS, (start_s,))])
-            names = [row[0] for row in connection.exec_driver_sql("SELECT id FROM number ORDER BY number")]
-            grades = {device: int(meter.grade) for device, meter in meters.items()}
-            past = _Past(start_s, end_s, meters, stated, _measured(claims, names, grades))
-            measured = tuple(_with_further(connection, past, rules) for rules in policies)
-    except sa.exc.SQLAlchemyError as error:
-        cause = getattr(error, "orig", None) or error
-        raise UserError(_("the claims cannot be read: {error}").format(error=cause), where=database) from error
-    finally:
-        engine.dispose()
+    with reading(directory) as connection:
+        meters, stated = _log(directory)
+        end_s = connection.scalar(sa.select(sa.func.max(schema.closing.c.end_s)))
+        if end_s is None:
+            raise UserError(_("no interval has closed yet"), where=directory, to_do=_("wait until one has"))
+        start_s = end_s - last_s
+        claims = claim_pages.joined([(at, data) for at, data in connection.execute(_CLAIMS, {"start_s": start_s})])
+        names = list(connection.execute(sa.select(schema.number.c.id).order_by(schema.number.c.number)).scalars())
+        grades = {device: int(meter.grade) for device, meter in meters.items()}
+        past = _Past(start_s, end_s, meters, stated, _measured(claims, names, grades))
+        measured = tuple(_with_further(connection, past, rules) for rules in policies)
     return History(start_s, end_s, measured)
 
 
-_CLAIMS = "SELECT closing_s, columns FROM claim_page WHERE closing_s > ? ORDER BY closing_s, part"
+_page = schema.claim_page.c
+_CLAIMS = (
+    sa.select(_page.closing_s, _page.columns)
+    .where(_page.closing_s > sa.bindparam("start_s"))
+    .order_by(_page.closing_s, _page.part)
+)
 
 
 def _log(directory: Path) -> tuple[Mapping[bytes, Meter], list[Stated]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _DIRECTORY = typer.Argument(help=_("The directory of a commune."))
 _ZONE = typer.Option("Europe/Paris", help=_("Where days begin."))
-_DATABASE = typer.Option("", help=_("The engine's URL; default: SQLite in the commune's directory."))
+_DATABASE = typer.Option("", help=_("The engine's URL; default: what aggregator.toml says, or SQLite in DIR."))
 FIGURES = ("production_wh", "consumption_wh", "self_consumed_wh", "import_wh", "export_wh", "matched_wh")
 
 
@@ -65,8 +65,8 @@ def opendata(
     from aggregator.commune.directory import CommuneDirectory
     from aggregator.privacy import opendata as files
     from aggregator.privacy import public
-    from aggregator.privacy.ask import reading
     from aggregator.privacy.cells import DAY_S
+    from aggregator.reading import reading
 
     commune = CommuneDirectory(directory).load()
     start_s = _start_s(first, "--from") if first else 0

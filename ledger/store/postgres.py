@@ -5,10 +5,12 @@ The lock belongs to the session, so it ends with it and with nothing else. It pa
 
 import psycopg
 import sqlalchemy as sa
+from psycopg import sql
 from sqlalchemy.pool import StaticPool
 
 from commonwatt.errors import InUseError, StorageError
 
+DRIVER = "postgresql+psycopg"
 CONNECT_S = 10
 UNANSWERED_MS_MAX = 30_000
 """How long sent bytes may stay unconfirmed by the other host before the connection counts as lost."""
@@ -32,7 +34,7 @@ class PostgresDatabase:
         options = {"connect_timeout": CONNECT_S, "tcp_user_timeout": UNANSWERED_MS_MAX}
         # paramstyle "format": the store hands the driver rows as they are.
         self._engine = sa.create_engine(
-            url.set(drivername="postgresql+psycopg"), poolclass=StaticPool, paramstyle="format", connect_args=options
+            url.set(drivername=DRIVER), poolclass=StaticPool, paramstyle="format", connect_args=options
         )
 
     def connect(self, *, is_new: bool) -> sa.Connection:
@@ -49,6 +51,11 @@ class PostgresDatabase:
             connection.exec_driver_sql(f"SET tcp_keepalives_idle = {SILENCE_S}")
         return connection
 
+    def read_only(self) -> sa.Engine:
+        """For those who look while others write: sessions of their own, each transaction one moment of it all."""
+        options = {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
+        return self._engine.execution_options(**options)
+
     def close(self) -> None:
         """Give the database back."""
         self._engine.dispose()
@@ -63,12 +70,24 @@ class PostgresDatabase:
         """No copy: an upgrade is one transaction, and the server's own backups are another's task (pg_dump)."""
 
     def scrub(self, connection: sa.Connection) -> None:
-        """Write the table anew; the server's own write-ahead log and backups are its administrator's."""
+        """Write the entries anew."""
+        self.write_anew(connection, "piece")
+
+    def write_anew(self, connection: sa.Connection, *tables: str) -> None:
+        """Outside transactions: leave nothing of deleted rows in the files of these tables. Needs room for copies;
+        the server's own write-ahead log and backups are its administrator's."""
         driver = connection.connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
         driver.autocommit = True
         try:
-            driver.execute("VACUUM FULL piece")
+            for table in tables:
+                driver.execute(sql.SQL("VACUUM FULL {}").format(sql.Identifier(table)))
+        except psycopg.Error as error:
+            raise StorageError(
+                f"what was deleted may still lie in the files: {error}",
+                where=self.where,
+                to_do="make room for a second copy and repeat",
+            ) from error
         finally:
             driver.autocommit = False
 

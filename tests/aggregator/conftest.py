@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from click.testing import Result
 from typer.testing import CliRunner
 
-from aggregator import numbers, testing
+from aggregator import numbers, schema, settings, testing
 from aggregator.commune import enacted
 from aggregator.commune.arrivals import Arrivals
 from aggregator.commune.registry import Directory
@@ -22,6 +23,7 @@ from aggregator.intake.pipeline import Intake
 from aggregator.minting.outbox import Minter
 from aggregator.observe.stages import Stages
 from aggregator.policy.rules import Policy
+from aggregator.reading import reading
 from aggregator.settling import claim_pages
 from aggregator.settling.closing import Closer
 from aggregator.sql import Database
@@ -73,14 +75,26 @@ class Works:
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         """What a stranger reads from the database."""
-        with sqlite3.connect(f"file:{self.directory / 'aggregator.db'}?mode=ro", uri=True) as connection:
-            found = connection.execute(sql).fetchall()
-        connection.close()
-        return found
+        with reading(self.directory) as connection:
+            return [tuple(row) for row in connection.execute(sa.text(sql))]
+
+    def file(self) -> Path:
+        """The database as an SQLite file, for readers that know no other; a copy if it lies elsewhere."""
+        path = self.directory / settings.DATABASE
+        if self.database.is_shared:
+            path.unlink(missing_ok=True)
+            copied = sa.create_engine(f"sqlite:///{path}", poolclass=sa.NullPool)
+            schema.metadata.create_all(copied)
+            with reading(self.directory) as source, copied.begin() as target:
+                for table in schema.metadata.sorted_tables:
+                    rows = [dict(row) for row in source.execute(sa.select(table)).mappings()]
+                    if rows:
+                        target.execute(sa.insert(table), rows)
+        return path
 
     def evidence(self) -> list[Row]:
         """The evidence in the order of its commits, as the demo's judge reads it from the database."""
-        with sqlite3.connect(f"file:{self.directory / 'aggregator.db'}?mode=ro", uri=True) as connection:
+        with sqlite3.connect(f"file:{self.file()}?mode=ro", uri=True) as connection:
             found = sorted(read_blocks(connection))
         connection.close()
         return found
@@ -104,6 +118,7 @@ class Works:
         devices = {name: ident(name).hex() for name, _quantity, _time_s in registers}
         demo = {"devices": devices, "starts_s": min(times), "ends_s": max(times)}
         (self.directory / "demo.json").write_text(json.dumps(demo))
+        self.file()
         newest = max(self.ledger.state.policies, key=lambda sha256: self.ledger.state.policies[sha256])
         (self.directory / "policy.toml").write_text(self.ledger.state.policy_texts[newest])
         return [str(row) for row in judge(self.directory, self.directory / "registers.csv").differences]
@@ -159,7 +174,7 @@ def open_works(directory: Path, *, policy: Policy = POLICY, clock: ManualClock |
 
 def assemble(directory: Path, ledger: Sequencer, clock: ManualClock, **limits: float) -> Works:
     """The parts over an open ledger and the database of the directory; `limits` as Database takes them."""
-    database, stages = Database(f"sqlite:///{directory / 'aggregator.db'}", **limits), Stages()
+    database, stages = Database(settings.database_url(directory), **limits), Stages()
     intake = Intake(
         evidence=Evidence(database),
         directory=Directory.of(ledger.state),
@@ -199,9 +214,37 @@ def found_town() -> Callable[..., Works]:
     return open_town
 
 
+Settle = Callable[[Path], None]
+"""Has the database of a commune's directory lie where this run of a test wants it."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Whoever asks for `engine`, if only through `works`, runs on SQLite, and on PostgreSQL in the soak; a marker
+    `engines` names others."""
+    if "engine" in metafunc.fixturenames:
+        marker = metafunc.definition.get_closest_marker("engines")
+        otherwise = ("sqlite", pytest.param("postgres", marks=pytest.mark.soak))
+        metafunc.parametrize("engine", marker.args if marker else otherwise, indirect=True)
+
+
 @pytest.fixture
-def works(tmp_path: Path) -> Iterator[Works]:
+def engine(request: pytest.FixtureRequest) -> Settle:
+    """SQLite in the directory itself, or PostgreSQL: an empty schema for each directory."""
+    if request.param == "sqlite":
+        return lambda directory: None
+    new_url = request.getfixturevalue("postgres_urls")
+
+    def settle(directory: Path) -> None:
+        directory.mkdir(exist_ok=True)
+        (directory / settings.FILE).write_text(f'database = "{new_url()}"\n')
+
+    return settle
+
+
+@pytest.fixture
+def works(tmp_path: Path, engine: Settle) -> Iterator[Works]:
     """A fresh aggregator of the quarter an hour after its founding."""
+    engine(tmp_path)
     works = open_works(tmp_path)
     yield works
     works.database.close()
@@ -209,20 +252,22 @@ def works(tmp_path: Path) -> Iterator[Works]:
 
 
 @pytest.fixture
-def make_works(tmp_path: Path) -> Iterator["_Maker"]:
+def make_works(tmp_path: Path, engine: Settle) -> Iterator["_Maker"]:
     """Makes as many aggregators as a test asks for, each in a directory of its own."""
-    maker = _Maker(tmp_path)
+    maker = _Maker(tmp_path, engine)
     yield maker
     maker.close()
 
 
 class _Maker:
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, engine: Settle) -> None:
         self._root = root
+        self._engine = engine
         self._made: list[Works] = []
 
     def __call__(self, *, policy: Policy = POLICY) -> Works:
         directory = self._root / str(len(self._made))
+        self._engine(directory)
         self._made.append(open_works(directory, policy=policy))
         return self._made[-1]
 
@@ -251,8 +296,9 @@ class _Maker:
 
 
 @pytest.fixture
-def commune(tmp_path: Path) -> Path:
+def commune(tmp_path: Path, engine: Settle) -> Path:
     """A founded quarter with its keys and papers, its aggregator stopped."""
+    engine(tmp_path)
     testing.quarter(tmp_path).close()
     testing.write_papers(tmp_path)
     return tmp_path

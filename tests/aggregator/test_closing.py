@@ -47,6 +47,7 @@ HOUR_CLAIMS = {
 HOUR_BALANCES = {"ana": 45, "ben": 27, "sun": 936, "association": 112}
 
 
+@pytest.mark.engines("sqlite", "postgres")
 def test_credits_follow_from_an_hour_of_readings(works):
     """An hour worked out by hand: production, matching pro rata, the association's share, one mint per source."""
     assert works.deliver(*hour(works)) == {}
@@ -104,6 +105,7 @@ def test_a_late_block_earns_what_was_left_and_takes_nothing_back(works):
     assert works.balances() == before
 
 
+@pytest.mark.engines("sqlite", "postgres")
 def test_a_gap_is_paid_at_the_lowest_rate_of_its_intervals(works):
     """A missing middle: the registers tell the energy, matched only as far as every interval had some left."""
     blocks = hour(works)

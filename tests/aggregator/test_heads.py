@@ -86,6 +86,37 @@ def test_heads_when_the_process_starts_again(tmp_path, seed: int):
             assert connection.exec_driver_sql("SELECT count(*) FROM head_page").scalar() > 6
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_heads_when_several_processes_write(postgres_url: str, seed: int):
+    """Each numbers devices in its own way and writes pages now and then: a start finds every chain, and reads no more
+    than the newest evidence for it."""
+    rng = random.Random(seed)
+    everyone = [rng.randbytes(16) for _ in range(40)]
+    seqs: Counter[bytes] = Counter()
+    with Database(postgres_url) as database:
+        both, next_id = [Heads(page_devices=4), Heads(page_devices=4)], 1
+        for _commit in range(80):
+            devices = rng.sample(everyone, rng.randint(1, 6))
+            page = page_of(devices, [seqs[device] for device in devices], next_id)
+            seqs.update(devices)
+            writer = rng.choice(both)
+            writer.of(page.device)
+            with database.transaction() as connection:
+                pages.append(connection, page)
+                writer.keep_whole(connection, len(page), next_id - 1)
+            for known in both:
+                known.advance(known.of(page.device[::-1]), page.seq[::-1], page.sha256[::-1, :16], page.end_s[::-1])
+            next_id += len(page)
+        with database.transaction() as connection:
+            again = heads.load(connection, page_devices=4)
+            kept_id = connection.exec_driver_sql("SELECT min(id_max) FROM head_page").scalar()
+    known = both[0]
+    found = again.find(known.device)
+    assert [len(again), again.seq[found].tolist()] == [len(known), known.seq.tolist()]
+    assert np.array_equal(again.link[found], known.link)
+    assert next_id - kept_id <= 2 * (len(everyone) + 6) + 6
+
+
 @pytest.mark.parametrize("processes", [0, 2])
 def test_checkers_when_blocks_are_good_and_bad(tmp_path, processes: int):
     """The same answers in the same order, here or in other processes."""

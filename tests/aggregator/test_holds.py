@@ -54,6 +54,7 @@ def hold_of(name: str, quarter: int) -> str:
     return f"{ident(name).hex()[:8]}@{TIME_S + 900 * quarter}"
 
 
+@pytest.mark.engines("sqlite", "postgres")
 def test_a_released_span_earns_once(make_works):
     """A revision that everyone sees, minted in the window in which it was settled; a restart repeats nothing."""
     works = make_works()

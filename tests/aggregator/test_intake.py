@@ -94,6 +94,7 @@ def test_a_replayed_block_is_answered_as_the_first_time(works):
     assert works.rows("SELECT value FROM counter WHERE name = 'blocks.duplicate'") == [(2,)]
 
 
+@pytest.mark.engines("sqlite", "postgres")
 def test_other_bytes_under_a_known_seq_are_a_conflict(works):
     """Refused and kept as proof beside what they contradict, once; the first block stays."""
     meter, twin = works.meters["ana-main"], testing.meters()["ana-main"]
@@ -133,6 +134,7 @@ def test_proof_of_conflicts_is_bounded(works):
     assert works.rows("SELECT count(*) FROM conflict") == [(CONFLICTS_KEPT_MAX,)]
 
 
+@pytest.mark.engines("sqlite", "postgres")
 def test_a_missing_seq_is_accepted_and_counted_as_missing(works):
     """A gap in the chain is known until the block comes, and forgotten when it does."""
     meter = works.meters["ana-main"]

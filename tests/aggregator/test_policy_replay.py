@@ -1,16 +1,16 @@
 """Comparing policies and trying one on what was measured: the same numbers as minting, and commands that say so."""
 
 import json
-import sqlite3
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from aggregator import sql
+from aggregator import schema, settings, sql
 from aggregator.earning.worth import ClaimColumns
 from aggregator.minting import valuation
 from aggregator.minting.valuation import Valued
@@ -120,14 +120,15 @@ def test_replay_when_compared_with_minting(claims: list[Claim]):
 
 
 @pytest.fixture
-def commune(tmp_path: Path) -> Path:
+def commune(tmp_path: Path, engine: Callable[[Path], None]) -> Path:
     """A directory with a policy and two claims in its database, one of yesterday and one of a month ago."""
+    engine(tmp_path)
     (tmp_path / "policy.toml").write_text(TEXT)
-    sql.Database(sql.url_of(tmp_path)).close()
-    with closing(sqlite3.connect(tmp_path / sql.FILE)) as connection, connection:
+    with sql.Database(settings.database_url(tmp_path)) as database, database.transaction() as connection:
         for days, account, source, wh in ((0, ANA, 1, 10_000), (30, BEN, 2, 6_000)):
             end_s = FIRST_S + DAY_S * days
-            connection.execute("INSERT INTO closing VALUES (?, 1, 0, 0, 0, 0, 0, 0)", (end_s,))
+            closing = dict.fromkeys((column.name for column in schema.closing.c), 0)
+            connection.execute(sa.insert(schema.closing), closing | {"end_s": end_s})
             number = int(account == BEN)
             names = [
                 "device",
@@ -141,8 +142,9 @@ def commune(tmp_path: Path) -> Path:
                 "evidence_id",
             ]
             row = (number, end_s - INTERVAL_S, end_s, source, 0, wh, 0, number, 1)
-            connection.execute("INSERT INTO number VALUES (?, ?)", (number, account))
-            connection.execute("INSERT INTO claim_page VALUES (?, 0, ?)", (end_s, page_of(names, [row])))
+            connection.execute(sa.insert(schema.number), {"number": number, "id": account})
+            page = {"closing_s": end_s, "part": 0, "columns": page_of(names, [row])}
+            connection.execute(sa.insert(schema.claim_page), page)
     return tmp_path
 
 
@@ -153,6 +155,7 @@ def run(*arguments: object) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+@pytest.mark.engines("sqlite", "postgres")
 def test_command_when_a_council_tries_a_policy(commune: Path):
     """Everyone's credits now and then, the association's and the total."""
     proposal = commune / "proposal.toml"
@@ -188,7 +191,7 @@ def test_command_when_nothing_was_measured(tmp_path: Path):
     (tmp_path / "policy.toml").write_text(TEXT)
     with pytest.raises(UserError, match="nothing was measured"):
         run("replay", tmp_path, DEFAULT_FILE)
-    sql.Database(sql.url_of(tmp_path)).close()
+    sql.Database(settings.database_url(tmp_path)).close()
     with pytest.raises(UserError, match="no interval has closed"):
         run("replay", tmp_path, DEFAULT_FILE)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from aggregator import numbers
-from aggregator.privacy.ask import reading
 from aggregator.private.store import PrivateStore
+from aggregator.reading import reading
 from aggregator.settling import claim_pages
 from aggregator.testing import TIME_S, commonwatt, ident
 from commonwatt.units import INT64_MAX

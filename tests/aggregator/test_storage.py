@@ -28,6 +28,7 @@ def fill(works):
         works.deliver(works.meters["ana-plug"].sign(TIME_S, [(0,)]))
 
 
+@pytest.mark.engines("sqlite")
 def test_a_full_disk_stops_the_intake_before_it_answers(make_works):
     """A StorageError with a sentence; after room was made the batch is answered, and everything is there once."""
     works = make_works()
@@ -44,6 +45,7 @@ def test_a_full_disk_stops_the_intake_before_it_answers(make_works):
     assert [row[-1] for row in again.evidence() if row[1] == ident("sun-roof")] == [first, *others]
 
 
+@pytest.mark.engines("sqlite")
 def test_a_locked_database_stops_the_intake_before_it_answers(make_works):
     """Whoever holds the lock longer than we wait is named as the cause; afterwards the batch is answered."""
     works = make_works.reopen(make_works(), busy_s=0.01)
@@ -69,6 +71,7 @@ def test_a_database_of_another_schema_is_not_touched(tmp_path):
         Database(url)
 
 
+@pytest.mark.engines("sqlite", "postgres")
 def test_a_run_is_minted_once_when_the_process_died_after_the_ledger_answered(make_works):
     """Between the ledger's answer and our note of it: asked again, the ledger answers the first place."""
     works = make_works()

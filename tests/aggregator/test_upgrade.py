@@ -39,6 +39,7 @@ def dump(path: Path) -> list[str]:
     return lines
 
 
+@pytest.mark.engines("sqlite")
 def test_database_of_the_first_version_when_opened(make_works):
     """It goes on where it was: the window that was half closed is minted as if nothing had happened."""
     works = make_works()
