@@ -6,8 +6,10 @@ They read this module when they start, and it reads nothing of the ledger: so th
 from collections.abc import Sequence
 
 from commonwatt import cose
+from commonwatt.identity import KEY_SIZE
 
 
-def verify(entries: Sequence[bytes], public_keys: Sequence[bytes], aad: bytes) -> bytes:
-    """One byte for each entry: 1 if this key has signed it for this purpose. Their form was looked at already."""
-    return bytes(map(cose.whole_verifier(aad), entries, public_keys))
+def verify(entries: Sequence[bytes], public_keys: bytes, aad: bytes) -> bytes:
+    """One byte for each entry: 1 if its key, 32 bytes each, has signed it for this purpose. Their form is known."""
+    keys = (public_keys[at : at + KEY_SIZE] for at in range(0, len(public_keys), KEY_SIZE))
+    return bytes(map(cose.whole_verifier(aad), entries, keys))

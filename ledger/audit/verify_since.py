@@ -61,6 +61,7 @@ def parse(data: bytes) -> Saved:
     found = saved_state.decode(body)
     match found:
         case (version, bytes() as checkpoint, State() as state) if version == __version__:
+            state.note_wallets()
             return Saved(checkpoint, state)
     raise FormatError("version", "the audit was saved by another version")
 

@@ -1,8 +1,10 @@
 """Accounts as columns: what each paid and received, and how far its mints have come, by the account's number.
 
 A number is an account's place in the order in which they were opened, which is that of the log. Rules that look at
-one account use the mapping from its name; whole runs and batches of transfers work on the columns (numpy): 64 bytes
+one account use the mapping from its name; whole runs and batches of transfers work on the columns (numpy): 97 bytes
 an account beside its name, where as many objects lie all over the memory and are waited for.
+
+Whose key an account has and what it may do is the admissions' to say; the columns repeat it (`State.note_wallet`).
 """
 
 from array import array
@@ -12,10 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from commonwatt.errors import FormatError
-from ledger.book.columns import Integers
+from commonwatt.identity import KEY_SIZE
+from ledger.book.columns import Integers, Octets
 from ledger.book.mint import SOURCE_LAST, SOURCE_PRODUCTION
 
 SOURCES = SOURCE_LAST - SOURCE_PRODUCTION + 1
+
+MAY_PAY, MAY_BE_PAID, HAS_WALLET = 1, 2, 4
+"""Bits of an account's standing; none of them before its admission was noted."""
 
 
 class Account(NamedTuple):
@@ -34,11 +40,13 @@ class Accounts(Mapping[bytes, Account]):
     """By name what an account paid and received; by number the columns.
 
     `minted_until_s[SOURCES * number + source - 1]`: the end of the last minted window, 0 before the first.
+    `standings`, and `wallets` with 32 bytes each: what the admissions say today.
     """
 
     def __init__(self) -> None:
         self.names: list[bytes] = []
         self.debits_mc, self.credits_mc, self.minted_until_s = array("q"), array("q"), array("q")
+        self.standings, self.wallets = bytearray(), bytearray()
         self._numbers: dict[bytes, int] = {}
 
     def __len__(self) -> int:
@@ -67,6 +75,8 @@ class Accounts(Mapping[bytes, Account]):
             self.debits_mc.append(0)
             self.credits_mc.append(0)
             self.minted_until_s.extend([0] * SOURCES)
+            self.standings.append(0)
+            self.wallets += bytes(KEY_SIZE)
         return number
 
     def number(self, name: bytes) -> int | None:
@@ -81,11 +91,18 @@ class Accounts(Mapping[bytes, Account]):
         except KeyError:
             return np.fromiter((find.get(name, -1) for name in names), dtype=np.int64, count=len(names))
 
+    def note_wallet(self, name: bytes, public_key: bytes, standing: int) -> None:
+        """Set the key and the standing of an account."""
+        number = self.open(name)
+        self.standings[number] = standing
+        self.wallets[number * KEY_SIZE : (number + 1) * KEY_SIZE] = public_key
+
     def named(self, numbers: Iterable[int]) -> list[bytes]:
         """The names of accounts."""
         return list(map(self.names.__getitem__, numbers))
 
     def __getstate__(self) -> Any:
+        """What a saved state keeps: not the wallets, which the admissions tell again."""
         return self.names, *(column.tobytes() for column in (self.debits_mc, self.credits_mc, self.minted_until_s))
 
     def __setstate__(self, state: Any) -> None:
@@ -94,8 +111,14 @@ class Accounts(Mapping[bytes, Account]):
         if len(self.minted_until_s) != SOURCES * len(self.names):
             raise FormatError("malformed", "claim keys of another number of sources")
         self._numbers = {name: number for number, name in enumerate(self.names)}
+        self.standings, self.wallets = bytearray(len(self.names)), bytearray(len(self.names) * KEY_SIZE)
 
 
 def view(column: "array[int]") -> Integers:
     """A column as an array that may be changed; not to be kept, because the column cannot grow while it lives."""
     return np.frombuffer(column, dtype=np.int64)
+
+
+def octets(column: bytearray, size: int) -> Octets:
+    """The same of a column of bytes, `size` of them a row."""
+    return np.frombuffer(column, dtype=np.uint8).reshape(-1, size)

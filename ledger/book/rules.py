@@ -174,6 +174,7 @@ def _admit(state: State, admission: Admission) -> Refusal | None:
     state.admissions.admit(admission)
     if isinstance(admission, AdmitAccount):
         state.book.open_account(admission.id)
+        state.note_wallet(admission.id)
     state.founded.follow(admission)
     return None
 
@@ -186,6 +187,7 @@ def _set_status(state: State, change: SetStatus) -> Refusal | None:
     if is_role and change.status is not Status.ACTIVE and not state.founded.can_spare(change.id):
         return Refusal.LAST_KEY
     state.admissions.set_status(change)
+    state.note_wallet(change.id)
     state.founded.follow(change)
     return None
 

@@ -30,6 +30,7 @@ def rotate(state: State, signed: SignedEntry, body: Rotate) -> Refusal | None:
     if not all(signed.is_approved_by(approval, body.public_key, state.genesis_sha256) for approval in agreed):
         return Refusal.BAD_SIGNATURE
     state.admissions.rotate(body)
+    state.note_wallet(body.id)
     if body.subject is Subject.ROLE:
         state.founded.follow(body)
     return None

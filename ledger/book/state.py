@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from commonwatt import cbor
+from commonwatt.registry import Status
+from ledger.book.account_columns import HAS_WALLET, MAY_BE_PAID, MAY_PAY
 from ledger.book.accounts import Book, Posting
 from ledger.book.admissions import Admissions
 from ledger.book.claim_keys import ClaimKeys
@@ -151,6 +153,22 @@ class State:
     def policy_in_force(self) -> bytes | None:
         """Its hash; None before the first."""
         return max(self.policies, key=lambda sha256: self.policies[sha256], default=None)
+
+    def note_wallet(self, account: bytes) -> None:
+        """Have the columns of accounts repeat what the admissions say of this one, if it is one."""
+        found = self.admissions.account(account)
+        if found is None:
+            return
+        admission, status = found
+        standing = HAS_WALLET
+        standing |= MAY_PAY if status is Status.ACTIVE else 0
+        standing |= MAY_BE_PAID if status is not Status.REVOKED else 0
+        self.book.accounts.note_wallet(account, admission.wallet, standing)
+
+    def note_wallets(self) -> None:
+        """The same for every account, in a state that was read from somewhere."""
+        for account in list(self.book.accounts):
+            self.note_wallet(account)
 
     def move(self, postings: tuple[Posting, ...], entry_id: bytes) -> Refusal | None:
         """Make the postings of a payment that can be reversed by its entry's id; or why they cannot be made."""

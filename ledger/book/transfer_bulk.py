@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from commonwatt.registry import Status
+from commonwatt.identity import KEY_SIZE
 from commonwatt.units import INT64_MAX
-from ledger.book.account_columns import view
+from ledger.book.account_columns import MAY_BE_PAID, MAY_PAY, octets, view
 from ledger.book.accounts import Posting
 from ledger.book.batch import Batch
-from ledger.book.body import AdmitAccount
 from ledger.book.columns import Integers, Truths
 from ledger.book.state import Moved, State
 from ledger.book.transfer_arrays import TransferArrays
@@ -32,7 +31,7 @@ class Together:
         self._state = state
         self._batch = batch
         self._size = state.size
-        self._judged = _judge(state, batch.transfers, batch.keys)
+        self._judged = _judge(state, batch.transfers, batch)
         self._stretches = deque(_stretches(batch.transfers.rows, self._judged.is_good))
 
     def take(self, row: int) -> list[bytes]:
@@ -52,7 +51,7 @@ class Together:
 
     def _take_anew(self, transfers: TransferArrays) -> bool:
         """The caller has applied something since all were judged: these once more, which all may be made, or none."""
-        judged = _judge(self._state, transfers, self._batch.keys)
+        judged = _judge(self._state, transfers, self._batch)
         if judged.is_good.all():
             _make(self._state, transfers, judged, 0, len(transfers))
         return bool(judged.is_good.all())
@@ -67,14 +66,15 @@ class _Judged:
     payees: Integers
 
 
-def _judge(state: State, transfers: TransferArrays, keys: Sequence[bytes]) -> _Judged:
+def _judge(state: State, transfers: TransferArrays, batch: Batch) -> _Judged:
     """What rules.py would say to each, if it is yes whatever becomes of the others."""
     accounts, amount_mc = state.book.accounts, transfers.amount_mc
     payers, payees = accounts.numbers(transfers.payers), accounts.numbers(transfers.payees)
     is_good = (payers != payees) & (payers >= 0) & (payees >= 0)
     # Sums of so small amounts stay within 63 bits.
     is_good &= (amount_mc > 0) & (amount_mc <= INT64_MAX // max(len(transfers), 1))
-    is_good &= _are_allowed(state, transfers, keys) & ~_are_taken(state, transfers.ids)
+    is_good &= _are_allowed(state, payers, payees) & _are_theirs(state, transfers, payers, batch)
+    is_good &= ~_are_taken(state, transfers.ids)
     if state.book.is_blurred or state.stage is not None:
         is_good[:] = False
     good = np.flatnonzero(is_good)
@@ -88,26 +88,21 @@ def _judge(state: State, transfers: TransferArrays, keys: Sequence[bytes]) -> _J
     return _Judged(is_good, payers, payees)
 
 
-def _are_allowed(state: State, transfers: TransferArrays, keys: Sequence[bytes]) -> Truths:
-    """Where both have an account in good standing, the payer has promised nothing, and it is their key today."""
-    by_id, pending_mc = state.admissions.by_id, state.book.pending_mc
+def _are_allowed(state: State, payers: Integers, payees: Integers) -> Truths:
+    """Where both have an account in good standing; of an account that was never opened it means nothing."""
+    standings = octets(state.book.accounts.standings, 1)[:, 0]
+    allowed: Truths = (standings[payers] & MAY_PAY != 0) & (standings[payees] & MAY_BE_PAID != 0)
+    return allowed
 
-    def is_allowed(payer: bytes, payee: bytes, key: bytes) -> bool:
-        source, sink = by_id.get(payer), by_id.get(payee)
-        return (
-            source is not None
-            and sink is not None
-            and source.status is Status.ACTIVE
-            and sink.status is not Status.REVOKED
-            and isinstance(source.admission, AdmitAccount)
-            and isinstance(sink.admission, AdmitAccount)
-            and source.admission.wallet == key
-            and payer not in pending_mc
-        )
 
-    proven = map(keys.__getitem__, transfers.rows.tolist())
-    allowed = map(is_allowed, transfers.payers, transfers.payees, proven)
-    return np.fromiter(allowed, dtype=np.bool_, count=len(transfers))
+def _are_theirs(state: State, transfers: TransferArrays, payers: Integers, batch: Batch) -> Truths:
+    """Where the payer's key of today has signed, and the payer has promised nothing to anyone."""
+    wallets = octets(state.book.accounts.wallets, KEY_SIZE)[payers]
+    theirs: Truths = batch.is_proven[transfers.rows] & (wallets == batch.keys[transfers.rows]).all(axis=1)
+    pending_mc = state.book.pending_mc
+    if pending_mc:
+        theirs &= np.fromiter((payer not in pending_mc for payer in transfers.payers), np.bool_, len(transfers))
+    return theirs
 
 
 def _are_taken(state: State, ids: Sequence[bytes]) -> Truths:

@@ -1,8 +1,11 @@
-"""The balances beside the entries: 32 accounts a row, because a mint-run moves every account of a commune at once.
+"""The balances beside the entries: 32 accounts a row, and what changed since those rows were written.
 
-    page 3   0b5e… (16 bytes) 00 · debits_mc (8 bytes, big-endian) · credits_mc (8 bytes) · the next account …
+    page 3     0b5e… (16 bytes) 00 · debits_mc (8 bytes, big-endian) · credits_mc (8 bytes) · the next account …
+    change 41  place 97 (4 bytes) · 0b5e… 00 · debits_mc · credits_mc · the next account that moved …
 
-An account is its holder's id and its unit, 0 for energy credits. Its place is where it first moved, for ever.
+An account is its holder's id and its unit, 0 for energy credits. Its place is where it first moved, for ever. A
+mint-run moves every account of a commune, so it writes pages; two thousand transfers move few accounts of nearly
+every page, so they write a change, and after so many bytes of changes the pages follow.
 """
 
 import struct
@@ -16,16 +19,20 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from commonwatt.identity import ID_SIZE
 from ledger.book.account_columns import Accounts, view
 from ledger.book.columns import Integers
-from ledger.store.schema import Damaged, balance
+from ledger.store.schema import Damaged, balance, balance_change
 
 PAGE_ACCOUNTS = 32
+CHANGES_SIZE_MAX = 2**22
+"""Bytes of changes that may wait beside the pages: thirty commits of two thousand transfers."""
+
 _ROW = struct.Struct(">17sqq")
 _COLUMNS = np.dtype([("account", f"V{ID_SIZE + 1}"), ("debits_mc", ">i8"), ("credits_mc", ">i8")])
+_CHANGES = np.dtype([("place", ">u4"), ("row", f"V{_ROW.size}")])
 _PAGE_SIZE = PAGE_ACCOUNTS * _ROW.size
 
 
 class BalancePages:
-    """The table through one connection, and its rows in memory: 33 bytes an account, and where each one stands."""
+    """The tables through one connection, and their rows in memory: 33 bytes an account, and where each one stands."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
@@ -33,16 +40,23 @@ class BalancePages:
         self._rows = bytearray()
         self._at: dict[bytes, int] = {}
         self._accounts = Accounts()
-        self._place = np.zeros(
-            0, dtype=np.int64
-        )  # by the number of an account in `_accounts`; -1: not looked for yet
+        # By the number of an account in `_accounts`; -1: not looked for yet.
+        self._place = np.zeros(0, dtype=np.int64)
+        self._changes, self._changes_size = 0, 0
+        self._stale: set[int] = set()
+        """Pages in the table that changes have overtaken."""
 
     def load(self) -> None:
-        """Read every page, within the caller's transaction."""
+        """Read every page and change, within the caller's transaction."""
         for row in self._connection.execute(sa.select(balance).order_by(balance.c.page)):
-            self._rows[row.page * _PAGE_SIZE :] = row.accounts
+            if len(self._rows) != row.page * _PAGE_SIZE:
+                raise Damaged("a page of balances is missing")
+            self._rows += row.accounts
         if len(self._rows) % _ROW.size:
             raise Damaged("a page of balances ends inside an account")
+        for row in self._connection.execute(sa.select(balance_change).order_by(balance_change.c.number)):
+            self._take(row.accounts)
+            self._changes = row.number
         accounts = _ROW.iter_unpack(self._rows)
         self._at = {_account(name): number for number, (name, _debits, _credits) in enumerate(accounts)}
 
@@ -61,9 +75,45 @@ class BalancePages:
         rows["debits_mc"][places] = view(accounts.debits_mc)[changed]
         rows["credits_mc"][places] = view(accounts.credits_mc)[changed]
         del rows  # the rows cannot grow while an array looks at them
-        pages = np.unique(places // PAGE_ACCOUNTS).tolist()
-        upserts = [(page, bytes(self._rows[page * _PAGE_SIZE : (page + 1) * _PAGE_SIZE])) for page in pages]
+        pages = set(np.unique(places // PAGE_ACCOUNTS).tolist())
+        self._stale |= pages
+        size = len(places) * _CHANGES.itemsize
+        if size < len(pages) * _PAGE_SIZE and self._changes_size + size <= CHANGES_SIZE_MAX:
+            self._write_change(places)
+        else:
+            self._write_pages()
+
+    def _write_change(self, places: Integers) -> None:
+        change = np.empty(len(places), dtype=_CHANGES)
+        change["place"] = places
+        change["row"] = np.frombuffer(self._rows, dtype=f"V{_ROW.size}")[places]
+        self._changes += 1
+        self._changes_size += change.nbytes
+        self._connection.execute(_INSERT_CHANGE, {"number": self._changes, "accounts": change.tobytes()})
+
+    def _write_pages(self) -> None:
+        """Write the pages that are behind; changes are of no more use then."""
+        upserts = [
+            (page, bytes(self._rows[page * _PAGE_SIZE : (page + 1) * _PAGE_SIZE])) for page in sorted(self._stale)
+        ]
         self._connection.exec_driver_sql(self._upsert, upserts)
+        if self._changes:
+            self._connection.execute(sa.delete(balance_change))
+        self._stale, self._changes, self._changes_size = set(), 0, 0
+
+    def _take(self, accounts: bytes) -> None:
+        """Apply a change that was read."""
+        if len(accounts) % _CHANGES.itemsize:
+            raise Damaged("a change of balances ends inside an account")
+        change = np.frombuffer(accounts, dtype=_CHANGES)
+        places = change["place"].astype(np.int64)
+        missing = int(places.max(initial=-1)) + 1 - len(self._rows) // _ROW.size
+        if missing > len(change):
+            raise Damaged("a change of balances names an account that stands nowhere")
+        self._rows += bytes(max(missing, 0) * _ROW.size)
+        np.frombuffer(self._rows, dtype=f"V{_ROW.size}")[places] = change["row"]
+        self._stale.update((places // PAGE_ACCOUNTS).tolist())
+        self._changes_size += len(accounts)
 
     def _places(self, accounts: Accounts, numbers: Integers) -> Integers:
         """Where these accounts stand; new ones are added at the end."""
@@ -83,6 +133,9 @@ class BalancePages:
 
 def _account(name: bytes) -> bytes:
     return name if name[-1] else name[:-1]
+
+
+_INSERT_CHANGE = sa.insert(balance_change)
 
 
 def _upsert(dialect: sa.Dialect) -> sa.Insert:

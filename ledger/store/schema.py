@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-SCHEMA = 2
+SCHEMA = 3
 """The number of the last revision below migrations/versions."""
 
 metadata = sa.MetaData()
@@ -40,6 +40,13 @@ balance = sa.Table(
     "balance",
     metadata,
     sa.Column("page", _PLACE, primary_key=True, autoincrement=False),
+    sa.Column("accounts", sa.LargeBinary, nullable=False),
+)
+
+balance_change = sa.Table(
+    "balance_change",
+    metadata,
+    sa.Column("number", _PLACE, primary_key=True, autoincrement=False),
     sa.Column("accounts", sa.LargeBinary, nullable=False),
 )
 

@@ -16,7 +16,7 @@ SIGNER = Signer(testing.ORIGIN, testing.LOG_KEY)
 FAILS_AT_COMMIT = """
 CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '{code}'; END $$;
-CREATE CONSTRAINT TRIGGER fail AFTER INSERT OR UPDATE ON balance DEFERRABLE INITIALLY DEFERRED
+CREATE CONSTRAINT TRIGGER fail AFTER INSERT OR UPDATE ON piece DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION fail();
 """
 
@@ -57,7 +57,7 @@ def test_submit_when_the_commit_fails(commune: Path, postgres_url: str, code: st
             ledger.submit([testing.pay("ana", "ben", 2)])
         with pytest.raises(StorageError, match="has failed"):
             ledger.publish()
-    run(postgres_url, "DROP TRIGGER fail ON balance")
+    run(postgres_url, "DROP TRIGGER fail ON piece")
     with reopen(commune) as ledger:
         assert ledger.size == size
         assert ledger.submit([payment]) == [Placed(size)]

@@ -219,14 +219,20 @@ def put_back(directory: Path, backup: dict[str, list[dict[str, Any]]]) -> None:
     with database(directory).begin() as connection:
         for table in metadata.sorted_tables:
             connection.execute(sa.delete(table))
-            connection.execute(sa.insert(table), backup[table.name])
+            if backup[table.name]:
+                connection.execute(sa.insert(table), backup[table.name])
 
 
 @pytest.mark.parametrize(
     ("statement", "value", "what"),
     [
-        ("UPDATE balance SET accounts = :value", bytes(33), "balances"),
-        ("UPDATE balance SET accounts = :value", bytes(32), "ends inside an account"),
+        ("INSERT INTO balance VALUES (1, :value)", bytes(33), "a page of balances is missing"),
+        ("INSERT INTO balance VALUES (0, :value)", bytes(32), "ends inside an account"),
+        ("DELETE FROM balance_change WHERE number = :value", 1, "balances|stands nowhere"),
+        ("UPDATE balance_change SET accounts = :value WHERE number = 1", b"", "balances"),
+        ("UPDATE balance_change SET accounts = :value WHERE number = 1", bytes(36), "ends inside an account"),
+        ("UPDATE balance_change SET accounts = :value WHERE number = 1", bytes(37), "balances"),
+        ("UPDATE balance_change SET accounts = :value WHERE number = 1", b"\xff" * 37, "stands nowhere"),
         ("DELETE FROM piece WHERE first = :value", 1, "missing"),
         ("DELETE FROM piece WHERE first = :value", 0, "missing"),
         ("DELETE FROM entry_id WHERE place = :value", 2, "ids"),
