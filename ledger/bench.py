@@ -214,7 +214,7 @@ def _new_folder() -> Path:
 
 
 def _spread(parent: Path) -> None:
-    """Have ext4 put each directory made in this one somewhere else on the disk (`chattr +T`); others do as they do."""
+    """Have ext4 put the directories made in this one apart on the disk (`chattr +T`); others do as they do."""
     handle = os.open(parent, os.O_RDONLY)
     try:
         flags = fcntl.ioctl(handle, _GET_FLAGS, bytes(8))

@@ -1,184 +1,26 @@
-"""`commonwatt ledger`: verify, show, balance and pay."""
+"""`commonwatt ledger`: what a commune does with its ledger; what anyone reads of it is in audit/cli.py."""
 
 import signal
-import sys
 import threading
-import time
-import tomllib
 from pathlib import Path
 
 import typer
 
 from commonwatt.clock import CivilClock
-from commonwatt.errors import FormatError, UserError
+from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.identity import load_key, new_id
 from commonwatt.service import set_up_logging
-from commonwatt.units import format_credits, parse_credits
-from ledger import fetch as http_fetch
-from ledger.audit import formats as export_formats
-from ledger.audit.export import movements
-from ledger.audit.formats import Books, Format
-from ledger.audit.mirror import open_log
-from ledger.audit.verify import Mode, Report, verify
-from ledger.audit.witnesses import withdrawn
-from ledger.book import show
-from ledger.book.body import MEMO_BYTES_MAX, Transfer
+from commonwatt.units import format_credits
+from ledger import arguments
+from ledger.audit.cli import app as audit_app
+from ledger.book.body import Transfer
 from ledger.book.entry import Entry
-from ledger.book.kinds import ISSUANCE
 from ledger.book.refusals import Refusal
-from ledger.book.replay import ReplayError, replay_slots
-from ledger.book.state import State
-from ledger.log import note
-from ledger.log.published import COSIGNED, PublishedLog
-from ledger.log.tiles import CHECKPOINT
-from ledger.witness import policy as tlog_policy
-from ledger.witness.policy import TlogPolicy
+from ledger.log.published import PublishedLog
 
 app = typer.Typer(no_args_is_help=True, help=_("Verify, read and pay from the public log."))
-
-WITNESSES = "witnesses.policy"
-
-_LOG = typer.Argument(help=_("A published log, or the directory of a commune."))
-_NAMES = typer.Option(
-    None, "--names", help=_('A TOML file of lines `ID = "name"`; default: names.toml beside the log.')
-)
-
-
-@app.command(
-    "verify",
-    help=_(
-        "Check every file of a published log. Exit code 0: good; 1: something is wrong; 2: nothing could be checked."
-    ),
-)
-def verify_command(
-    path: str = typer.Argument(help=_("A published log: its directory or address, or the directory of a commune.")),
-    vkey: Path | None = typer.Option(None, help=_("The file with the log's verifier key (C2SP vkey).")),
-    mode: Mode = typer.Option(Mode.PUBLIC, help=_("public: tree and signatures; audit: replay every entry.")),
-    lenient: bool = typer.Option(False, help=_("Accept unknown files and signature lines, as C2SP does.")),
-    policy: Path | None = typer.Option(
-        None,
-        help=_(
-            "A tlog policy: its quorum of witnesses must have cosigned; "
-            "default: witnesses.policy beside the vkey, once there are cosignatures."
-        ),
-    ),
-    since: Path | None = typer.Option(None, help=_("Go on from an audit saved here (mode audit).")),
-    save: Path | None = typer.Option(None, help=_("Save a good audit here, for --since (mode audit).")),
-) -> None:
-    """Prints every problem with its file and place, then the verdict."""
-    from ledger.audit import verify_since
-
-    if vkey is None:
-        raise UserError(
-            _("without the log's key this can prove nothing"),
-            to_do=_("get the vkey from the commune, not from the log, and give it with --vkey FILE"),
-        )
-    if (since or save) and mode is not Mode.AUDIT:
-        raise UserError(_("only an audit can be saved or resumed"), to_do=_("add --mode audit"))
-    log, key = open_log(_place(path)), _read_vkey(vkey)
-    beside = vkey.with_name(WITNESSES)
-    if policy is None and beside.exists() and (log.root / COSIGNED).exists():
-        policy = beside  # whoever keeps the key keeps the witnesses' keys
-    witnesses = _read_policy(policy)
-    begun = time.perf_counter()
-    if since is not None:
-        report = verify_since.verify_since(log, key, verify_since.load(since), witnesses)
-    else:
-        report = verify(log, key, mode=mode, lenient=lenient, policy=witnesses)
-    if witnesses is not None and report.state is not None:
-        report.problems += withdrawn(witnesses, report.state)
-    _print_report(report, mode, time.perf_counter() - begun)
-    if save is not None and report.state is not None:
-        verify_since.save(save, verify_since.Saved(log.checkpoint_bytes(), report.state))
-
-
-def _print_report(report: Report, mode: Mode, seconds: float) -> None:
-    for problem in report.problems:
-        typer.echo(str(problem))
-    if not report.is_good:
-        typer.echo(_("NOT GOOD: {count} problems").format(count=len(report.problems)), err=True)
-        raise typer.Exit(1)
-    assert report.checkpoint is not None
-    typer.echo(
-        _("OK: {origin}, {size} entries, root {root}, {read} entries read, mode {mode}").format(
-            origin=report.checkpoint.origin,
-            size=report.checkpoint.size,
-            root=report.checkpoint.root.hex(),
-            read=report.entries,
-            mode=mode.value,
-        )
-    )
-    if report.erased:
-        typer.echo(_("{count} of them were erased").format(count=report.erased))
-    typer.echo(
-        _("{seconds} s, {speed} entries a second").format(
-            seconds=f"{seconds:.2f}", speed=f"{report.entries / max(seconds, 1e-9):.0f}"
-        )
-    )
-
-
-@app.command(
-    "mirror", help=_("Copy a published log from a web server, checked before it is believed; repeat to go on.")
-)
-def mirror_command(
-    url: str = typer.Argument(help=_("The address of the log: what `checkpoint` stands below.")),
-    directory: Path = typer.Argument(help=_("Where the copy lies; made on the first run.")),
-    vkey: Path = typer.Option(help=_("The file with the log's verifier key (C2SP vkey).")),
-) -> None:
-    """Never replaces what it holds by another history."""
-    from ledger.audit.mirror import HttpLog, mirror
-
-    try:
-        done = mirror(HttpLog(url), directory, _read_vkey(vkey))
-    except FormatError as error:
-        raise UserError(_("not a log that this key signed: {error}").format(error=error), where=url) from error
-    typer.echo(
-        _("{size} entries, {new} of them new, {files} files fetched").format(
-            size=done.head.size, new=done.head.size - done.before, files=done.files
-        )
-    )
-
-
-@app.command(
-    "show", help=_("Print the entries of a log, one per line, as the files say; `verify` tells whether it is true.")
-)
-def show_command(
-    path: Path = _LOG,
-    limit: int | None = typer.Option(None, min=1, help=_("Only the last entries, this many.")),
-    names: Path | None = _NAMES,
-) -> None:
-    """The tiles are not checked here: `verify` does that."""
-    log = PublishedLog(_log_in(path))
-    known = _read_names(names, log)
-    first = max(0, log.unverified_checkpoint().size - limit) if limit else 0
-    for place, data in enumerate(log.entries()):
-        if place >= first:
-            typer.echo(show.describe(place, data, known))
-
-
-@app.command("balance", help=_("Replay a log and print what every account holds, in credits."))
-def balance_command(
-    path: Path = _LOG,
-    account: str = typer.Argument("", help=_("The beginning of an account's id or of its name; default: all.")),
-    names: Path | None = _NAMES,
-) -> None:
-    """The replay checks every entry, but not the tiles."""
-    log = PublishedLog(_log_in(path))
-    try:
-        state = replay_slots(log.slots())
-    except ReplayError as error:
-        raise UserError(
-            str(error), where=log.root, to_do=_("this log cannot be trusted; see ledger verify")
-        ) from error
-    found = False
-    for row in show.balances(state, _read_names(names, log)):
-        ident, kind, name, amount_mc = row
-        if not account or ident.startswith(account.lower()) or (name and name.lower().startswith(account.lower())):
-            found = True
-            typer.echo(f"{ident}  {format_credits(amount_mc):>14}  {kind:11}  {name}".rstrip())
-    if not found:
-        raise UserError(_("no account begins with {account!r}").format(account=account), where=log.root)
+app.add_typer(audit_app)
 
 
 @app.command("pay", help=_("Sign a transfer with a wallet's key, place it in the log and publish."))
@@ -195,7 +37,9 @@ def pay_command(
     from ledger import door  # the store needs SQLAlchemy; reading a log does not
     from ledger.sequencer import Refused
 
-    transfer = Transfer(_account(payer), _account(payee), _amount_mc(amount), _memo(memo))
+    transfer = Transfer(
+        arguments.account(payer), arguments.account(payee), arguments.amount_mc(amount), arguments.memo(memo)
+    )
     entry = Entry(new_id(), int(CivilClock.parse(clock).now_s()), transfer)
     key = load_key(wallet)
     with door.opened(commune) as ledger:
@@ -213,7 +57,7 @@ def pay_command(
 
 @app.command("cosign", help=_("Ask the witnesses of a policy to co-sign what the log publishes, until stopped."))
 def cosign_command(
-    path: Path = _LOG,
+    path: Path = arguments.LOG,
     vkey: Path = typer.Option(help=_("The file with the log's verifier key (C2SP vkey).")),
     policy: Path = typer.Option(help=_("The tlog policy with the witnesses and their URLs.")),
     once: bool = typer.Option(False, help=_("Ask one round; exit code 1 if the quorum is not met.")),
@@ -222,9 +66,9 @@ def cosign_command(
     """Beside the aggregator: committing and publishing never wait for a witness."""
     from ledger.witness.client import WitnessClient
 
-    read = _read_policy(policy)
+    read = arguments.read_policy(policy)
     assert read is not None
-    client = WitnessClient(root=_log_in(path), log_key=_read_vkey(vkey), policy=read)
+    client = WitnessClient(root=arguments.log_in(path), log_key=arguments.read_vkey(vkey), policy=read)
     pause = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_ignored: pause.set())
@@ -249,7 +93,7 @@ def cosign_command(
     "prove", help=_("Write the proof of one entry: a file that anyone checks offline with `commonwatt verify`.")
 )
 def prove_command(
-    path: Path = _LOG,
+    path: Path = arguments.LOG,
     index: int = typer.Argument(min=0, help=_("The entry's place in the log.")),
     line: int | None = typer.Option(None, min=0, help=_("For a mint: open this line, down to the signed reading.")),
     long: bool = typer.Option(False, "--long", help=_("For a mint: open every line.")),
@@ -259,14 +103,14 @@ def prove_command(
     """Reads the published files and, to open a mint, the aggregator's database."""
     from ledger.proof import cli as proof_cli
 
-    log = PublishedLog(_log_in(path))
+    log = PublishedLog(arguments.log_in(path))
     database = database or log.root.parent / "aggregator.db"
     proof_cli.prove(log, index, line=line, long=long, database=database, out=out or Path(f"{index}.proof"))
 
 
 @app.command("constitution", help=_("Write what verifiers pin: the log's key, the genesis entry, the witnesses."))
 def constitution_command(
-    path: Path = _LOG,
+    path: Path = arguments.LOG,
     vkey: Path = typer.Option(help=_("The file with the log's verifier key (C2SP vkey).")),
     policy: Path | None = typer.Option(None, help=_("The tlog policy; default: witnesses.policy beside the vkey.")),
     out: Path = typer.Option(Path("constitution.toml"), help=_("Where to.")),
@@ -274,26 +118,7 @@ def constitution_command(
     """To be published where people find it without the log."""
     from ledger.proof import cli as proof_cli
 
-    proof_cli.write_constitution(PublishedLog(_log_in(path)), vkey, policy, out)
-
-
-@app.command("export", help=_("Write what moved for other programs: beancount, hledger, CSV or the French FEC."))
-def export_command(
-    path: Path = _LOG,
-    form: Format = typer.Option(Format.BEANCOUNT, "--format", help=_("Which program is to read it.")),
-    names: Path | None = _NAMES,
-) -> None:
-    """Replays the log; the file goes to standard output."""
-    log = PublishedLog(_log_in(path))
-    state = State()
-    try:
-        moved = tuple(movements(log.slots(), state))
-    except (ReplayError, FormatError) as error:
-        raise UserError(
-            str(error), where=log.root, to_do=_("this log cannot be trusted; see ledger verify")
-        ) from error
-    for line in export_formats.write(Books(state, moved, _read_names(names, log)), form):
-        sys.stdout.buffer.write(line.encode())
+    proof_cli.write_constitution(PublishedLog(arguments.log_in(path)), vkey, policy, out)
 
 
 @app.command(
@@ -370,7 +195,9 @@ def erase_command(
     if not keys or not account:
         raise UserError(_("name the account and the keys that sign"), to_do=_("add the account and --key FILE"))
     now_s = int(CivilClock.parse(clock).now_s())
-    place = erase.announce(commune, _account(account), _memo(reason), [load_key(key) for key in keys], time_s=now_s)
+    place = erase.announce(
+        commune, arguments.account(account), arguments.memo(reason), [load_key(key) for key in keys], time_s=now_s
+    )
     typer.echo(
         _(
             "entry {place} carries the balances; when auditors have verified the log, carry it out: --carry-out"
@@ -409,65 +236,3 @@ _REASONS = {
     Refusal.SAME_ACCOUNT: _("payer and payee are the same"),
     Refusal.INSUFFICIENT_FUNDS: _("the payer does not have that much"),
 }
-
-
-def _log_in(path: Path) -> Path:
-    """The log itself, when a commune's directory was named."""
-    inside = path / "log"
-    return inside if not (path / CHECKPOINT).exists() and (inside / CHECKPOINT).exists() else path
-
-
-def _place(text: str) -> str | Path:
-    return text if http_fetch.is_url(text) else _log_in(Path(text))
-
-
-def _read_vkey(path: Path) -> note.Verifier:
-    try:
-        return note.parse_vkey(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, FormatError) as error:
-        raise UserError(
-            _("cannot read a vkey: {error}").format(error=error),
-            where=path,
-            to_do=_("name the file with the log's verifier key, one line NAME+ID+KEY"),
-        ) from error
-
-
-def _read_policy(path: Path | None) -> TlogPolicy | None:
-    try:
-        return tlog_policy.parse(path.read_text(encoding="utf-8")) if path else None
-    except (OSError, UnicodeDecodeError, FormatError) as error:
-        raise UserError(_("not a tlog policy: {error}").format(error=error), where=path) from error
-
-
-def _read_names(path: Path | None, log: PublishedLog) -> dict[bytes, str]:
-    default = log.root.parent / "names.toml"
-    if path is None and not default.exists():
-        return {}
-    try:
-        table = tomllib.loads((path or default).read_text(encoding="utf-8"))
-        return {bytes.fromhex(ident): str(name) for ident, name in table.items()}
-    except (OSError, ValueError) as error:
-        raise UserError(_("cannot read names: {error}").format(error=error), where=path or default) from error
-
-
-def _account(text: str) -> bytes:
-    try:
-        account = bytes.fromhex(text)
-    except ValueError:
-        account = b""
-    if len(account) != len(ISSUANCE):
-        raise UserError(_("not an account: {text!r}").format(text=text), to_do=_("write its 32 hex digits"))
-    return account
-
-
-def _amount_mc(text: str) -> int:
-    try:
-        return parse_credits(text)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-
-
-def _memo(text: str) -> str:
-    if len(text.encode()) > MEMO_BYTES_MAX:
-        raise UserError(_("the memo is longer than {count} bytes").format(count=MEMO_BYTES_MAX))
-    return text

@@ -61,7 +61,10 @@ def parse(data: bytes) -> Saved:
     found = saved_state.decode(body)
     match found:
         case (version, bytes() as checkpoint, State() as state) if version == __version__:
-            state.note_wallets()
+            try:
+                state.note_wallets()
+            except Exception as error:
+                raise FormatError("malformed", f"not a saved state: {error}") from error
             return Saved(checkpoint, state)
     raise FormatError("version", "the audit was saved by another version")
 
