@@ -5,7 +5,7 @@ amounts milli-credits.
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """The number of the last revision below migrations/versions."""
 
 metadata = sa.MetaData()
@@ -229,6 +229,43 @@ line_page = sa.Table(
     _bytes("columns"),
     _bytes("block_sha256s"),  # one after another, as the column `block` counts them
     comment="the lines behind each mint, in the order of their Merkle trees, by the first account of each page",
+)
+
+correction = sa.Table(
+    "correction",
+    metadata,
+    _time("place", primary_key=True),  # of the entry in the log that completed it
+    _bytes("device"),
+    _number("start_s"),
+    _number("end_s"),
+    _number("energy_wh"),  # that are true
+    _number("before_wh"),  # that had been settled
+    _number("closing_s"),
+    _bytes("digest"),
+    comment="corrections of what was settled, carried out with the window that ends at closing_s",
+)
+
+corrected = sa.Table(
+    "corrected",
+    metadata,
+    _bytes("device", primary_key=True),
+    _time("start_s", primary_key=True),
+    _time("source", primary_key=True),
+    _time("revision", primary_key=True),
+    _number("end_s"),
+    _bytes("account"),
+    _number("energy_wh"),  # less than nothing, as the amount
+    _number("amount_mc"),
+    _number("place"),
+    comment="the revision of each span that a correction changed: what it takes back",
+)
+
+owed_page = sa.Table(
+    "owed_page",
+    metadata,
+    _time("page", primary_key=True),
+    _bytes("columns"),
+    comment="claims of accounts and sources from which more was taken back than came since: not minted yet",
 )
 
 cap_used = sa.Table(

@@ -16,7 +16,9 @@ from aggregator.policy.schedule import Enacted
 from aggregator.settling import reviews as held_reviews
 from aggregator.settling.reviews import Review, Wraps
 from aggregator.sql import Database, upsert
+from aggregator.statements import corrections as stated_corrections
 from aggregator.statements import statement as statements
+from aggregator.statements.corrections import Correction
 from aggregator.statements.signers import Signers
 from aggregator.statements.statement import Topic
 from aggregator.statements.values import Stated
@@ -43,6 +45,7 @@ class Known:
     wraps_at_wh: Mapping[bytes, int] = field(default_factory=dict)
     replacements: tuple[Replacement, ...] = ()
     stated: tuple[Stated, ...] = ()
+    corrections: tuple[Correction, ...] = ()
 
     @property
     def begins_s(self) -> dict[bytes, int]:
@@ -109,7 +112,8 @@ def known_of(size: int, entries: list[tuple[int, bytes]], signers: Signers | Non
             stated.append(found)
     if not policies:
         raise UserError("the ledger has no policy", to_do="found the commune with commonwatt init")
-    return Known(size, tuple(policies), tuple(reviews), wraps_at_wh, tuple(replacements), tuple(stated))
+    corrections = stated_corrections.agreed(stated, signers.correcting_min) if signers is not None else ()
+    return Known(size, tuple(policies), tuple(reviews), wraps_at_wh, tuple(replacements), tuple(stated), corrections)
 
 
 def review_of(place: int, signed: SignedEntry) -> Review | None:
@@ -125,13 +129,14 @@ def _replacement_of(signed: SignedEntry) -> Replacement | None:
 
 def stated_of(place: int, signed: SignedEntry, signers: Signers) -> Stated | None:
     """The statement that an entry holds, if somebody signed it who may; a value's entry is about whom it is
-    for, one of taking part about the site."""
+    for, one of taking part about the site; requests and corrections are about anybody."""
     status = signed.entry.body
     found = statements.read(status) if isinstance(status, body.SetStatus) else None
     signer = signers.signer_of(found) if found is not None else None
     if found is None or signer is None:
         return None
-    is_misplaced = found.statement.topic is not Topic.REQUEST and found.about != found.statement.subject
+    is_about_somebody = found.statement.topic in (Topic.VALUE, Topic.PART)
+    is_misplaced = is_about_somebody and found.about != found.statement.subject
     return None if is_misplaced else Stated(place, signed.entry.time_s, found.statement, signer)
 
 

@@ -7,6 +7,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from commonwatt.errors import UserError
+from commonwatt.i18n import _
+
 Integers = NDArray[np.int64]
 QUARTER_S = 900
 DAY_S = 86_400
@@ -44,6 +47,17 @@ def day_of(time_s: int, zone: ZoneInfo) -> date:
 def start_of(day: date, zone: ZoneInfo) -> int:
     """When a local day begins, UTC seconds."""
     return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp())
+
+
+def time_of(text: str, zone: ZoneInfo, *, where: str) -> int:
+    """A local time as somebody writes it, or one with its own offset, in UTC seconds; UserError if it is none."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UserError(
+            _("{text!r} is no time").format(text=text), where=where, to_do=_("write for example 2026-12-01T18:00")
+        ) from error
+    return int((time if time.tzinfo is not None else time.replace(tzinfo=zone)).timestamp())
 
 
 def days_from(first: date, count: int) -> list[date]:

@@ -4,26 +4,26 @@ The decisions are pure (heat, declared); this module reads what they need and ke
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import sqlalchemy as sa
 
 from aggregator import numbers, schema
 from aggregator.commune.enacted import Known
-from aggregator.earning import closing, declared, heat, saving_rows, shifting_rows
+from aggregator.earning import closing, declared, heat_rows, saving_rows, shifting_rows
 from aggregator.earning.earned import Earned, Further
 from aggregator.earning.local_time import Integers
+from aggregator.earning.proofs import Proofs
 from aggregator.earning.shifting_rows import Growth, Site
 from aggregator.earning.worth import CapKey, ClaimColumns, capped, worth
-from aggregator.evidence import store
 from aggregator.policy.rules import Policy, Rules
 from aggregator.settling import history
 from aggregator.settling.claim_pages import Claims
 from aggregator.settling.interval import Meter
 from aggregator.sql import upsert
 from aggregator.statements import requests
-from commonwatt.quantities import HEAT, IMPORT
+from commonwatt.quantities import IMPORT
 from commonwatt.units import INTERVAL_S
 from ledger.book import mint
 from ledger.book.kinds import DeviceRole
@@ -65,46 +65,12 @@ def collect(connection: sa.Connection, window: Window, frozen: frozenset[bytes])
     return Further(_claims(connection, rows, amounts_mc, window.end_s), [row.proof for row in rows])
 
 
-def looked_until_s(connection: sa.Connection, source: int, subject: bytes) -> int | None:
-    """Until when a source was worked out for somebody; None: never."""
-    table = schema.looked.c
-    return connection.scalar(sa.select(table.until_s).where(table.source == source, table.subject == subject))
-
-
-def note_looked(connection: sa.Connection, source: int, subject: bytes, until_s: int) -> None:
-    """Everything until then is worked out."""
-    connection.execute(upsert(schema.looked), {"source": source, "subject": subject, "until_s": until_s})
-
-
 def _heat(connection: sa.Connection, window: Window, frozen: frozenset[bytes]) -> Iterator[Earned]:
-    """What heat meters counted since they were looked at last; before the first time nothing counts."""
+    """What heat meters counted."""
     if window.policy.rules.heat is None:
-        return
-    for meter in window.meters.values():
-        if meter.role is not DeviceRole.PRODUCTION:
-            continue
-        from_s = looked_until_s(connection, mint.SOURCE_HEAT, meter.device) or window.start_s
-        span = (meter.device, from_s, window.end_s)
-        readings = history.readings(connection, *span, evidence_id_max=window.evidence_id_max)
-        times_s = [time_s for time_s, registers in readings.items() if HEAT.number in registers]
-        if not times_s:
-            continue
-        proofs = _Proofs(connection, window, *span)
-        for row in heat.earned(meter, readings, is_frozen=meter.device in frozen):
-            yield replace(row, proof=proofs.of(row.end_s))
-        note_looked(connection, mint.SOURCE_HEAT, meter.device, max(times_s))
-
-
-class _Proofs:
-    """Which block gave the last reading of a device up to a time: of several the one with the smallest seq."""
-
-    def __init__(self, connection: sa.Connection, window: Window, device: bytes, start_s: int, end_s: int) -> None:
-        self._blocks = list(store.blocks(connection, [device], start_s, end_s, id_max=window.evidence_id_max))
-
-    def of(self, time_s: int) -> bytes:
-        """Its SHA-256; there is one that began before."""
-        begun = (block for block in self._blocks if block.start_s <= time_s)
-        return max(begun, key=lambda block: (min(block.end_s, time_s), -block.seq)).sha256
+        return iter(())
+    span = (window.start_s, window.end_s)
+    return heat_rows.earned(connection, window.meters, window.known, span, frozen, window.evidence_id_max)
 
 
 def _declared(connection: sa.Connection, window: Window) -> Iterator[Earned]:
@@ -197,7 +163,8 @@ def _of_site(
 ) -> Earned:
     """Earned under the site's first main meter, by the block that gave its last reading up to the end."""
     meter = window.meters[site.mains[0]]
-    proof = _Proofs(connection, window, meter.device, *span).of(span[1])
+    blocks = Proofs(connection, meter.device, *span, evidence_id_max=window.evidence_id_max)
+    proof = blocks.of(span[1])
     return Earned(meter.account, source, meter.device, *span, revision, energy_wh, proof, meter.grade)
 
 

@@ -9,22 +9,20 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import numpy as np
 import sqlalchemy as sa
 
 from aggregator import numbers, schema
 from aggregator.earning import closing as earning
 from aggregator.earning.earned import Further
-from aggregator.evidence import store
-from aggregator.minting import line_pages, run_pages, valuation_columns
+from aggregator.minting import correcting, corrections, line_pages, run_pages, valuation_columns
+from aggregator.minting.correcting import Proven
 from aggregator.policy.rules import Policy
 from aggregator.settling import claim_pages
 from aggregator.settling.meters import Meters
 from aggregator.sql import Database
+from aggregator.statements.corrections import Correction
 from commonwatt.errors import StorageError
 from commonwatt.identity import SigningKey, new_id
-from commonwatt.page import Integers, Octets
-from ledger.book.fields import HASH_SIZE
 from ledger.book.mint_arrays import MintArrays
 from ledger.book.rules import RUN_LEAVES_MAX
 from ledger.log.checkpoint import Checkpoint
@@ -48,19 +46,29 @@ class Minting(Protocol):
 
 
 def prepare(
-    connection: sa.Connection, end_s: int, policy: Policy, meters: Meters, further: Further | None, *, time_s: int
+    connection: sa.Connection,
+    end_s: int,
+    policy: Policy,
+    meters: Meters,
+    further: Further | None,
+    known: Sequence[Correction] = (),
+    *,
+    time_s: int,
 ) -> None:
     """Put the runs of the window that ends at `end_s` into the outbox; nothing if nothing was earned. `further`: what
-    was earned beside production and matching."""
+    was earned beside production and matching; `known`: corrections of what was settled."""
     start_s = end_s - policy.rules.window_s
     claims = claim_pages.read(connection, start_s, end_s)
     claims = earning.revalue(connection, claims, policy.rules, meters, start_s)
-    proofs: Sequence[bytes] = ()
+    ready = Proven(claims, ())
     if further is not None:
-        claims, proofs = claims.and_more(further.claims), further.proofs
+        ready = Proven(claims.and_more(further.claims), further.proofs)
+    ready = correcting.carry_out(connection, ready, known, meters, end_s)
+    due, owed = corrections.apart(ready.claims)
+    correcting.keep_owed(connection, owed, line_pages.digests(connection, owed.evidence_id, ready.proofs))
     window = valuation_columns.mints_of_window(
-        claims,
-        lambda ids: _digests(connection, ids, proofs),
+        due,
+        lambda ids: line_pages.digests(connection, ids, ready.proofs),
         numbers.of(connection),
         start_s=start_s,
         end_s=end_s,
@@ -118,12 +126,3 @@ class Minter:
         with self._database.transaction() as connection:
             connection.execute(sa.update(schema.run).where(schema.run.c.id == run.id).values(place=answer.place))
         log.info("window from %d: %d mints at %d of the log", run.window_start_s, len(leaves), answer.place)
-
-
-def _digests(connection: sa.Connection, evidence_ids: Integers, proofs: Sequence[bytes]) -> Octets:
-    """SHA-256 of the blocks with these ids (n, 32); of id −n it is `proofs[n − 1]`."""
-    wanted, at = np.unique(evidence_ids, return_inverse=True)
-    found = store.hashes(connection, wanted[wanted > 0].tolist())
-    found |= {-number: proof for number, proof in enumerate(proofs, 1)}
-    digests: Octets = numbers.octets((found[evidence_id] for evidence_id in wanted.tolist()), HASH_SIZE)[at]
-    return digests

@@ -122,6 +122,11 @@ def _claims(connection: sa.Connection, account: bytes) -> Iterable[list[object]]
     ):
         place = [claim.device.hex(), claim.start_s, claim.end_s, int(claim.source), claim.revision]
         yield [*place, claim.energy_wh, amount_mc]
+    table = schema.corrected
+    taken_back = sa.select(table).where(table.c.account == account).order_by(table.c.start_s, table.c.revision)
+    for row in connection.execute(taken_back):
+        place = [row.device.hex(), row.start_s, row.end_s, row.source, row.revision]
+        yield [*place, row.energy_wh, row.amount_mc]
 
 
 def _write(path: Path, text: str) -> Path:

@@ -65,6 +65,7 @@ def read(directory: Path, last_s: int, policies: Sequence[Rules]) -> History:
         start_s = end_s - last_s
         claims = claim_pages.joined([(at, data) for at, data in connection.execute(_CLAIMS, {"start_s": start_s})])
         names = list(connection.execute(sa.select(schema.number.c.id).order_by(schema.number.c.number)).scalars())
+        claims = _corrected(connection, claims, names)
         grades = {device: int(meter.grade) for device, meter in meters.items()}
         past = _Past(start_s, end_s, meters, stated, _measured(claims, names, grades))
         measured = tuple(_with_further(connection, past, rules) for rules in policies)
@@ -77,6 +78,27 @@ _CLAIMS = (
     .where(_page.closing_s > sa.bindparam("start_s"))
     .order_by(_page.closing_s, _page.part)
 )
+
+
+def _corrected(connection: sa.Connection, claims: Claims, names: list[bytes]) -> Claims:
+    """The claims with what corrections left of them."""
+    number = {name: place for place, name in enumerate(names)}
+    energy_wh = claims.energy_wh.copy()
+    for taken in connection.execute(_CORRECTED):
+        at = (claims.device == number[taken.device]) & (claims.start_s == taken.start_s)
+        left_wh = int(taken.wh)
+        for row in np.flatnonzero(at & (claims.source == taken.source)).tolist():
+            part_wh = min(int(energy_wh[row]), left_wh)
+            energy_wh[row] -= part_wh
+            left_wh -= part_wh
+    return replace(claims, energy_wh=energy_wh)
+
+
+_corrected_of = schema.corrected.c
+_CORRECTED = sa.select(
+    *(_corrected_of.device, _corrected_of.start_s, _corrected_of.source),
+    (-sa.func.sum(_corrected_of.energy_wh)).label("wh"),
+).group_by(_corrected_of.device, _corrected_of.start_s, _corrected_of.source)
 
 
 def _log(directory: Path) -> tuple[Mapping[bytes, Meter], list[Stated]]:

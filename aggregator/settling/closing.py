@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from aggregator import numbers, schema
 from aggregator.commune.enacted import Known
 from aggregator.commune.registry import Directory
+from aggregator.earning import heat_rows
 from aggregator.earning import window as earning
 from aggregator.earning.window import Window
 from aggregator.evidence import store
@@ -133,7 +134,8 @@ class Closer:
                     window = Window(end_s, policy, directory.meters, self._known, evident.evidence_id_max)
                     with self._stages.timed(VALUE):
                         further = earning.collect(connection, window, frozenset(evident.frozen))
-                        minting.prepare(connection, end_s, policy, commune.columns, further, time_s=int(now_s))
+                        known = self._known.corrections
+                        minting.prepare(connection, end_s, policy, commune.columns, further, known, time_s=int(now_s))
         self._reviews = ()
         self.next_end_s = due[-1][0] + INTERVAL_S
         return len(due)
@@ -213,7 +215,8 @@ def _on_time(closed: Closed, end_s: int, policy: Policy) -> Claims:
 
 
 def _review(connection: sa.Connection, reviews: Iterable[Review]) -> list[HeldSpan]:
-    """Note what was decided of the spans that wait; those released. The first review of a span is the one."""
+    """Note what was decided of the spans that wait; those released, but for heat's, which earns when the window
+    closes. The first review of a span is the one."""
     held = schema.held.c
     released: list[HeldSpan] = []
     for review in reviews:
@@ -223,7 +226,7 @@ def _review(connection: sa.Connection, reviews: Iterable[Review]) -> list[HeldSp
             continue
         decided = {"review_place": review.place, "is_released": int(review.is_granted)}
         connection.execute(sa.update(schema.held).where(is_it).values(decided))
-        if review.is_granted:
+        if review.is_granted and not heat_rows.counts_heat_alone(connection, row.device, row.end_s):
             reason = Hold(row.reason)
             energy_wh = reviewed_wh(reason, row.energy_wh, review.energy_wh)
             released.append(HeldSpan(row.device, row.start_s, row.end_s, reason, energy_wh, row.evidence_id))

@@ -42,6 +42,7 @@ def announce_command(
 ) -> None:
     """Prints the entry's place."""
     from aggregator.commune.directory import CommuneDirectory
+    from aggregator.earning.local_time import time_of
     from aggregator.policy.rules import Policy
     from aggregator.private.store import PrivateStore
     from aggregator.statements import requests
@@ -54,9 +55,8 @@ def announce_command(
     line = PrivateStore(place.private_db).find("feeders", feeder) if feeder else None
     if feeder and line is None:
         raise UserError(_("no feeder is called {name!r}").format(name=feeder), where="--feeder")
-    request = requests.request(
-        _time_s(start, zone, "--from"), _time_s(end, zone, "--to"), kind, line.id if line is not None else None
-    )
+    span_s = (time_of(start, zone, where="--from"), time_of(end, zone, where="--to"))
+    request = requests.request(*span_s, kind, line.id if line is not None else None)
     (at,) = enter(
         directory,
         [request],
@@ -193,17 +193,6 @@ def _enter(directory: Path, statements: "list[Statement]", key: Path, steward: P
         steward=load_key(steward or CommuneDirectory(directory).key_file("steward")),
         time_s=int(CivilClock.parse(clock).now_s()),
     )
-
-
-def _time_s(text: str, zone: "ZoneInfo", where: str) -> int:
-    """A local time, or one with its own offset, in UTC seconds."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UserError(
-            _("{text!r} is no time").format(text=text), where=where, to_do=_("write for example 2026-12-01T18:00")
-        ) from error
-    return int((time if time.tzinfo is not None else time.replace(tzinfo=zone)).timestamp())
 
 
 def _minute(time_s: int, zone: "ZoneInfo") -> str:

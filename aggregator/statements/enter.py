@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aggregator.statements.signers import Signers, may_state
+from aggregator.statements.signers import Signers
 from aggregator.statements.statement import Statement
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
@@ -32,10 +32,13 @@ def enter(
         genesis = ledger.state.genesis_sha256
         entries = []
         for statement, subject in zip(statements, about, strict=True):
-            if signer is None or not may_state(signer, statement.topic):
+            if signer is None or not signers.may_state(signer, statement.topic):
                 raise UserError(
                     _("this key may not state such a thing"),
-                    to_do=_("requests are signed by the operator, values by a wallet, the steward or the town hall"),
+                    to_do=_(
+                        "requests are signed by the operator, corrections by roles that may reverse a payment, "
+                        "values by a wallet, the steward or the town hall"
+                    ),
                 )
             row = ledger.state.admissions.by_id[subject]
             text = statement.sign(key, genesis)

@@ -7,6 +7,7 @@ from aggregator.statements.statement import Signed, Topic
 from commonwatt.identity import key_hint
 from commonwatt.registry import Status
 from ledger.book.body import AdmitAccount
+from ledger.book.kinds import Kind
 from ledger.book.state import State
 
 CONFIRMING_ROLES = ("steward", "townhall")
@@ -25,10 +26,13 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Signers:
-    """By the hint of the key."""
+    """By the hint of the key. `correcting`: the roles that may take back what was paid, those that may reverse a
+    payment; `correcting_min`: so many of them together."""
 
     genesis: bytes
     by_hint: Mapping[bytes, Signer]
+    correcting: frozenset[str] = frozenset()
+    correcting_min: int = 0
 
     @classmethod
     def of(cls, state: State) -> "Signers":
@@ -40,18 +44,22 @@ class Signers:
             if isinstance(row.admission, AdmitAccount) and row.status is Status.ACTIVE:
                 wallet = row.admission.wallet
                 found[key_hint(wallet)] = Signer(wallet, "", row.admission.id)
-        return cls(state.genesis_sha256, found)
+        quorum = state.founded.genesis.quorum(Kind.REVERSE)
+        if quorum is None:
+            return cls(state.genesis_sha256, found)
+        return cls(state.genesis_sha256, found, frozenset(quorum.roles), quorum.k)
 
     def signer_of(self, signed: Signed) -> Signer | None:
         """Who signed, if the signature is good and this signer may state such a thing."""
         signer = self.by_hint.get(signed.message.kid)
-        if signer is None or not may_state(signer, signed.statement.topic):
+        if signer is None or not self.may_state(signer, signed.statement.topic):
             return None
         return signer if signed.is_by(signer.public_key, self.genesis) else None
 
-
-def may_state(signer: Signer, topic: Topic) -> bool:
-    """Requests are the operator's; values are declared and seen by people."""
-    if topic is Topic.REQUEST:
-        return signer.role == "operator"
-    return not signer.role or signer.role in CONFIRMING_ROLES
+    def may_state(self, signer: Signer, topic: Topic) -> bool:
+        """Requests are the operator's; values are declared and seen by people; corrections are for the roles."""
+        if topic is Topic.REQUEST:
+            return signer.role == "operator"
+        if topic is Topic.CORRECTION:
+            return signer.role in self.correcting
+        return not signer.role or signer.role in CONFIRMING_ROLES

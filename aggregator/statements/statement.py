@@ -40,6 +40,9 @@ class Topic(IntEnum):
     `digest`: of its papers."""
     PART = 3
     """A site takes part in savings from `start_s` on (`join`), or no more (`leave`); `subject`: the site."""
+    CORRECTION = 4
+    """Of what was settled of a device between the times only `number` Wh are true; `subject`: the device; `digest`:
+    of the reason's papers."""
 
 
 @dataclass(frozen=True, slots=True)

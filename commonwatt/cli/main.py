@@ -27,6 +27,7 @@ SUMMARIES = {
     "aggregator": _("Verify, settle and mint."),
     "policy": _("Check, explain, compare and try the rules that make credits."),
     "holds": _("Review measurements that are hard to believe."),
+    "corrections": _("Take back what was settled of a device and is not true."),
     "evidence": _("Delete what a member's devices measured."),
     "statistics": _("Ask what a quarter or a feeder made and used, as far as nobody can be read off it."),
     "impact": _("Tell what energy did: kWh, CO2, rates and peaks, beside last week, last year and similar homes."),

@@ -38,6 +38,12 @@ def uint(value: Any, what: str, *, most: int = INT64_MAX, least: int = 0) -> int
     return int(value)
 
 
+def integer(value: Any, what: str) -> int:
+    """An integer that may be negative, of 63 bits and a sign."""
+    require(type(value) is int and abs(value) <= INT64_MAX, f"{what} is not an integer of 63 bits and a sign")
+    return int(value)
+
+
 def octets(value: Any, size: int, what: str) -> bytes:
     """A byte string of exactly `size` bytes."""
     require(type(value) is bytes and len(value) == size, f"{what} is not {size} bytes")

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ledger.book.columns import Integers, Octets
+from ledger.book.columns import Integers, Octets, Truths
 from ledger.book.mint import Line
 from ledger.book.mint_arrays import slot
 from ledger.log import merkle
@@ -18,13 +18,15 @@ _LEAF = b"\x00"
 _HEAD = bytes([0x88])
 _OCTETS_16 = b"\x50"
 _OCTETS_32 = b"\x58\x20"
+_NEGATIVE = 0x20
 _ROWS_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True, slots=True)
 class LineArrays:
-    """Lines, one row each: `salts` and `devices` (n, 16), `block_sha256s` (n, 32) are bytes, the others int64, not
-    negative. Times in civil seconds, energies in Wh, amounts in milli-credits before the association's share."""
+    """Lines, one row each: `salts` and `devices` (n, 16), `block_sha256s` (n, 32) are bytes, the others int64. Times
+    in civil seconds, energies in Wh, amounts in milli-credits before the association's share; less than nothing in a
+    revision that takes something back."""
 
     salts: Octets
     devices: Octets
@@ -60,8 +62,8 @@ class LineArrays:
         return LineArrays(*(getattr(self, field.name)[first:end] for field in fields(self)))
 
     def _hash(self) -> list[bytes]:
-        numbers = (self.starts_s, self.ends_s, self.revisions, self.energy_wh, self.amount_mc)
-        slots = [slot(column) for column in numbers]
+        slots = [slot(column) for column in (self.starts_s, self.ends_s, self.revisions)]
+        slots += [_signed(column) for column in (self.energy_wh, self.amount_mc)]
         count = len(self)
         parts = [
             _repeated(_LEAF + _HEAD + _OCTETS_16, count),
@@ -88,6 +90,14 @@ class LineArrays:
         hashes = self.leaf_hashes()
         roots = [merkle.root(hashes[first:end]) for first, end in pairwise(firsts.tolist())]
         return np.frombuffer(b"".join(roots), dtype=np.uint8).reshape(-1, merkle.HASH_SIZE)
+
+
+def _signed(values: Integers) -> tuple[Octets, Truths]:
+    """`slot` for values that may be negative: CBOR writes −1 − value then, with another major type."""
+    is_negative = values < 0
+    octets, used = slot(np.where(is_negative, -1 - values, values))
+    octets[is_negative, 0] |= _NEGATIVE
+    return octets, used
 
 
 def _repeated(data: bytes, count: int) -> Octets:

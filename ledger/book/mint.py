@@ -98,6 +98,7 @@ def _from_cbor(value: Any) -> Mint:
 @dataclass(frozen=True, slots=True)
 class Line:
     """One settled span behind a mint. `amount_mc` is before the association's share; `salt` hides the rest.
+    A revision that takes something back has less than nothing of both.
 
     [h'5a…', h'de71…', 1721001600, 1721002500, 0, 120, 96, h'b10c…']
     """

@@ -224,16 +224,21 @@ def _admitted(body: Admission, names: Names) -> str:
             return subject
 
 
-def _mint(mint: Mint, names: Names) -> str:
-    sources = (
+def source_name(source: int) -> str:
+    """What people call a source of mints."""
+    names = (
         *(_("solar production"), _("matched consumption"), _("savings"), _("shifting"), _("renewable heat")),
         _("declared value"),
     )
+    return names[source - 1]
+
+
+def _mint(mint: Mint, names: Names) -> str:
     return _("{credits} credits to {account} for {energy} of {source}, {share} to the association").format(
         credits=format_credits(mint.amount_mc),
         account=name_of(mint.account, names),
         energy=format_kwh(mint.energy_wh),
-        source=sources[mint.source - 1],
+        source=source_name(mint.source),
         share=format_credits(mint.association_mc),
     )
 

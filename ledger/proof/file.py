@@ -161,8 +161,8 @@ def _line_from_cbor(value: Any) -> Line:
         fields.uint(start_s, "start_s"),
         fields.uint(end_s, "end_s", least=start_s + 1),
         fields.uint(revision, "revision"),
-        fields.uint(energy_wh, "energy_wh"),
-        fields.uint(amount_mc, "amount_mc"),
+        fields.integer(energy_wh, "energy_wh"),
+        fields.integer(amount_mc, "amount_mc"),
         fields.digest(sha256, "block_sha256"),
     )
 

@@ -15,8 +15,9 @@ from commonwatt.units import INT64_MAX
 from ledger import app, testing
 from ledger.book import mint, mint_arrays, mint_bulk
 from ledger.book.kinds import ISSUANCE
+from ledger.book.line_arrays import LineArrays
 from ledger.book.measures import Hold, Release
-from ledger.book.mint import Mint
+from ledger.book.mint import Line, Mint
 from ledger.book.mint_arrays import MintArrays
 from ledger.book.refusals import Refusal
 from ledger.log import merkle
@@ -38,6 +39,33 @@ def leaves_of_one_window(draw: Any) -> list[Mint]:
     roots = st.binary(min_size=32, max_size=32)
     leaf = st.builds(Mint, ids, ids, st.integers(1, 2), st.just(start_s), st.just(end_s), *[uints] * 4, roots)
     return draw(st.lists(leaf, min_size=1, max_size=12))
+
+
+signed_ints = st.one_of(uints, uints.map(lambda value: -value))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.builds(Line, ids, ids, *[uints] * 3, signed_ints, signed_ints, st.binary(min_size=32, max_size=32)),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_lines_when_encoded_in_columns(lines: list[Line]) -> None:
+    """The hashes are those of the plain encoder, also of what takes something back."""
+    columns = [[getattr(line, field.name) for line in lines] for field in fields(Line)]
+    octets = {0: 16, 1: 16, 7: 32}
+    arrays = LineArrays(
+        *(
+            np.frombuffer(b"".join(column), dtype=np.uint8).reshape(-1, octets[at])
+            if at in octets
+            else np.array(column, dtype=np.int64)
+            for at, column in enumerate(columns)
+        )
+    )
+    assert [arrays.line(row) for row in range(len(arrays))] == lines
+    assert arrays.leaf_hashes() == [merkle.leaf_hash(line.encode()) for line in lines]
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)

@@ -33,7 +33,7 @@ from ledger.proof import file as proof_file
 from ledger.proof import make as proof_make
 from ledger.proof import tlog_proof as proof
 from ledger.proof import trust as proof_trust
-from ledger.proof.file import ProofFile
+from ledger.proof.file import ProofFile, ShortOpening
 from ledger.proof.make import Evidence
 from ledger.proof.steps import Step, explain
 from ledger.proof.tree import PublishedTree
@@ -166,6 +166,20 @@ def quorum(k: int = 2) -> str:
 TRUST = Trust(LOG.verifier, proof_trust.found(testing.GENESIS), tlog_policy.parse(quorum()))
 STRANGER = Signer(testing.ORIGIN, testing.key("stranger")).verifier
 AT_MINT, AT_PAY = 7, 9
+
+
+def test_file_when_a_line_takes_something_back(log: PublishedLog) -> None:
+    """Negative energy and amount are read as they were written; beyond 63 bits they are malformed."""
+    file = opened(log, 1)
+    assert isinstance(file.opening, ShortOpening)
+    line = replace(file.opening.line, revision=3, energy_wh=-100, amount_mc=-80)
+    back = replace(file, opening=replace(file.opening, line=line))
+    again = proof_file.parse(back.encode())
+    assert isinstance(again.opening, ShortOpening)
+    assert again.opening.line == line
+    beyond = replace(back, opening=replace(file.opening, line=replace(line, amount_mc=-(2**63))))
+    with pytest.raises(FormatError):
+        proof_file.parse(beyond.encode())
 
 
 def opened(log: PublishedLog, position: int | None) -> ProofFile:

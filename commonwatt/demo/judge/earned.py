@@ -3,20 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 from commonwatt.demo.judge.book import Book
 from commonwatt.demo.judge.evidence import Closing, Evidence
+from commonwatt.demo.judge.heat import Heat
 from commonwatt.demo.judge.known import Measured, Site, sites_of
 from commonwatt.demo.judge.policies import DECLARED, HEAT, SAVINGS, SHIFTING, Policies, Policy
 from commonwatt.demo.judge.saved import released_wh
 from commonwatt.demo.judge.season import Season
-from commonwatt.demo.judge.settle import Claim
+from commonwatt.demo.judge.settle import Claim, Settlement
 from commonwatt.demo.judge.stated import Part, Statement, concerns, confirmed, parts, requests, statements
 from commonwatt.units import INTERVAL_S
 
-GENERATOR = 2  # role
-HEAT_REGISTER = 3  # quantity
 DAY_S = 86_400
 LOOK_BACK_DAYS, COMPARABLE_MIN = 60, 4
 LATE, NOT_MEASURED, FEW_DAYS = 1, 2, 3  # why shifting tells nothing
@@ -46,23 +44,23 @@ class Earnings:
         self.claims: list[Claim] = []
         self.told: list[Told] = []
         self._book = book
-        self._frozen_from = evidence.frozen_from
         self._measured = Measured(evidence.readings)
         self._policies = policies
         self._feeders = feeders
         self._statements = statements(book)
-        self._heat_until_s: dict[bytes, int] = {}
+        self._heat = Heat(book, self._measured, evidence.frozen_from)
         self._paid: set[bytes] = set()
 
-    def close(self, closing: Closing) -> None:
+    def close(self, closing: Closing, settlement: Settlement) -> None:
         """Look at the window whose last interval has closed; nothing if this was not its last."""
         policy = self._policies.of_interval(closing.end_s)
+        self._heat.know(closing)
         if closing.end_s % policy.window_s:
             return
         said = [row for row in self._statements if row.index < closing.log_size]
         sites = sites_of(self._book.devices.values(), self._book.site_members, self._feeders, closing)
         if HEAT in policy.sources:
-            self.claims += self._heat(closing, policy)
+            self.claims += self._heat.close(closing, policy, settlement)
         if policy.declared:
             self.claims += self._declared(said, closing, policy)
         if SHIFTING in policy.sources:
@@ -70,27 +68,6 @@ class Earnings:
         if SAVINGS in policy.sources:
             taking = parts(said, self._book.site_members)
             self.claims += self._savings(taking, sites, closing, policy)
-
-    def _heat(self, closing: Closing, policy: Policy) -> Iterator[Claim]:
-        for device in self._book.devices.values():
-            if device.role != GENERATOR or device.index >= closing.log_size:
-                continue
-            from_s = self._heat_until_s.get(device.id, closing.end_s - policy.window_s)
-            found = (
-                self._measured.reading(device.id, at, closing) for at in range(from_s, closing.end_s + 1, INTERVAL_S)
-            )
-            known = [row for row in found if row is not None and HEAT_REGISTER in row.registers_wh]
-            if known:
-                self._heat_until_s[device.id] = known[-1].time_s
-            is_frozen = self._frozen_from.get(device.id, closing.conflict_id_max + 1) <= closing.conflict_id_max
-            for before, after in pairwise(known):
-                grown_wh = after.registers_wh[HEAT_REGISTER] - before.registers_wh[HEAT_REGISTER]
-                length_s = after.time_s - before.time_s
-                most_wh = -(-device.rated_power_w * length_s // 3600) + 1
-                if 0 < grown_wh <= most_wh and not is_frozen:
-                    place = (device.id, before.time_s, after.time_s, HEAT, int(length_s > INTERVAL_S))
-                    account = self._book.site_members[device.site]
-                    yield Claim(*place, grown_wh, 0, account, closing.end_s, after.block_sha256, device.grade)
 
     def _declared(self, said: Sequence[Statement], closing: Closing, policy: Policy) -> Iterator[Claim]:
         for value, confirmation in confirmed(said):

@@ -19,6 +19,7 @@ from commonwatt.demo.judge.places import read_feeders
 from commonwatt.demo.judge.policies import Policies, read_policies
 from commonwatt.demo.judge.report import BalanceLine, EnergyLine, Findings, JudgeReport
 from commonwatt.demo.judge.settle import Claim, Settled, Settlement
+from commonwatt.demo.judge.stated import corrections
 from commonwatt.demo.registers import DeviceRegisters, read_registers
 from commonwatt.units import INTERVAL_S
 
@@ -52,8 +53,7 @@ def judge(directory: Path, registers_csv: Path | None = None) -> JudgeReport:
     earnings = Earnings(book, evidence, policies, read_feeders(directory / "private.db"))
     settled = _settle(book, evidence, policies, earnings)
     _compare_conclusions(settled, earnings.told, evidence, findings)
-    closed_until_s = max((closing.end_s for closing in evidence.closings), default=0)
-    mints = expected_mints([*settled.claims, *earnings.claims], policies, closed_until_s)
+    mints = expected_mints([*settled.claims, *earnings.claims], policies, evidence.closings, corrections(book))
     check_mints(mints, book.mints, findings)
     check_lines(mints, book.mints, evidence.mint_lines, findings)
     balances = _compare_balances(mints, book, findings)
@@ -140,7 +140,7 @@ def _settle(book: Book, evidence: Evidence, policies: Policies, earnings: Earnin
     )
     for closing in evidence.closings:
         settlement.close(closing)
-        earnings.close(closing)
+        earnings.close(closing, settlement)
     return settlement.settled
 
 

@@ -5,12 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from commonwatt.demo.judge.balance import Balance
 from commonwatt.demo.judge.book import Mint
+from commonwatt.demo.judge.evidence import Closing
 from commonwatt.demo.judge.log import leaf_hash, tree_root
 from commonwatt.demo.judge.policies import Policies
 from commonwatt.demo.judge.report import Findings
 from commonwatt.demo.judge.settle import Claim
 from commonwatt.demo.judge.signatures import encode
+from commonwatt.demo.judge.stated import Statement
 from commonwatt.demo.judge.worth import worth
 from commonwatt.units import INTERVAL_S
 
@@ -30,12 +33,23 @@ class ExpectedMint:
     claims: tuple[Claim, ...]
 
 
-def expected_mints(claims: Iterable[Claim], policies: Policies, closed_until_s: int) -> list[ExpectedMint]:
+def expected_mints(
+    claims: Iterable[Claim], policies: Policies, closings: Iterable[Closing], corrections: Iterable[Statement]
+) -> list[ExpectedMint]:
     """One mint per window, account and source, for the windows whose last interval has closed."""
-    groups: dict[Key, list[Claim]] = defaultdict(list)
+    windows: dict[int, list[Claim]] = defaultdict(list)
     for claim in worth(claims, policies):
-        window_start_s = policies.of_interval(claim.closing_s).window_start_s(claim.closing_s)
-        groups[window_start_s, claim.account, claim.source].append(claim)
+        windows[policies.of_interval(claim.closing_s).window_start_s(claim.closing_s)].append(claim)
+    balance = Balance(corrections)
+    groups: dict[Key, list[Claim]] = defaultdict(list)
+    closed_until_s = 0
+    for closing in closings:
+        closed_until_s = closing.end_s
+        policy = policies.of_interval(closing.end_s)
+        if closing.end_s % policy.window_s == 0:
+            start_s = closing.end_s - policy.window_s
+            for claim in balance.window(windows.pop(start_s, ()), closing.end_s, closing.log_size):
+                groups[start_s, claim.account, claim.source].append(claim)
     mints = []
     for key, group in sorted(groups.items()):
         policy = policies.of_interval(key[0] + INTERVAL_S)

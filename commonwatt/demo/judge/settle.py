@@ -13,7 +13,7 @@ from commonwatt.demo.judge.policies import Policies
 from commonwatt.units import INTERVAL_S
 
 MAIN, PRODUCTION, SUB_METER = 1, 2, 3  # roles; sub-meters are never paid
-IMPORT, EXPORT = 1, 2  # quantities
+IMPORT, EXPORT, HEAT_REGISTER = 1, 2, 3  # quantities
 FROM_PRODUCTION, FROM_MATCHING = 1, 2  # sources
 BACKWARDS, FUTURE, ABOVE_RATING, FROZEN = 1, 2, 3, 4  # reasons of a hold
 REPLACED = 13
@@ -100,6 +100,7 @@ class Settlement:
         replacements: Iterable[Replacement] = (),
     ) -> None:
         self.settled = Settled()
+        self.decided: list[Review] = []
         self._devices = [devices[device] for device in sorted(devices)]
         self._site_members = site_members
         self._frozen_from = frozen_from
@@ -148,9 +149,24 @@ class Settlement:
         while self._reviews and self._reviews[0].index < closing.log_size:
             review = self._reviews.pop(0)
             item = self._held.pop((review.device, review.start_s), None)
-            if item is not None and review.is_granted:
+            if item is None:
+                continue
+            self.decided.append(review)
+            if review.is_granted and not self._is_heat(review.device, item.end_s):
                 released.append(_corrected(item, review.energy_wh))
         return released
+
+    def _is_heat(self, device: bytes, end_s: int) -> bool:
+        """Whether a span that ends then is of a meter that counts heat and no electricity."""
+        rows = [row for row in self._by_time[device] if row.time_s == end_s]
+        return bool(rows) and heat_alone(min(rows, key=lambda row: row.seq))
+
+    def hold_heat(
+        self, device: Device, span_s: tuple[int, int], grown_wh: int, reason: int, closing: Closing, after: Reading
+    ) -> None:
+        """A span that only its heat makes hard to believe."""
+        self._held[device.id, span_s[0]] = Span(device, *span_s, {HEAT_REGISTER: grown_wh}, after.block_sha256)
+        self.settled.held.append((device.id, *span_s, reason, grown_wh, closing.end_s))
 
     def _hold_claims(self, closing: Closing) -> None:
         """Before a window becomes mints: set apart what its devices' last days make hard to believe."""
@@ -294,6 +310,11 @@ class Settlement:
             place = (span.device.id, span.start_s, span.end_s, source, revision)
             proof = (span.block_sha256, span.device.grade)
             self.settled.claims.append(Claim(*place, energy_wh, amount_mc, account, closing_s, *proof))
+
+
+def heat_alone(reading: Reading) -> bool:
+    """Whether a reading has a register of heat and none of what was produced."""
+    return HEAT_REGISTER in reading.registers_wh and EXPORT not in reading.registers_wh
 
 
 def _time_s(reading: Reading) -> int:

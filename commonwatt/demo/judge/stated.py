@@ -1,8 +1,10 @@
-"""Signed statements in the log (docs/spec/statement.cddl): requests of the operator, declared values, taking part."""
+"""Signed statements in the log (docs/spec/statement.cddl): requests of the operator, declared values, taking part,
+corrections."""
 
 import base64
 import binascii
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +12,8 @@ from typing import Any
 from commonwatt.demo.judge.book import Book
 from commonwatt.demo.judge.signatures import Signed, UnreadableError, read_cbor, read_signed
 
-REQUEST, VALUE, PART = 1, 2, 3
+REQUEST, VALUE, PART, CORRECTION = 1, 2, 3, 4
+REVERSAL = 16  # kind of entry: its quorum corrects too
 PREFIX = "statement "
 SIZE_MAX = 180
 EVERYBODY = bytes(16)
@@ -61,9 +64,9 @@ def _read(book: Book, index: int, time_s: int, about: bytes, reason: str) -> Sta
     except (UnreadableError, ValueError, TypeError, binascii.Error):
         return None
     is_spelled = base64.urlsafe_b64encode(data).decode().rstrip("=") == text and len(signed.payload) <= SIZE_MAX
-    is_sound = version == 1 and topic in (REQUEST, VALUE, PART) and 0 <= start_s < end_s and number >= 0
+    is_sound = version == 1 and topic in (REQUEST, VALUE, PART, CORRECTION) and 0 <= start_s < end_s and number >= 0
     who = _signer(book, signed, topic)
-    is_placed = topic == REQUEST or about == subject
+    is_placed = topic in (REQUEST, CORRECTION) or about == subject
     if who is None or not (is_spelled and is_sound and is_placed and len(subject) == 16 and len(digest) == 32):
         return None
     sha256 = hashlib.sha256(signed.payload).digest()
@@ -71,12 +74,15 @@ def _read(book: Book, index: int, time_s: int, about: bytes, reason: str) -> Sta
 
 
 def _signer(book: Book, signed: Signed, topic: int) -> bytes | None:
-    """Requests are the operator's; anything else is said by active wallets, the steward or the town hall."""
+    """Requests are the operator's, corrections are of those who may reverse; anything else is said by active wallets,
+    the steward or the town hall."""
     roles = ["operator"] if topic == REQUEST else ["steward", "townhall"]
+    if topic == CORRECTION:
+        roles = book.quorums.get(REVERSAL, ([], 0))[0]
     for role in roles:
         if any(signed.is_by(key, "statement", book.genesis_sha256) for key in book.role_keys.get(role, [])):
             return role.encode()
-    if topic != REQUEST:
+    if topic in (VALUE, PART):
         for account, key in book.wallets.items():
             if book.standing.get(account, 0) == 0 and signed.is_by(key, "statement", book.genesis_sha256):
                 return account
@@ -108,6 +114,20 @@ def confirmed(said: Iterable[Statement]) -> list[tuple[Statement, Statement]]:
             if row.sha256 not in found and row.who not in (declared.who, row.subject):
                 found[row.sha256] = (declared, row)
     return list(found.values())
+
+
+def corrections(book: Book) -> list[Statement]:
+    """Each as the statement by which as many roles have said the same as reverse a payment, in that order."""
+    _roles, needed = book.quorums.get(REVERSAL, ([], 1))
+    signed: dict[bytes, set[bytes]] = defaultdict(set)
+    complete: list[Statement] = []
+    for row in statements(book):
+        if row.topic == CORRECTION and not row.what and row.start_s % 900 == 0 and row.end_s % 900 == 0:
+            before = len(signed[row.sha256])
+            signed[row.sha256].add(row.who)
+            if before < needed <= len(signed[row.sha256]):
+                complete.append(row)
+    return complete
 
 
 def parts(said: Iterable[Statement], members: dict[bytes, bytes]) -> list[Part]:
