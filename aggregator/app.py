@@ -131,6 +131,11 @@ class Aggregator:
                 self._follow()
             self._tell()
 
+    @property
+    def devices(self) -> int:
+        """How many devices are believed."""
+        return len(self._directory.meters)
+
     def say_last(self) -> None:
         """The status file once more, when asked to end."""
         if self._books is not None and self._status is not None:

@@ -31,6 +31,10 @@ CATCH_UP_S = 3.0
 make nobody late."""
 
 
+SAVE_EVERY_S = 3600.0
+"""How often the ledger's state is kept, so that a start after a crash has an hour to read and not a year."""
+
+
 class Books:
     """An open ledger and what writes it, for `with`."""
 
@@ -59,6 +63,7 @@ class Books:
         self._may_mint = True
         """Only a closing fills the outbox; at the start it may be full of what another left there."""
         self._closes_from_s = protocol.monotonic_s() + CATCH_UP_S
+        self._save_at_s = protocol.monotonic_s()
 
     def __enter__(self) -> "Books":
         return self
@@ -77,6 +82,9 @@ class Books:
             with self._stages.timed(MINT):
                 self._minter.step()
             self._may_mint = False
+        if self._protocol.monotonic_s() >= self._save_at_s:
+            self.ledger.save_state()
+            self._save_at_s = self._protocol.monotonic_s() + SAVE_EVERY_S
 
 
 def open_books(
@@ -93,7 +101,7 @@ def open_books(
     """Open the ledger and put the parts together. StorageError while another process has the ledger."""
     ledger = open_ledger(directory)
     try:
-        known = enacted.follow(database, PublishedLog(directory / LOG), Signers.of(ledger.state))
+        known = enacted.follow(database, PublishedLog(directory / LOG), Signers(ledger.state))
         closer = Closer(
             database=database,
             known=known,

@@ -23,16 +23,15 @@ class FollowedLog:
         self._log = PublishedLog(directory / LOG)
         self._reader = LogReader()
         self._read()
+        self._changes = self._reader.state.admissions.by_id.changes
         self.directory = Directory.of(self._reader.state, Places.read(self._commune))
 
     def step(self) -> bool:
         """Read what is new; whether somebody was admitted, changed or revoked. StorageError: a wrong log."""
-        if not self._read():
+        if not self._read() or self._changes == self._reader.state.admissions.by_id.changes:
             return False
-        found = Directory.of(self._reader.state, Places.read(self._commune))
-        if found.snapshot.devices == self.directory.snapshot.devices and found.gateways == self.directory.gateways:
-            return False
-        self.directory = found
+        self._changes = self._reader.state.admissions.by_id.changes
+        self.directory = Directory.of(self._reader.state, Places.read(self._commune))
         return True
 
     def _read(self) -> bool:

@@ -1,6 +1,6 @@
 """Short numbers for devices and accounts, so that a page names one in a few bytes: the table `number`.
 
-28 bytes an id in memory. A number is given when something is kept under it for the first time, and stays.
+24 bytes an id in memory. A number is given when something is kept under it for the first time, and stays.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from aggregator import schema
 from aggregator.sql import insert_rows
 from commonwatt.identity import ID_SIZE
+from commonwatt.lookup import NONE as NONE
+from commonwatt.lookup import by_id, find, insert
 from commonwatt.page import Integers, Octets
-
-NONE = -1
 
 _KEPT = "aggregator.numbers"
 """Where a connection carries the numbers that were read from it."""
@@ -24,8 +24,7 @@ class Numbers:
 
     def __init__(self) -> None:
         self._ids: Octets = np.empty((0, ID_SIZE), dtype=np.uint8)  # by number
-        self._keys = np.empty(0, dtype=np.uint64)  # the first half of each id, ascending
-        self._order: Integers = np.empty(0, dtype=np.int64)  # the number of each key
+        self._keys = self._order = np.empty(0, dtype=np.uint32)  # to be found by their ids (commonwatt/lookup.py)
         self._ranks: Integers | None = None
 
     def __len__(self) -> int:
@@ -33,19 +32,7 @@ class Numbers:
 
     def find(self, ids: Octets) -> Integers:
         """The number of each id (n, 16); NONE: it has none."""
-        wanted = _keys(ids)
-        found = np.full(len(ids), NONE)
-        at = np.searchsorted(self._keys, wanted)
-        open_rows = np.arange(len(ids))
-        while len(open_rows):  # twice only where two ids begin with the same eight bytes
-            open_rows = open_rows[at[open_rows] < len(self._keys)]
-            open_rows = open_rows[self._keys[at[open_rows]] == wanted[open_rows]]
-            numbers = self._order[at[open_rows]]
-            is_it = (self._ids[numbers] == ids[open_rows]).all(axis=1)
-            found[open_rows[is_it]] = numbers[is_it]
-            open_rows = open_rows[~is_it]
-            at[open_rows] += 1
-        return found
+        return find(ids, self._keys, self._order, self._ids)
 
     def of(self, connection: sa.Connection, ids: Octets) -> Integers:
         """The number of each id; gives numbers to those that have none."""
@@ -77,9 +64,8 @@ class Numbers:
     def ranks(self) -> Integers:
         """By number: its id's place among all ids in their order."""
         if self._ranks is None:
-            order = np.lexsort((_keys(self._ids[:, ID_SIZE // 2 :]), _keys(self._ids)))
             self._ranks = np.empty(len(self), dtype=np.int64)
-            self._ranks[order] = np.arange(len(self))
+            self._ranks[by_id(self._ids)] = np.arange(len(self))
         return self._ranks
 
     def read(self, connection: sa.Connection) -> None:
@@ -91,11 +77,7 @@ class Numbers:
     def _add(self, fresh: Octets) -> None:
         if not len(fresh):
             return
-        keys, first = _keys(fresh), len(self)
-        order = np.argsort(keys, kind="stable")
-        at = np.searchsorted(self._keys, keys[order])
-        self._keys = np.insert(self._keys, at, keys[order])
-        self._order = np.insert(self._order, at, first + order)
+        self._keys, self._order = insert(fresh, len(self), self._keys, self._order)
         self._ids = np.concatenate([self._ids, fresh])
         self._ranks = None
 
@@ -122,8 +104,3 @@ def names_of(ids: Octets) -> Sequence[bytes]:
 
 
 _INSERT = sa.insert(schema.number)
-
-
-def _keys(ids: Octets) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    """The first eight bytes of each row as one number that orders as they do."""
-    return np.ascontiguousarray(ids[:, :8]).view(">u8").ravel().astype(np.uint64)

@@ -25,6 +25,9 @@ STATUS_EVERY_S = 1.0
 DEVICES_SHOWN_MAX = 1000
 """Beyond this nobody reads a list, and energy per device is left out."""
 
+ACCOUNTS_SHOWN_MAX = 10_000
+"""Beyond this credits per account are left out too: they are the ledger's to tell (`commonwatt ledger balance`)."""
+
 
 class StatusFile:
     """Rewrites status.json about once a second. `state`: what was written last."""
@@ -73,11 +76,7 @@ def report(database: Database, ledger: Sequencer, directory: Directory, *, civil
         },
         "readings": counted.get("readings.accepted", 0),
         "energy_wh": {row.device.hex(): _energy_wh(row, directory) for row in settled},
-        "credits_mc": {
-            account.hex(): row.balance_mc
-            for account, row in ledger.state.book.accounts.items()
-            if any(account) and len(account) == ID_SIZE  # energy credits: the unit that is minted
-        },
+        "credits_mc": _credits_mc(ledger),
         "intervals": {"closed": closed, "last_end_s": last_end_s or 0},
         "held": held,
         "withheld": _under(counted, "withheld."),
@@ -85,6 +84,15 @@ def report(database: Database, ledger: Sequencer, directory: Directory, *, civil
         "windows_minted": minted,
         "log_size": ledger.size,
         "checkpoint_size": ledger.checkpoint.size if ledger.checkpoint else 0,
+    }
+
+
+def _credits_mc(ledger: Sequencer) -> dict[str, int]:
+    accounts = ledger.state.book.accounts
+    return {
+        account.hex(): row.balance_mc
+        for account, row in (accounts.items() if len(accounts) <= ACCOUNTS_SHOWN_MAX else ())
+        if any(account) and len(account) == ID_SIZE  # energy credits: the unit that is minted
     }
 
 

@@ -4,9 +4,12 @@ DIR/commune.toml   origin, genesis_sha256, log_vkey, … (written by `commonwatt
 DIR/keys/log.key   the log's own key
 DIR/ledger.toml    settings, if any    DIR/ledger.db   the store, unless they name another
 DIR/log/           the published log   DIR/head.db     the last head signed (head.py)
+DIR/ledger.state   what its state was, so that a start need not read everything (saved.py)
 DIR/witnesses.policy   who cosigns (C2SP tlog-policy), if anyone does
 """
 
+import itertools
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +20,7 @@ from pydantic import ConfigDict, Field
 from commonwatt import settings
 from commonwatt.errors import FormatError, StorageError, UserError
 from commonwatt.identity import SigningKey, load_key
+from ledger import saved as saved_states
 from ledger import settings as ledger_settings
 from ledger import signatures
 from ledger.book import batch, entry, rules
@@ -30,7 +34,8 @@ from ledger.log import merkle, tiles
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.note import Signer
 from ledger.log.publish import Publisher
-from ledger.log.tiles import TileTree
+from ledger.log.tiles import WIDTH, TileTree
+from ledger.saved import Saved, SavedState
 from ledger.sequencer import Sequencer
 from ledger.signatures import SignaturePool
 from ledger.store.ids import StoredIds
@@ -39,6 +44,8 @@ from ledger.store.sql import Store
 from ledger.witness import client as witness_client
 from ledger.witness import policy as tlog_policy
 from ledger.witness.policy import TlogPolicy
+
+log = logging.getLogger(__name__)
 
 COMMUNE_FILE = "commune.toml"
 LOG = "log"
@@ -91,7 +98,8 @@ def create_ledger(directory: Path, genesis: bytes, log_key: SigningKey) -> Seque
 
 
 def open_ledger(directory: Path, *, log_key: SigningKey | None = None, pages_max: int | None = None) -> Sequencer:
-    """Open a commune's ledger for writing, exclusively: replay, compare, repair the published files, publish.
+    """Open a commune's ledger for writing, exclusively: replay what came after the saved state, compare, repair the
+    published files from there on, publish.
 
     `log_key` is read from DIR/keys/log.key unless given. StorageError when the store is locked, does not replay,
     differs from its balances, is not the ledger of commune.toml, or is older than what was published.
@@ -117,7 +125,8 @@ def open_parts(directory: Path, signer: Signer, *, pages_max: int | None = None)
     store = Store(engine)
     try:
         publisher = HeadPublisher(directory / LOG, signer, head=directory / HEAD)
-        state, tree = _rebuild(store, publisher)
+        saved = SavedState(directory / saved_states.FILE, signer.key)
+        state, tree, signed = _rebuild(store, publisher, saved)
         policy = load_witnesses(directory)
         if policy is not None:
             witness_client.check_none_is_ahead(policy, signer.verifier, tree.size, store.where)
@@ -126,7 +135,15 @@ def open_parts(directory: Path, signer: Signer, *, pages_max: int | None = None)
     except BaseException:
         store.close()
         raise
-    return Sequencer(store=store, state=state, tree=tree, publisher=publisher, signatures=SignaturePool())
+    return Sequencer(
+        store=store,
+        state=state,
+        tree=tree,
+        publisher=publisher,
+        signatures=SignaturePool(),
+        saved=saved,
+        signed=signed,
+    )
 
 
 def load_witnesses(directory: Path) -> TlogPolicy | None:
@@ -138,16 +155,20 @@ def load_witnesses(directory: Path) -> TlogPolicy | None:
         raise UserError(f"not a tlog policy: {error}", where=path) from error
 
 
-def _rebuild(store: Store, publisher: Publisher) -> tuple[State, TileTree]:
-    """Replay the store; check what is published against it on the way; write full tiles that are missing."""
+def _rebuild(store: Store, publisher: Publisher, saved: SavedState) -> tuple[State, TileTree, int]:
+    """Replay the store from the saved state on; check what is published against it on the way; write full tiles that
+    are missing. The state, the tree, and how many entries are signed ones."""
     published = publisher.last_checkpoint()
     if published is not None and published.size > store.size():
         raise _rolled_back(store.where, published, store.size())
+    before = _saved_before(store, published, saved)
+    saved.size = before.tree.size
     ids = StoredIds(store)
-    reader, tree = LogReader(State(ids=ids)), TileTree()
-    signed = 0
-    with closing(signatures.pool_for(store.size())) as pool:
-        for group, read in pool.ahead(reader.state, _groups(store)):
+    ids.go_on(before.state.ids)
+    before.state.ids = ids
+    reader, tree, signed = LogReader(before.state), before.tree, before.signed
+    with closing(signatures.pool_for(store.size() - tree.size)) as pool:
+        for group, read in pool.ahead(reader.state, _groups(store, tree.size)):
             hashes = [leaf_hash for part in group for leaf_hash in part.hashes]
             if not reader.read(read.entries, hashes, read):
                 break
@@ -163,7 +184,33 @@ def _rebuild(store: Store, publisher: Publisher) -> tuple[State, TileTree]:
     if signed != store.signed():
         raise _damaged(store.where, "there are more ids than signed entries")
     ids.is_reading = False
-    return reader.state, tree
+    return reader.state, tree, signed
+
+
+def _saved_before(store: Store, published: Checkpoint | None, saved: SavedState) -> Saved:
+    """The saved state, if this very store and log go on from it; otherwise the one before the first entry."""
+    found, nothing = saved.load(), Saved(State(), TileTree(), 0)
+    if found is None:
+        return nothing
+    size = found.tree.size
+    is_published = published is not None and (
+        published.size > size or (published.size, published.root) == (size, found.tree.root())
+    )
+    if is_published and store.size() >= size and _ends_alike(store, found.tree):
+        return found
+    log.warning("the whole log is read: it does not go on from the saved state of %d entries", size)
+    return nothing
+
+
+def _ends_alike(store: Store, tree: TileTree) -> bool:
+    """Whether the entries of the unfinished tile are the store's too."""
+    first, entries, hashes = tree.size - tree.size % WIDTH, b"", b""
+    if first == tree.size:
+        return True
+    for piece in itertools.takewhile(lambda piece: piece.first < tree.size, store.pieces(first)):
+        entries += piece.entries
+        hashes += piece.leaf_hashes
+    return entries == b"".join(tree.bundle) and hashes == b"".join(tree.hashes[0])
 
 
 class _Opened(NamedTuple):
@@ -174,10 +221,10 @@ class _Opened(NamedTuple):
     hashes: list[bytes]
 
 
-def _groups(store: Store) -> Iterator[tuple[tuple[list[_Opened], Batch], Batch]]:
-    """The store's pieces, some thousand entries at a time, and what their entries say."""
+def _groups(store: Store, first: int) -> Iterator[tuple[tuple[list[_Opened], Batch], Batch]]:
+    """The store's pieces from entry `first` on, some thousand entries at a time, and what their entries say."""
     group: list[_Opened] = []
-    for piece in store.pieces():
+    for piece in store.pieces(first) if first < store.size() else ():
         entries, hashes = store.open_piece(piece)
         computed = merkle.slot_hashes(entries, hashes)
         if computed != hashes:
@@ -220,10 +267,10 @@ def _compare_ids(ids: list[bytes], entries: Sequence[bytes], first: int, store: 
 
 
 def _compare_balances(store: Store, state: State) -> None:
+    accounts = state.book.accounts
+    rows = zip(accounts.names, accounts.debits_mc, accounts.credits_mc, strict=True)
     replayed = {
-        account: (row.debits_mc, row.credits_mc)
-        for account, row in state.book.accounts.items()
-        if row.debits_mc or row.credits_mc
+        account: (debits_mc, credits_mc) for account, debits_mc, credits_mc in rows if debits_mc or credits_mc
     }
     if replayed != store.balances():
         raise _damaged(store.where, "the stored balances are not those of the entries")

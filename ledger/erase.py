@@ -11,7 +11,7 @@ from pathlib import Path
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.identity import SigningKey, load_key, new_id
-from ledger import app
+from ledger import app, saved
 from ledger import settings as ledger_settings
 from ledger.book import entry, erased
 from ledger.book.body import CarryForward
@@ -20,6 +20,7 @@ from ledger.book.reader import LogReader
 from ledger.log.note import Signer
 from ledger.log.publish import Publisher
 from ledger.log.published import PublishedLog
+from ledger.saved import SavedState
 from ledger.sequencer import Refused
 from ledger.store.sql import Store
 
@@ -62,6 +63,7 @@ def carry_out(directory: Path, place: int) -> int:
     with Store(ledger_settings.load(directory).engine(directory)) as store:
         places = _named_by(store, place)
         _check_rest(store, set(places))
+        SavedState(directory / saved.FILE, signer.key).forget()
         store.erase(places)
         publisher = Publisher(directory / app.LOG, signer)
         try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from commonwatt.errors import FormatError, StorageError
 from commonwatt.identity import SigningKey
-from ledger import collector
+from ledger import collector, saved
 from ledger.book import batch, entry, mint_bulk, rules
 from ledger.book.batch import Batch
 from ledger.book.body import MintRun
@@ -26,6 +26,7 @@ from ledger.log import merkle
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.publish import Publisher
 from ledger.log.tiles import TileTree
+from ledger.saved import Saved, SavedState
 from ledger.signatures import ENTRIES_MIN, SignaturePool
 from ledger.store import pieces
 from ledger.store.ids import StoredIds
@@ -86,7 +87,15 @@ class Sequencer:
     """
 
     def __init__(
-        self, *, store: Store, state: State, tree: TileTree, publisher: Publisher, signatures: SignaturePool
+        self,
+        *,
+        store: Store,
+        state: State,
+        tree: TileTree,
+        publisher: Publisher,
+        signatures: SignaturePool,
+        saved: SavedState,
+        signed: int,
     ) -> None:
         assert state.size == tree.size == store.size()
         assert isinstance(state.ids, StoredIds)
@@ -96,6 +105,8 @@ class Sequencer:
         self._tree = tree
         self._publisher = publisher
         self._signatures = signatures
+        self._saved = saved
+        self._signed = signed
         self._pending = _Pending()
         self._has_failed = False
 
@@ -106,7 +117,8 @@ class Sequencer:
         self.close()
 
     def close(self) -> None:
-        """Give the database back. Publishes nothing."""
+        """Keep the state for the next start, and give the database back. Publishes nothing."""
+        self.save_state()
         self._publisher.close()
         self._signatures.close()
         self._store.close()
@@ -205,6 +217,14 @@ class Sequencer:
         """Write the tiles and the signed checkpoint of everything committed. Cheap when nothing is new."""
         with self._all_or_nothing():
             return self._publisher.publish(self._tree)
+
+    def save_state(self) -> None:
+        """Keep the state, so that the next start need not read everything, if the log has grown by much since the
+        last time and is published as it is. Takes a second for half a million accounts."""
+        published, grown = self._publisher.published, self.size - self._saved.size
+        if self._has_failed or published is None or published.size != self.size or grown < saved.ENTRIES_MIN:
+            return
+        self._saved.save(Saved(self.state, self._tree, self._signed))
 
     def find_entry(self, entry_id: bytes) -> bytes | None:
         """The signed entry that has an id, as logged."""
@@ -332,6 +352,7 @@ class Sequencer:
         """Store entries with the balances after them; only then does the tree know them."""
         self._store.append(cut, ids, self.state.book)
         self._ids.take_fresh()
+        self._signed += len(ids)
         self.state.book.forget_touched()
         first = cut[0].first
         for piece in cut:

@@ -32,7 +32,7 @@ class Arrivals:
         if not self._inbox.step():
             return
         intake.directory = Directory.of(self._ledger.state, Places.read(self._directory))
-        signers = Signers.of(self._ledger.state)
+        signers = Signers(self._ledger.state)
         known = enacted.follow(self._database, PublishedLog(self._directory / LOG), signers)
         closer.learn(known, declared.read(self._directory))
         log.info("the log has %d entries, %d devices are known", self._ledger.size, len(intake.directory.meters))

@@ -1,99 +1,99 @@
-"""The commune's meters as settlement needs them, as columns: a mapping that makes each `Meter` when it is asked for.
+"""The commune's meters as settlement needs them: the ledger's own columns, and what the commune knows of their sites.
 
-About 20 bytes a device, and 16 for each site and each account; ids are those of `Keys`.
+A mapping that makes each `Meter` when it is asked for; 4 bytes a device beside the ledger's.
 """
 
-from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, ValuesView
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregator.intake.keys import NONE, Keys
-from aggregator.settling.interval import Meter
-from commonwatt.evidence_page import names
-from ledger.book.admissions import DeviceAccount
+from aggregator.commune.places import Located
+from aggregator.settling.interval import PERMILLE, Meter
+from commonwatt.evidence_page import names, octets
+from commonwatt.lookup import NONE
 from ledger.book.kinds import DeviceRole, Grade
+from ledger.book.subjects import Subjects, octets_of
 
 
 @dataclass(frozen=True, slots=True)
 class Meters(Mapping[bytes, Meter]):
-    """Meters by device. The columns are in the order of `known`; `sites` and `accounts` are ids one after another."""
+    """Meters by device, ascending. By the number of a device: `unsold_permille`, and its `feeder` among `feeders`,
+    the first of which is none. Devices that are admitted later are in another `Meters`."""
 
-    known: Keys
-    role: NDArray[np.uint8]
-    grade: NDArray[np.uint8]
+    subjects: Subjects
     unsold_permille: NDArray[np.uint16]
-    site: NDArray[np.uint32]
-    account: NDArray[np.uint32]
     feeder: NDArray[np.uint16]
-    sites: bytes
-    accounts: bytes
     feeders: tuple[bytes | None, ...]
 
+    @classmethod
+    def of(cls, subjects: Subjects, sites: Mapping[bytes, Located]) -> "Meters":
+        """All devices that are admitted now; `sites`: what is known of them."""
+        numbers = subjects.sites.numbers(octets(sites))
+        is_known = numbers != NONE
+        feeders: dict[bytes | None, int] = {None: 0}
+        hangs_on = [feeders.setdefault(site.feeder, len(feeders)) for site in sites.values()]
+        unsold_permille = [PERMILLE - site.facts.earns_nothing_permille for site in sites.values()]
+        at = subjects.devices.rows["site"]
+
+        def by_device(otherwise: int, values: list[int]) -> NDArray[np.uint16]:
+            column = np.full(len(subjects.sites), otherwise, dtype=np.uint16)
+            column[numbers[is_known]] = np.array(values, dtype=np.uint16)[is_known]
+            of_devices: NDArray[np.uint16] = column[at]
+            return of_devices
+
+        return cls(subjects, by_device(PERMILLE, unsold_permille), by_device(0, hangs_on), tuple(feeders))
+
     def __len__(self) -> int:
-        return len(self.known)
+        return len(self.feeder)
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(names(self.known.device))
+        return iter(names(octets_of(self.rows, "id")[self._order()]))
 
     def __contains__(self, device: object) -> bool:
-        return isinstance(device, bytes) and self.known.number(device) != NONE
+        return isinstance(device, bytes) and self._number(device) is not None
 
     def __getitem__(self, device: bytes) -> Meter:
-        at = self.known.number(device)
-        if at == NONE:
+        number = self._number(device)
+        if number is None:
             raise KeyError(device)
-        return Meter(
-            *(device, DeviceRole(int(self.role[at])), _id(self.sites, self.site[at])),
-            *(_id(self.accounts, self.account[at]), int(self.known.rated_power_w[at]), Grade(int(self.grade[at]))),
-            unsold_permille=int(self.unsold_permille[at]),
-            feeder=self.feeders[self.feeder[at]],
-        )
+        return self.meter(number)
+
+    def values(self) -> ValuesView[Meter]:
+        """Every meter, ascending by device; none of them is looked for."""
+        return _Values(self)
 
     @property
-    def memory_bytes(self) -> int:
-        """What the columns take beside `keys`."""
-        columns = (self.role, self.grade, self.unsold_permille, self.site, self.account, self.feeder)
-        return sum(column.nbytes for column in columns) + len(self.sites) + len(self.accounts)
+    def rows(self) -> NDArray[Any]:
+        """The ledger's columns of these devices, by number."""
+        return self.subjects.devices.rows[: len(self)]
 
-
-class MeterColumns:
-    """Takes devices one after another, ascending by id, and becomes their meters."""
-
-    def __init__(self) -> None:
-        self._role, self._grade, self._unsold_permille = bytearray(), bytearray(), array("H")
-        self._site, self._account = array("I"), array("I")
-        self._sites: dict[bytes, int] = {}
-        self._accounts: dict[bytes, int] = {}
-        self._feeder, self._feeders = array("H"), dict[bytes | None, int]()
-
-    def add(self, row: DeviceAccount, unsold_permille: int, feeder: bytes | None) -> None:
-        """One more device, and which feeder its site hangs on; none: not known."""
-        self._feeder.append(self._feeders.setdefault(feeder, len(self._feeders)))
-        self._role.append(row.role)
-        self._grade.append(row.grade)
-        self._unsold_permille.append(unsold_permille)
-        self._site.append(self._sites.setdefault(row.site, len(self._sites)))
-        self._account.append(self._accounts.setdefault(row.account, len(self._accounts)))
-
-    def of(self, keys: Keys) -> Meters:
-        """The meters of all that were added; `keys` are theirs."""
-        assert len(keys) == len(self._role)
-        return Meters(
-            keys,
-            role=np.frombuffer(self._role, dtype=np.uint8),
-            grade=np.frombuffer(self._grade, dtype=np.uint8),
-            unsold_permille=np.frombuffer(self._unsold_permille, dtype=np.uint16),
-            site=np.frombuffer(self._site, dtype=np.uint32),
-            account=np.frombuffer(self._account, dtype=np.uint32),
-            feeder=np.frombuffer(self._feeder, dtype=np.uint16),
-            sites=b"".join(self._sites),
-            accounts=b"".join(self._accounts),
-            feeders=tuple(self._feeders),
+    def meter(self, number: int) -> Meter:
+        """The meter with a number."""
+        device, _key, site, rated_power_w, role, grade, _status = self.rows[number].item()
+        at, _commitment, member, _status = self.subjects.sites.rows[site].item()
+        account = self.subjects.accounts.rows["id"][member].tobytes()
+        return Meter(
+            *(device, DeviceRole(role), at, account, rated_power_w, Grade(grade)),
+            unsold_permille=int(self.unsold_permille[number]),
+            feeder=self.feeders[self.feeder[number]],
         )
 
+    def _number(self, device: bytes) -> int | None:
+        number = self.subjects.devices.number(device)
+        return number if number is not None and number < len(self) else None
 
-def _id(ids: bytes, number: np.uint32) -> bytes:
-    return ids[16 * int(number) : 16 * int(number) + 16]
+    def _order(self) -> NDArray[np.uint32]:
+        order = self.subjects.devices.order
+        return order[order < len(self)]
+
+
+class _Values(ValuesView[Meter]):
+    def __init__(self, meters: Meters) -> None:
+        super().__init__(meters)
+        self._meters = meters
+
+    def __iter__(self) -> Iterator[Meter]:
+        return map(self._meters.meter, self._meters._order().tolist())

@@ -1,16 +1,15 @@
 """Whom we believe, taken from the ledger's state; and the signed snapshot that gateways receive (retained)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from aggregator.commune.meters import MeterColumns
-from aggregator.commune.places import Located, Places
+from aggregator.commune.meters import Meters
+from aggregator.commune.places import Places
 from aggregator.intake.keys import Keys
-from aggregator.settling.interval import PERMILLE, Meter
 from commonwatt import cose, topics
 from commonwatt.identity import SigningKey
-from commonwatt.registry import DeviceRecord, Snapshot, Status
+from commonwatt.registry import Snapshot, Status
 from commonwatt.transport import REGISTRY
 from ledger.book.state import State
 
@@ -19,24 +18,23 @@ from ledger.book.state import State
 class Directory:
     """The commune's devices and gateways as one state of the ledger has them: the log's first `log_size` entries.
 
-    `keys`: of those who sign blocks. `gateways`: keys of active ones.
+    `keys`: of those who sign blocks. `gateways`: keys of active ones. Made anew in a few milliseconds when somebody
+    was admitted: its columns are the ledger's own.
     """
 
     log_size: int
     keys: Keys
-    meters: Mapping[bytes, Meter]
+    meters: Meters
     gateways: Mapping[bytes, bytes]
 
     @classmethod
     def of(cls, state: State, places: Places | None = None) -> "Directory":
         """Read the state. `places`: what the commune knows of its sites; none: nothing."""
-        columns = MeterColumns()
-        sites = places.sites if places is not None else {}
-        keys = Keys.of(_records(state, sites, columns))
+        subjects = state.admissions.by_id
         return cls(
             state.size,
-            keys,
-            columns.of(keys),
+            Keys.of(subjects),
+            Meters.of(subjects, places.sites if places is not None else {}),
             {
                 gateway: public_key
                 for gateway, (public_key, status) in state.admissions.gateways().items()
@@ -48,18 +46,6 @@ class Directory:
     def snapshot(self) -> Snapshot:
         """The registry that gateways receive; made anew when it is asked for."""
         return Snapshot.of(self.log_size, self.keys.records())
-
-
-def _records(state: State, sites: Mapping[bytes, Located], columns: MeterColumns) -> Iterator[DeviceRecord]:
-    """The devices of a state, ascending by id; on the way `columns` takes what settlement needs of each."""
-    for row in state.admissions.devices():
-        site = sites.get(row.site)
-        columns.add(row, _unsold_permille(site), site.feeder if site is not None else None)
-        yield DeviceRecord(row.device, row.public_key, row.status, row.rated_power_w)
-
-
-def _unsold_permille(site: Located | None) -> int:
-    return PERMILLE - (site.facts.earns_nothing_permille if site is not None else 0)
 
 
 class Publishing(Protocol):
@@ -85,15 +71,18 @@ class RegistryPublisher:
         self._aad = cose.external_aad(REGISTRY, genesis)
         self._key = key
         self._done: tuple[int, Directory] | None = None
+        self._signed: tuple[Directory, bytes] | None = None
 
     def step(self, link: Publishing, directory: Directory) -> None:
         """Publish if this connection or this directory is new; a failed attempt is repeated at the next step."""
-        if self._done is not None and self._done[0] == link.connects and self._done[1] is directory:
+        is_done = self._done is not None and self._done[0] == link.connects and self._done[1] is directory
+        if is_done or not link.is_up:
             return
         connects = link.connects
-        signed = cose.sign1(directory.snapshot.encode(), self._key, self._aad)
+        if self._signed is None or self._signed[0] is not directory:
+            self._signed = directory, cose.sign1(directory.snapshot.encode(), self._key, self._aad)
         sent = [
-            link.publish(topics.of_gateway(self._commune, gateway, topics.REGISTRY), signed, retain=True)
+            link.publish(topics.of_gateway(self._commune, gateway, topics.REGISTRY), self._signed[1], retain=True)
             for gateway in directory.gateways
         ]
         if link.is_up and all(sent):

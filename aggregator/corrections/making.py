@@ -48,7 +48,7 @@ class Listed:
 def listed(directory: Path) -> Listed:
     """Every correction that stands in the log."""
     log = PublishedLog(directory / LOG)
-    signers = Signers.of(replay_slots(log.slots()))
+    signers = Signers(replay_slots(log.slots()))
     found = (stated_of(place, signed, signers) for place, _data, signed in entries_from(log, 0))
     stated = [item for item in found if item is not None]
     needed = signers.correcting_min

@@ -11,8 +11,8 @@ import numpy as np
 
 from aggregator.intake import arrivals
 from aggregator.intake.arrivals import Arrivals, Readings
+from aggregator.intake.keys import HINT_END, Keys
 from aggregator.intake.keys import NONE as NO_KEY
-from aggregator.intake.keys import Keys as Keys
 from commonwatt import block, block_columns, cose
 from commonwatt.block import LINK_SIZE
 from commonwatt.block_columns import Columns
@@ -85,7 +85,7 @@ def _check_alike(
 
 def _check_alone(signed: bytes, keys: Keys) -> Verified | Refusal:
     """One block that is read alone. Wherever a block is one, its hint is at the same place."""
-    kid = signed[len(cose.HEAD) : len(cose.HEAD) + HINT_SIZE]
+    kid = signed[len(cose.HEAD) : HINT_END]
     number = int(keys.find(octets([kid], HINT_SIZE))[0]) if len(kid) == HINT_SIZE else NO_KEY
     known = [] if number == NO_KEY else [keys.record(number)]
     return verify(signed, known[0].device if known else b"", {record.device: record for record in known})

@@ -1,6 +1,6 @@
 """Where each device's chain stands: its highest block, kept in memory so that the usual next block asks no database.
 
-60 bytes a device. They are kept in the table `head_page`, a page for every 1,024 blocks that were committed, and made
+56 bytes a device. They are kept in the table `head_page`, a page for every 1,024 blocks that were committed, and made
 whole at a start by the evidence that came after each page.
 """
 
@@ -16,10 +16,11 @@ from aggregator.evidence import pages
 from aggregator.evidence.pages import table as evidence
 from aggregator.sql import upsert
 from commonwatt.block import LINK_SIZE
-from commonwatt.evidence_page import Integers, Octets, halves
+from commonwatt.evidence_page import Integers, Octets
 from commonwatt.identity import ID_SIZE
+from commonwatt.lookup import NONE as NONE
+from commonwatt.lookup import find, insert
 
-NONE = -1
 PAGE_DEVICES = 1024
 """Devices of a page. One page is written for so many blocks: a start then has about as many blocks to read as there
 are devices."""
@@ -48,8 +49,7 @@ class Heads:
         self._page_devices = page_devices
         self._count = 0
         self._columns = _Columns.empty(0)
-        self._keys = np.empty(0, dtype=np.uint64)  # the first half of each id, ascending
-        self._order = np.empty(0, dtype=np.uint32)  # the number of each key
+        self._keys = self._order = np.empty(0, dtype=np.uint32)  # to be found by their ids (commonwatt/lookup.py)
         self._next_page = 0  # of those that are kept in turn
         self._credit = 0
         self._written = 0  # devices that are in the table
@@ -87,19 +87,7 @@ class Heads:
 
     def find(self, device: Octets) -> Integers:
         """The number of each device; NONE: never heard of."""
-        wanted, _low = halves(device)
-        numbers = np.full(len(wanted), NONE)
-        at = np.searchsorted(self._keys, wanted)
-        rows = np.arange(len(wanted))
-        while len(rows):  # ids are random: once is nearly always enough
-            rows = rows[at[rows] < self._count]
-            rows = rows[self._keys[at[rows]] == wanted[rows]]
-            found = self._order[at[rows]]
-            is_it = (self._columns.device[found] == device[rows]).all(axis=1)
-            numbers[rows[is_it]] = found[is_it]
-            rows = rows[~is_it]
-            at[rows] += 1
-        return numbers
+        return find(device, self._keys, self._order, self._columns.device)
 
     def of(self, device: Octets) -> Integers:
         """The number of each device; those never heard of get one."""
@@ -171,11 +159,7 @@ class Heads:
                 getattr(grown, name)[:first] = getattr(self._columns, name)[:first]
             self._columns = grown
         self._columns.device[first : self._count] = fresh
-        keys, _low = halves(fresh)
-        order = np.argsort(keys, kind="stable")
-        at = np.searchsorted(self._keys, keys[order])
-        self._keys = np.insert(self._keys, at, keys[order])
-        self._order = np.insert(self._order, at, (first + order).astype(np.uint32))
+        self._keys, self._order = insert(fresh, first, self._keys, self._order)
 
 
 def load(connection: sa.Connection, page_devices: int = PAGE_DEVICES) -> Heads:

@@ -105,7 +105,7 @@ def receipt(batch: BatchUnderWay, key: SigningKey, genesis: bytes) -> bytes:
 
 
 class Intake:
-    """The stages in a row, for the directory of the day. `checkers`: of that directory's keys."""
+    """The stages in a row. `directory`: whom we believe; another one counts from the next batch on."""
 
     def __init__(
         self,
@@ -124,12 +124,11 @@ class Intake:
         self._commune = commune
         self._genesis = genesis
         self._clock = clock
-        self._processes = processes
         self._stages = stages or Stages()
         self._under_way: list[BatchUnderWay] = []
         self._counted: Counter[str] = Counter()
-        self._directory = directory
-        self._checkers = Checkers(directory.keys, processes)
+        self.directory = directory
+        self._checkers = Checkers(processes)
 
     def close(self) -> None:
         """End the processes that check."""
@@ -141,18 +140,6 @@ class Intake:
         return self._evidence
 
     @property
-    def directory(self) -> Directory:
-        """Whom we believe."""
-        return self._directory
-
-    @directory.setter
-    def directory(self, directory: Directory) -> None:
-        """Believe others from the next batch on."""
-        self._checkers.close()
-        self._directory = directory
-        self._checkers = Checkers(directory.keys, self._processes)
-
-    @property
     def under_way(self) -> int:
         """Batches begun and not finished."""
         return len(self._under_way)
@@ -162,13 +149,14 @@ class Intake:
         self._counted["batches.received"] += len(messages)
         for message in messages:
             with self._stages.timed(stage.PARSE):
-                received = parse(message, self._directory, self._genesis, int(self._clock.now_s()))
+                received = parse(message, self.directory, self._genesis, int(self._clock.now_s()))
             if isinstance(received, str):
                 log.warning("a batch on %s is dropped: %s", message.topic, received)
                 self._counted[f"batches.dropped.{received}"] += 1
                 continue
             self._counted["blocks.received"] += len(received.batch.blocks)
-            self._under_way.append(BatchUnderWay(received, self._checkers.submit(received.batch.blocks)))
+            answers = self._checkers.submit(received.batch.blocks, self.directory.keys)
+            self._under_way.append(BatchUnderWay(received, answers))
 
     def finish(self, *, leave: int = 0) -> list[Message]:
         """Commit what was begun, but for the last `leave` batches; the receipts to publish.

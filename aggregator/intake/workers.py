@@ -26,14 +26,12 @@ Answers = Future[Answer]
 class Checkers:
     """Checks blocks in `processes` processes, or in this one if there are none. For `with` or `close`."""
 
-    def __init__(self, keys: Keys, processes: int = 0) -> None:
-        self._keys = keys
+    def __init__(self, processes: int = 0) -> None:
         self._pool: ProcessPoolExecutor | None = None
         if processes:
             # A fresh interpreter: a forked one would inherit the broker's threads in the middle of their work.
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(processes, context, initializer=_take_keys, initargs=(keys,))
-            for ready in [self._pool.submit(_check_here, ()) for _process in range(processes)]:
+            self._pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))
+            for ready in [self._pool.submit(_ready) for _process in range(processes)]:
                 ready.result()
 
     def __enter__(self) -> "Checkers":
@@ -47,26 +45,17 @@ class Checkers:
         if self._pool is not None:
             self._pool.shutdown()
 
-    def submit(self, blocks: Sequence[bytes]) -> Answers:
-        """Check blocks; the answer keeps their order."""
+    def submit(self, blocks: Sequence[bytes], keys: Keys) -> Answers:
+        """Check blocks against the keys of today; the answer keeps their order."""
         if self._pool is not None:
-            return self._pool.submit(_check_here, blocks)
+            return self._pool.submit(_timed, blocks, keys.of_blocks(blocks))
         done: Answers = Future()
-        done.set_result(_timed(blocks, self._keys))
+        done.set_result(_timed(blocks, keys))
         return done
 
 
-_keys = Keys.of(())
-
-
-def _take_keys(keys: Keys) -> None:
-    """Once in each process: keys are the larger part of what it needs, and they change rarely."""
-    global _keys
-    _keys = keys
-
-
-def _check_here(blocks: Sequence[bytes]) -> Answer:
-    return _timed(blocks, _keys)
+def _ready() -> None:
+    """Everything is imported."""
 
 
 def _timed(blocks: Sequence[bytes], keys: Keys) -> Answer:

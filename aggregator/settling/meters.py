@@ -1,14 +1,15 @@
 """Admitted devices in columns, by the numbers that pages name them with."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from aggregator import numbers
-from aggregator.settling.interval import Meter
+from aggregator.commune import meters as commune
 from commonwatt.page import Integers
+from ledger.book.subjects import octets_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,30 +26,24 @@ class Meters:
     ranks: Integers
 
 
-def of(connection: sa.Connection, meters: Mapping[bytes, Meter]) -> Meters:
+def of(connection: sa.Connection, meters: commune.Meters) -> Meters:
     """The columns of a directory's meters; all of them, and their accounts, get numbers."""
-    known = numbers.of(connection)
-    places: dict[bytes, int] = {}
-    accounts, devices, sites = list[bytes](), list[bytes](), list[int]()
-    for meter in meters.values():
-        devices.append(meter.device)
-        accounts.append(meter.account)
-        sites.append(places.setdefault(meter.site, len(places)))
-    at = known.of(connection, numbers.octets(devices))
-    account_numbers = known.of(connection, numbers.octets(accounts))
+    known, rows, subjects = numbers.of(connection), meters.rows, meters.subjects
+    holders, member_of = np.unique(subjects.sites.rows["member"][rows["site"]], return_inverse=True)
+    at = known.of(connection, octets_of(rows, "id"))
+    account_numbers = known.of(connection, octets_of(subjects.accounts.rows, "id")[holders])
 
-    def column(values: Integers | list[int]) -> Integers:
+    def column(values: NDArray[np.generic]) -> Integers:
         whole = np.zeros(len(known), dtype=np.int64)
         whole[at] = values
         return whole
 
-    everyone = meters.values()
     return Meters(
-        roles=column([int(meter.role) for meter in everyone]),
-        sites=column(sites),
-        accounts=column(account_numbers),
-        rated_power_w=column([meter.rated_power_w for meter in everyone]),
-        grades=column([int(meter.grade) for meter in everyone]),
-        unsold_permille=column([meter.unsold_permille for meter in everyone]),
+        roles=column(rows["role"]),
+        sites=column(rows["site"]),
+        accounts=column(account_numbers[member_of]),
+        rated_power_w=column(rows["rated_power_w"]),
+        grades=column(rows["grade"]),
+        unsold_permille=column(meters.unsold_permille),
         ranks=known.ranks(),
     )

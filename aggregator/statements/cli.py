@@ -160,8 +160,8 @@ def confirm_command(
     from ledger.log.published import PublishedLog
 
     item = declaring.find(values.waiting(declaring.stated_in(directory)), declaration)
-    signers = Signers.of(replay_slots(PublishedLog(directory / LOG).slots()))
-    confirmer = signers.by_hint.get(key_hint(load_key(key).public_key))
+    signers = Signers(replay_slots(PublishedLog(directory / LOG).slots()))
+    confirmer = signers.find(key_hint(load_key(key).public_key))
     kinds = Policy.load(CommuneDirectory(directory).policy_toml).rules.declared
     time_s = int(CivilClock.parse(clock).now_s())
     refused = (

@@ -27,8 +27,8 @@ def enter(
     UserError if `key` may not state such a thing or the ledger refuses; then no statement from there on is entered.
     """
     with door.opened(directory) as ledger:
-        signers = Signers.of(ledger.state)
-        signer = signers.by_hint.get(key_hint(key.public_key))
+        signers = Signers(ledger.state)
+        signer = signers.find(key_hint(key.public_key))
         genesis = ledger.state.genesis_sha256
         entries = []
         for statement, subject in zip(statements, about, strict=True):

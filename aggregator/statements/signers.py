@@ -1,10 +1,8 @@
 """Who signed a statement: a role of the constitution, or the holder of a wallet."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aggregator.statements.statement import Signed, Topic
-from commonwatt.identity import key_hint
 from commonwatt.registry import Status
 from ledger.book.body import AdmitAccount
 from ledger.book.kinds import Kind
@@ -26,35 +24,38 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Signers:
-    """By the hint of the key. `correcting`: the roles that may take back what was paid, those that may reverse a
-    payment; `correcting_min`: so many of them together."""
+    """The keys that are in force in a state of the ledger."""
 
-    genesis: bytes
-    by_hint: Mapping[bytes, Signer]
-    correcting: frozenset[str] = frozenset()
-    correcting_min: int = 0
+    state: State
 
-    @classmethod
-    def of(cls, state: State) -> "Signers":
-        """The keys that are in force in a state of the ledger."""
-        found = {
-            hint: Signer(row.public_key, row.role, row.role.encode()) for hint, row in state.founded.keys.items()
-        }
-        for row in state.admissions.by_id.values():
-            if isinstance(row.admission, AdmitAccount) and row.status is Status.ACTIVE:
-                wallet = row.admission.wallet
-                found[key_hint(wallet)] = Signer(wallet, "", row.admission.id)
-        quorum = state.founded.genesis.quorum(Kind.REVERSE)
-        if quorum is None:
-            return cls(state.genesis_sha256, found)
-        return cls(state.genesis_sha256, found, frozenset(quorum.roles), quorum.k)
+    def find(self, hint: bytes) -> Signer | None:
+        """Who has the key of a hint and may speak."""
+        role = self.state.founded.keys.get(hint)
+        if role is not None:
+            return Signer(role.public_key, role.role, role.role.encode())
+        row = self.state.admissions.by_id.by_hint(hint)
+        if row is None or not isinstance(row.admission, AdmitAccount) or row.status is not Status.ACTIVE:
+            return None
+        return Signer(row.admission.wallet, "", row.admission.id)
+
+    @property
+    def correcting(self) -> frozenset[str]:
+        """The roles that may take back what was paid: those that may reverse a payment."""
+        quorum = self.state.founded.genesis.quorum(Kind.REVERSE)
+        return frozenset() if quorum is None else frozenset(quorum.roles)
+
+    @property
+    def correcting_min(self) -> int:
+        """So many of them together."""
+        quorum = self.state.founded.genesis.quorum(Kind.REVERSE)
+        return 0 if quorum is None else quorum.k
 
     def signer_of(self, signed: Signed) -> Signer | None:
         """Who signed, if the signature is good and this signer may state such a thing."""
-        signer = self.by_hint.get(signed.message.kid)
+        signer = self.find(signed.message.kid)
         if signer is None or not self.may_state(signer, signed.statement.topic):
             return None
-        return signer if signed.is_by(signer.public_key, self.genesis) else None
+        return signer if signed.is_by(signer.public_key, self.state.genesis_sha256) else None
 
     def may_state(self, signer: Signer, topic: Topic) -> bool:
         """Requests are the operator's; values are declared and seen by people; corrections are for the roles."""

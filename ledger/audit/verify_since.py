@@ -25,7 +25,7 @@ from ledger.log.tree_check import Problem
 from ledger.proof.tree import PublishedTree
 from ledger.witness.policy import TlogPolicy
 
-_MAGIC = b"commonwatt audit 3\n"
+_MAGIC = b"commonwatt audit 4\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,6 @@ def parse(data: bytes) -> Saved:
     found = saved_state.decode(body)
     match found:
         case (version, bytes() as checkpoint, State() as state) if version == __version__:
-            try:
-                state.note_wallets()
-            except Exception as error:
-                raise FormatError("malformed", f"not a saved state: {error}") from error
             return Saved(checkpoint, state)
     raise FormatError("version", "the audit was saved by another version")
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from commonwatt.errors import FormatError
-from commonwatt.identity import KEY_SIZE
+from commonwatt.identity import ID_SIZE, KEY_SIZE
 from ledger.book.columns import Integers, Octets
 from ledger.book.mint import SOURCE_LAST, SOURCE_PRODUCTION
 
@@ -22,6 +22,9 @@ SOURCES = SOURCE_LAST - SOURCE_PRODUCTION + 1
 
 MAY_PAY, MAY_BE_PAID, HAS_WALLET = 1, 2, 4
 """Bits of an account's standing; none of them before its admission was noted."""
+
+_NAME_SIZE = ID_SIZE + 1
+"""Of a name as it is saved: the holder's id and the unit, 0 for energy credits."""
 
 
 class Account(NamedTuple):
@@ -102,16 +105,20 @@ class Accounts(Mapping[bytes, Account]):
         return list(map(self.names.__getitem__, numbers))
 
     def __getstate__(self) -> Any:
-        """What a saved state keeps: not the wallets, which the admissions tell again."""
-        return self.names, *(column.tobytes() for column in (self.debits_mc, self.credits_mc, self.minted_until_s))
+        """What a saved state keeps."""
+        names = b"".join([name.ljust(_NAME_SIZE, b"\0") for name in self.names])
+        columns = (self.debits_mc, self.credits_mc, self.minted_until_s)
+        return names, *(column.tobytes() for column in columns), bytes(self.standings), bytes(self.wallets)
 
     def __setstate__(self, state: Any) -> None:
-        self.names, *columns = state
+        names, *columns, standings, wallets = state
+        parts = (names[at : at + _NAME_SIZE] for at in range(0, len(names), _NAME_SIZE))
+        self.names = [part if part[-1] else part[:-1] for part in parts]
         self.debits_mc, self.credits_mc, self.minted_until_s = (array("q", column) for column in columns)
         if len(self.minted_until_s) != SOURCES * len(self.names):
             raise FormatError("malformed", "claim keys of another number of sources")
         self._numbers = {name: number for number, name in enumerate(self.names)}
-        self.standings, self.wallets = bytearray(len(self.names)), bytearray(len(self.names) * KEY_SIZE)
+        self.standings, self.wallets = bytearray(standings), bytearray(wallets)
 
 
 def view(column: "array[int]") -> Integers:

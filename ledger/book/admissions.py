@@ -1,7 +1,7 @@
 """Who and what is admitted: a view of the log that the aggregator reads its registry from."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from commonwatt.identity import is_valid_public_key, key_hint
@@ -21,15 +21,10 @@ from ledger.book.body import (
 from ledger.book.genesis import Genesis
 from ledger.book.kinds import DeviceRole, Grade, Subject
 from ledger.book.refusals import Refusal
+from ledger.book.subjects import Admitted as Admitted
+from ledger.book.subjects import Subjects
+from ledger.book.subjects import key_of as key_of
 from ledger.book.units import SYSTEM_HOLDERS
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """An admission and where its subject stands now."""
-
-    admission: Admission
-    status: Status = Status.ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +51,7 @@ class Admissions:
     """
 
     def __init__(self) -> None:
-        self.by_id: dict[bytes, Admitted] = {}
-        self.hints: set[bytes] = set()
+        self.by_id = Subjects()
         self.rotated: set[bytes] = set()
         self.guards: dict[bytes, Guard] = {}
 
@@ -76,29 +70,27 @@ class Admissions:
 
     def devices(self) -> Iterator[DeviceAccount]:
         """Every device, ascending by id."""
-        for device in sorted(self.by_id):
-            row = self.by_id[device]
-            admission = row.admission
-            if not isinstance(admission, AdmitDevice):
-                continue
-            site = self.by_id[admission.site]
-            assert isinstance(site.admission, AdmitSite)
+        subjects = self.by_id
+        accounts, sites = subjects.accounts.rows["id"], subjects.sites.rows
+        for row in subjects.devices.rows[subjects.devices.order]:
+            device, public_key, site, rated_power_w, role, grade, status = row.item()
+            at, _commitment, member, standing = sites[site].item()
             yield DeviceAccount(
                 device=device,
-                site=admission.site,
-                account=site.admission.member,
-                public_key=admission.public_key,
-                role=admission.role,
-                rated_power_w=admission.rated_power_w,
-                grade=admission.grade,
-                status=max(row.status, site.status),
+                site=at,
+                account=accounts[member].tobytes(),
+                public_key=public_key,
+                role=DeviceRole(role),
+                rated_power_w=rated_power_w,
+                grade=Grade(grade),
+                status=Status(max(status, standing)),
             )
 
     def gateways(self) -> dict[bytes, tuple[bytes, Status]]:
         """Public key and standing of every gateway, by id."""
         return {
-            gateway: (row.admission.public_key, row.status)
-            for gateway, row in self.by_id.items()
+            row.admission.id: (row.admission.public_key, row.status)
+            for row in self.by_id.others()
             if isinstance(row.admission, AdmitGateway)
         }
 
@@ -125,14 +117,11 @@ class Admissions:
         """Whether a key may be anybody's from now on."""
         if not is_valid_public_key(public_key):
             return Refusal.WEAK_KEY
-        return Refusal.DUPLICATE_KEY if key_hint(public_key) in self.hints else None
+        return Refusal.DUPLICATE_KEY if key_hint(public_key) in self.by_id.hints else None
 
     def admit(self, admission: Admission) -> None:
         """Make an admission that `check_admission` allowed."""
-        self.by_id[admission.id] = Admitted(admission)
-        public_key = key_of(admission)
-        if public_key is not None:
-            self.hints.add(key_hint(public_key))
+        self.by_id.add(admission)
 
     def check_status(self, change: SetStatus) -> Refusal | None:
         """Whether this change of standing may be made: what is revoked stays revoked."""
@@ -143,7 +132,7 @@ class Admissions:
 
     def set_status(self, change: SetStatus) -> None:
         """Make a change that `check_status` allowed."""
-        self.by_id[change.id] = replace(self.by_id[change.id], status=change.status)
+        self.by_id.set_status(change.id, change.status)
 
     def check_rotation(self, change: Rotate) -> Admitted | Refusal:
         """Who gets another key, if there is such a subject with a key and it was not revoked."""
@@ -154,12 +143,10 @@ class Admissions:
 
     def rotate(self, change: Rotate) -> None:
         """Give a subject the new key; the old one's hint stays taken."""
-        row = self.by_id[change.id]
-        old_key = key_of(row.admission)
+        old_key = key_of(self.by_id[change.id].admission)
         assert old_key is not None
-        self.by_id[change.id] = replace(row, admission=_with_key(row.admission, change.public_key))
+        self.by_id.set_key(change.id, change.public_key)
         self.rotated.add(key_hint(old_key))
-        self.hints.add(key_hint(change.public_key))
 
     def guard(self, guard: Guard) -> None:
         """Replace who may recover an account's wallet."""
@@ -184,19 +171,3 @@ class Admissions:
         if holder is None or not isinstance(holder.admission, wanted):
             return Refusal.UNKNOWN_SUBJECT
         return Refusal.REVOKED if holder.status is Status.REVOKED else None
-
-
-def key_of(admission: Admission) -> bytes | None:
-    """The public key that an admission brings, if any."""
-    if isinstance(admission, AdmitAccount):
-        return admission.wallet
-    if isinstance(admission, AdmitSite):
-        return None
-    return admission.public_key
-
-
-def _with_key(admission: Admission, public_key: bytes) -> Admission:
-    if isinstance(admission, AdmitAccount):
-        return replace(admission, wallet=public_key)
-    assert not isinstance(admission, AdmitSite)
-    return replace(admission, public_key=public_key)

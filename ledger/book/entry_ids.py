@@ -25,6 +25,16 @@ class EntryIds:
         """SHA-256 over the chain of all full groups, and the ids since."""
         return hashlib.sha256(self._sealed + self._unsealed).digest()
 
+    def forgotten(self) -> "EntryIds":
+        """The same chain by itself: it goes on, and knows none of the ids."""
+        ids = EntryIds()
+        ids.go_on(self)
+        return ids
+
+    def go_on(self, before: "EntryIds") -> None:
+        """Continue another chain."""
+        self._sealed, self._unsealed = before._sealed, before._unsealed
+
     def add(self, entry_id: bytes) -> None:
         """Take an id that is free."""
         self.add_many([entry_id])

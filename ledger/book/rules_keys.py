@@ -47,7 +47,7 @@ def guard(state: State, signed: SignedEntry, body: Guard) -> Refusal | None:
         return Refusal.REVOKED
     if not all(is_valid_public_key(key) for key in body.public_keys):
         return Refusal.WEAK_KEY
-    if any(key_hint(key) in state.admissions.hints for key in body.public_keys):
+    if any(key_hint(key) in state.admissions.by_id.hints for key in body.public_keys):
         return Refusal.DUPLICATE_KEY
     state.admissions.guard(body)
     return None

@@ -165,11 +165,6 @@ class State:
         standing |= MAY_BE_PAID if status is not Status.REVOKED else 0
         self.book.accounts.note_wallet(account, admission.wallet, standing)
 
-    def note_wallets(self) -> None:
-        """The same for every account, in a state that was read from somewhere."""
-        for account in list(self.book.accounts):
-            self.note_wallet(account)
-
     def move(self, postings: tuple[Posting, ...], entry_id: bytes) -> Refusal | None:
         """Make the postings of a payment that can be reversed by its entry's id; or why they cannot be made."""
         refusal = self.book.check(postings)

@@ -184,7 +184,7 @@ def assemble(directory: Path, ledger: Sequencer, clock: ManualClock, **limits: f
         clock=clock,
         stages=stages,
     )
-    known = enacted.follow(database, PublishedLog(directory / "log"), Signers.of(ledger.state))
+    known = enacted.follow(database, PublishedLog(directory / "log"), Signers(ledger.state))
     closer = Closer(database=database, known=known, genesis_s=TIME_S, clock=clock, stages=stages)
     minter = Minter(database=database, ledger=ledger, key=key("aggregator"))
     return Works(directory, ledger, database, clock, intake, closer, minter, stages)

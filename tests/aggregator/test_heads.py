@@ -125,8 +125,8 @@ def test_checkers_when_blocks_are_good_and_bad(tmp_path, processes: int):
     meters = testing.meters()
     good = [meters[name].sign(TIME_S, [(0, 0), (5, 0)]) for name in ("ana-main", "ben-main", "sun-main")]
     blocks = [good[0], good[1][:-1] + bytes([good[1][-1] ^ 1]), b"\xff", good[2]]
-    with Checkers(keys, processes) as checkers:
-        answer, took_s = checkers.submit(blocks).result()
+    with Checkers(processes) as checkers:
+        answer, took_s = checkers.submit(blocks, keys).result()
     assert answer.row == [0, 3]
     assert took_s > 0
     assert names(answer.arrivals.device) == [meters["ana-main"].id, meters["sun-main"].id]

@@ -26,6 +26,7 @@ from ledger.log.note import Signer
 from ledger.log.published import PublishedLog
 from ledger.log.tiles import ENTRIES, TileName
 from ledger.proof import make as proof_make
+from ledger.saved import FILE, Saved, SavedState
 from ledger.sequencer import Placed, Refused
 
 LIFE = """
@@ -291,6 +292,16 @@ def test_commune_when_a_person_is_erased(directory: Path) -> None:
 
 def size(commune: Path) -> int:
     return PublishedLog(commune / "log").unverified_checkpoint().size
+
+
+def test_saved_state_when_a_person_is_erased(commune: Path) -> None:
+    """What was kept of them for a quick start is gone before their entries are."""
+    kept = commune / FILE
+    with app.open_ledger(commune) as ledger:
+        SavedState(kept, testing.LOG_KEY).save(Saved(ledger.state, ledger._tree, ledger._signed))
+    assert testing.key("ana").public_key in kept.read_bytes()
+    erase(commune)
+    assert not kept.exists()
 
 
 def test_bundle_when_somebody_else_empties_a_slot(commune: Path) -> None:

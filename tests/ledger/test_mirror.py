@@ -230,7 +230,7 @@ def test_saved_audit_when_it_names_other_code(tmp_path: Path, name: str) -> None
     """A file that would run something is refused before it runs, also when it goes by way of a module of ours."""
     path, made = tmp_path / "audit", tmp_path / "made"
     body = cbor2.dumps([[name], [saved_state.RECORD, 0, str(made)]])
-    path.write_bytes(b"commonwatt audit 3\n" + hashlib.sha256(body).digest() + body)
+    path.write_bytes(b"commonwatt audit 4\n" + hashlib.sha256(body).digest() + body)
     with pytest.raises(UserError, match=f"cannot read a saved audit: malformed: names {name}"):
         verify_since.load(path)
     assert not made.exists()

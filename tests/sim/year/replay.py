@@ -129,7 +129,7 @@ def live(directory: Path, year: Year, arrivals: Arrivals, first_step: int) -> It
             clock=clock,
         )
         stack.callback(intake.close)
-        known = enacted.follow(database, PublishedLog(directory / "log"), Signers.of(ledger.state))
+        known = enacted.follow(database, PublishedLog(directory / "log"), Signers(ledger.state))
         closer = Closer(database=database, known=known, genesis_s=TIME_S, clock=clock)
         minter = Minter(database=database, ledger=ledger, key=key("aggregator"))
         for step in range(first_step, year.steps):
