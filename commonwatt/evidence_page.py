@@ -11,11 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from commonwatt.errors import FormatError
 from commonwatt.identity import ID_SIZE
 
 HASH_SIZE = 32
 LEVEL = 1
 """zlib's: keys, links and signatures are random, and no level makes them shorter."""
+
+UNPACKED_SIZE_MAX = 64 * 2**20
+"""Bytes of a column unpacked: four times a page of 16,384 blocks of the largest size."""
 
 Octets = NDArray[np.uint8]
 Integers = NDArray[np.int64]
@@ -107,8 +111,16 @@ class Page:
 
 
 def decode(row: Mapping[str, Any]) -> Page:
-    """A row of `evidence_page`; without the column `signed`, its blocks are not there either."""
-    places = zlib.decompress(row["places"])
+    """A row of `evidence_page`; without the column `signed`, its blocks are not there either. FormatError "malformed"
+    or "too-large"."""
+    try:
+        return _decoded(row)
+    except (zlib.error, ValueError, TypeError, KeyError) as error:
+        raise FormatError("malformed", f"not a page of evidence: {error}") from error
+
+
+def _decoded(row: Mapping[str, Any]) -> Page:
+    places = _unpacked(row["places"])
     count = len(places) // _PLACE_SIZE
     at = 2 * ID_SIZE * count
     ids = np.frombuffer(places[:at], dtype=np.uint8).reshape(2, count, ID_SIZE)
@@ -118,8 +130,21 @@ def decode(row: Mapping[str, Any]) -> Page:
     signed = row.get("signed")
     if signed is None:
         size = np.zeros(count, dtype=np.int64)
-    blocks = b"" if signed is None else zlib.decompress(signed)
+    blocks = b"" if signed is None else _unpacked(signed)
+    # In floats, which do not overflow: far from a page's size they are never equal.
+    if (size < 0).any() or size.sum(dtype=np.float64) != len(blocks):
+        raise ValueError("blocks of another length")
     return Page(ids[0], ids[1], seq, id_, received_s, start_s, end_s, size, sha256, blocks)
+
+
+def _unpacked(data: bytes) -> bytes:
+    """At most UNPACKED_SIZE_MAX: a few bytes can claim to be gigabytes."""
+    packed = zlib.decompressobj()
+    plain = packed.decompress(data, UNPACKED_SIZE_MAX)
+    if not packed.eof:
+        reason = "too-large" if packed.unconsumed_tail else "malformed"
+        raise FormatError(reason, f"does not end within {UNPACKED_SIZE_MAX} bytes")
+    return plain
 
 
 def concatenate(pages: Sequence[Page]) -> Page:

@@ -12,6 +12,8 @@ import cbor2
 import numpy as np
 from numpy.typing import NDArray
 
+from commonwatt.errors import FormatError
+
 Integers = NDArray[np.int64]
 Octets = NDArray[np.uint8]
 Column = Integers | Octets
@@ -21,6 +23,9 @@ UNKNOWN = int(np.iinfo(np.int64).min)
 
 ROWS_MAX = 65_536
 """Rows of one page: few enough to be read for a look at one of them."""
+
+CELLS_MAX = 2**25
+"""Rows times columns of what is read at all: a column of one value takes no bytes, whatever rows it claims."""
 
 _TYPES: dict[int, np.dtype[Any]] = {
     64: np.dtype("<u1"),
@@ -39,9 +44,15 @@ def encode(columns: Mapping[str, Column]) -> bytes:
 
 
 def decode(data: bytes) -> dict[str, Any]:
-    """The columns of a page that `encode` wrote, by name; arrays that may not be written to."""
-    count, columns = cbor2.loads(data)
-    return {name: _decoded(count, rest) for name, *rest in columns}
+    """The columns of a page that `encode` wrote, by name; arrays that may not be written to. FormatError "malformed"
+    or "too-large" for anything else."""
+    try:
+        count, columns = cbor2.loads(data)
+        if not 0 <= count * len(columns) <= CELLS_MAX:
+            raise FormatError("too-large", f"a page has at most {CELLS_MAX} cells")
+        return {str(name): _decoded(count, rest) for name, *rest in columns}
+    except (cbor2.CBORDecodeError, ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        raise FormatError("malformed", f"not a page of columns: {error}") from error
 
 
 def concatenate(pages: list[dict[str, Any]], names: tuple[str, ...]) -> dict[str, Any]:
@@ -83,9 +94,13 @@ def _decoded(count: int, rest: list[Any]) -> Column:
     data: Any = rest[1]
     unknown = rest[2:]
     if isinstance(data, bytes):
+        if base * count != len(data) or base <= 0:
+            raise ValueError("a column of another length")
         return np.frombuffer(data, dtype=np.uint8).reshape(count, base)
     if not data.value:
-        return np.full(count, UNKNOWN if unknown else base)
+        return np.full(count, UNKNOWN if unknown else base, dtype=np.int64)
     elements: NDArray[Any] = np.frombuffer(data.value, dtype=_TYPES[data.tag])
+    if len(elements) != count:
+        raise ValueError("a column of another length")
     values = (elements.astype(np.uint64) + np.uint64(base % 2**64)).view(np.int64)
     return np.where(elements == 0, UNKNOWN, values) if unknown else values

@@ -61,7 +61,7 @@ def read_labels(text: str, *, where: object, **terms: Any) -> Iterator[Label]:
         place = f"{where}, line {number}"
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(_("is not JSON"), where=place, to_do=_("copy what device enrol printed")) from error
         if not isinstance(value, dict):
             raise UserError(_("is not JSON"), where=place, to_do=_("copy what device enrol printed"))

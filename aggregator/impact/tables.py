@@ -3,6 +3,7 @@
 import csv
 import gzip
 import tomllib
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -33,18 +34,26 @@ def read(directory: Path | None = None) -> Factors:
 
 def parse_eco2mix(path: Path) -> dict[int, int]:
     """Mean factor by hour of an export of eCO2mix (quarter or half hours, rows without a factor left out)."""
+    try:
+        return parse(path.read_bytes(), path)
+    except OSError as error:
+        raise _unreadable(path, 0, str(error)) from error
+
+
+def parse(data: bytes, path: Path) -> dict[int, int]:
+    """The same from the bytes of the file at `path`."""
     sums: dict[int, list[int]] = defaultdict(list)
-    for number, row in _rows(path):
+    for number, row in _rows(data, path):
         try:
             factor_g, time = (row.get(_FACTOR) or "").strip(), (row.get(_TIME) or "").strip()
             if not factor_g:
                 continue
             factor_ug, at = round(float(factor_g) * 1000), datetime.fromisoformat(time)
-        except ValueError as error:
+            at_s = int(at.timestamp())
+        except (ValueError, OverflowError) as error:
             raise _unreadable(path, number, str(error)) from error
         if at.tzinfo is None or not 0 <= factor_ug <= 1000 * _FACTOR_G_MAX:
             raise _unreadable(path, number, _("a time without its zone, or a factor that no grid has"))
-        at_s = int(at.timestamp())
         sums[at_s - at_s % HOUR_S].append(factor_ug)
     return {hour_s: round(sum(values) / len(values)) for hour_s, values in sums.items()}
 
@@ -58,17 +67,19 @@ def _ours() -> Mapping[int, int]:
         }
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(data: bytes, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Lines by number; the header is line 1."""
+    number = 0
     try:
-        data = path.read_bytes()
         text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise _unreadable(path, 0, str(error)) from error
-    reader = csv.DictReader(text.splitlines(), delimiter=";")
-    if not {_TIME, _FACTOR} <= set(reader.fieldnames or ()):
-        raise _unreadable(path, 1, _("the columns {names} are missing").format(names=f"{_TIME}, {_FACTOR}"))
-    yield from enumerate(reader, start=2)
+        reader = csv.DictReader(text.splitlines(), delimiter=";")
+        number = 1
+        if not {_TIME, _FACTOR} <= set(reader.fieldnames or ()):
+            raise _unreadable(path, 1, _("the columns {names} are missing").format(names=f"{_TIME}, {_FACTOR}"))
+        for number, row in enumerate(reader, start=2):
+            yield number, row
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        raise _unreadable(path, number, str(error)) from error
 
 
 def _unreadable(path: Path, line: int, why: str) -> UserError:

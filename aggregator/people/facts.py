@@ -1,6 +1,7 @@
 """What is known of people and places as rows of text: for lists, for CSV, and for changing it word by word."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -118,10 +119,10 @@ def _put(attributes: dict[str, Any], field: str, text: str) -> None:
 def _value(text: str) -> Any:
     """A number where it is spelled as one: the models take no text for it."""
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = json.loads(text, parse_constant=str)
+    except (ValueError, RecursionError):
         return text
-    return value if type(value) in (int, float) else text
+    return value if type(value) in (int, float) and math.isfinite(value) else text
 
 
 def _flat(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def read(directory: Path) -> Iterator[PublicTotal]:
     try:
         manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
         resources = [(str(row["path"]), str(row["hash"])) for row in manifest["resources"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise UserError(
             _("this is no open data of a commune"), where=directory / MANIFEST, to_do=_("name its directory")
         ) from error
@@ -83,9 +83,14 @@ def read(directory: Path) -> Iterator[PublicTotal]:
             data = path.read_bytes()
             if f"sha256:{sha256(data).hexdigest()}" != digest:
                 raise ValueError(_("it is not the file that the manifest names"))
-            yield from map(_total, csv.DictReader(io.StringIO(data.decode())))
-        except (OSError, ValueError, KeyError) as error:
+            yield from parse_totals(data)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, csv.Error) as error:
             raise UserError(str(error), where=path, to_do=_("fetch the open data anew")) from error
+
+
+def parse_totals(data: bytes) -> Iterator[PublicTotal]:
+    """The totals of one file of them. ValueError, KeyError, TypeError, AttributeError, OverflowError or csv.Error."""
+    yield from map(_total, csv.DictReader(io.StringIO(data.decode())))
 
 
 def _csv(rows: Iterable[PublicTotal]) -> bytes:

@@ -50,8 +50,11 @@ def shares(registers_wh: Mapping[int, tuple[int, int]], totals: Iterable[PublicT
 
 def read_registers(text: str, *, where: object) -> dict[int, tuple[int, int]]:
     """Registers at quarters of an hour from CSV (HEADER; times are Unix seconds); UserError names the line."""
-    rows = csv.reader(io.StringIO(text))
-    if next(rows, None) != HEADER:
+    try:
+        header, *rows = csv.reader(io.StringIO(text))
+    except (ValueError, csv.Error) as error:
+        raise UserError(_("cannot be read: {error}").format(error=error), where=where) from error
+    if header != HEADER:
         raise UserError(
             _("the first line is not {header}").format(header=",".join(HEADER)),
             where=where,

@@ -3,6 +3,7 @@ person. Reads the published log, so what waits may be asked while the aggregator
 
 import csv
 import hashlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -45,12 +46,19 @@ def read_csv(path: Path) -> list[Words]:
     """The rows of a CSV file with the columns member, kind, amount, on, text, attach (files beside it, separated by
     semicolons); UserError names the line of a mistake."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            if set(rows.fieldnames or ()) != set(COLUMNS):
-                raise UserError(_("the first line does not name the columns"), where=path, to_do=",".join(COLUMNS))
-            found = [_row(row, f"{path}: {_('line {line}').format(line=rows.line_num)}", path.parent) for row in rows]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        return parse_csv(path.read_bytes(), path)
+    except OSError as error:
+        raise UserError(_("cannot be read: {error}").format(error=error), where=path) from error
+
+
+def parse_csv(data: bytes, path: Path) -> list[Words]:
+    """The same from the bytes of the file at `path`."""
+    try:
+        rows = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+        if set(rows.fieldnames or ()) != set(COLUMNS):
+            raise UserError(_("the first line does not name the columns"), where=path, to_do=",".join(COLUMNS))
+        found = [_row(row, f"{path}: {_('line {line}').format(line=rows.line_num)}", path.parent) for row in rows]
+    except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(_("cannot be read: {error}").format(error=error), where=path) from error
     if not 0 < len(found) <= ROWS_MAX:
         raise UserError(_("a file has 1 to {count} rows").format(count=ROWS_MAX), where=path)

@@ -12,11 +12,14 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from commonwatt import files
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
+from commonwatt.settings import Settings
 
 FOLDER = "papers"
 SALT_SIZE = 32
@@ -52,14 +55,31 @@ def read(directory: Path, digest: bytes) -> Papers | None:
     """What a digest stands for, if it is kept here and was not changed: words and files are hashed again."""
     folder = directory / FOLDER
     try:
-        content: dict[str, Any] = json.loads((folder / f"{digest.hex()}.json").read_bytes())
-        salt = bytes.fromhex(content.pop("salt"))
-        is_same = hashlib.sha256(salt + _spell(content)).digest() == digest
-        for sha256 in content["files"].values():
-            is_same = is_same and hashlib.sha256((folder / sha256).read_bytes()).hexdigest() == sha256
-    except (OSError, ValueError, KeyError):
+        found = parse((folder / f"{digest.hex()}.json").read_bytes(), digest)
+        for sha256 in found.files.values() if found else ():
+            if hashlib.sha256((folder / sha256).read_bytes()).hexdigest() != sha256:
+                return None
+    except OSError:
         return None
-    return Papers(content["text"], content["files"]) if is_same else None
+    return found
+
+
+def parse(data: bytes, digest: bytes) -> Papers | None:
+    """The papers whose JSON this is, if the digest is theirs."""
+    try:
+        content = _Content.model_validate_json(data, strict=True)
+        salt = bytes.fromhex(content.salt)
+    except ValueError:
+        return None
+    papers = Papers(content.text, content.files)
+    same = hashlib.sha256(salt + _spell({"text": papers.text, "files": papers.files})).digest() == digest
+    return papers if same else None
+
+
+class _Content(Settings):
+    salt: str
+    text: str
+    files: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
 
 
 def _read(path: Path) -> bytes:

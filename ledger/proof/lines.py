@@ -3,11 +3,9 @@
 import sqlite3
 from typing import Any
 
-import cbor2
 import numpy as np
 
 from commonwatt import page
-from commonwatt.errors import FormatError
 from ledger.book.fields import HASH_SIZE
 from ledger.book.mint import Line, Mint
 
@@ -18,10 +16,7 @@ def read(connection: sqlite3.Connection, mint: Mint) -> tuple[Line, ...]:
     number = connection.execute("SELECT number FROM number WHERE id = ?", (mint.account,)).fetchone()
     if found is None or number is None:
         return ()
-    try:
-        columns = page.decode(found[0])
-    except (cbor2.CBORDecodeError, ValueError, TypeError, KeyError) as error:
-        raise FormatError("malformed", f"a page of lines cannot be read: {error}") from error
+    columns = page.decode(found[0])
     rows = np.flatnonzero((columns["account"] == number[0]) & (columns["source"] == mint.source)).tolist()
     return tuple(_line(connection, columns, row, found[1]) for row in rows)
 

@@ -3,19 +3,41 @@
 Values only: nothing here opens a file or a database.
 """
 
+import csv
+import gzip
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
+
+import cbor2
+import numpy as np
 
 from aggregator import settings as aggregator_settings
 from aggregator import testing
+from aggregator.commune.registry import Directory
+from aggregator.commune.roster import Roster
+from aggregator.enrolment import confirm
+from aggregator.impact import indicators, tables
+from aggregator.intake import checking, pipeline
+from aggregator.people import facts
 from aggregator.policy.rules import DEFAULT_FILE, Policy
+from aggregator.privacy import opendata, share
+from aggregator.private.store import PrivateStore
 from aggregator.settling import reviews
-from commonwatt import block, block_columns, cbor, cose, settings, topics
+from aggregator.statements import declaring, papers, statement
+from aggregator.statements.statement import Statement, Topic
+from commonwatt import block, block_columns, cbor, cose, evidence_page, page, settings, topics
 from commonwatt.device_claim import read_claim
+from commonwatt.device_label import read_claim_code
 from commonwatt.errors import FormatError
+from commonwatt.mqtt import Message
 from commonwatt.registry import Snapshot
 from commonwatt.transport import BATCH_SIZE_MAX, Ack, Batch, Receipt
+from ledger import testing as book
+from ledger.book import rules
 from ledger.book.body import SetStatus
 from ledger.book.kinds import Subject
+from ledger.book.state import State
 
 Check = Callable[[bytes], bool]
 
@@ -73,10 +95,12 @@ def _policy(data: bytes) -> bool:
     return True
 
 
-def _limits(data: bytes) -> bool:
-    table = settings.parse_toml(_text(data), where="aggregator.toml")
-    settings.validate(aggregator_settings.AggregatorSettings, table, where="aggregator.toml")
-    return True
+def _toml(model: type[settings.Settings]) -> Check:
+    def check(data: bytes) -> bool:
+        settings.validate(model, settings.parse_toml(_text(data), where="a file"), where="a file")
+        return True
+
+    return check
 
 
 def _topic(data: bytes) -> bool:
@@ -95,6 +119,139 @@ def _review(data: bytes) -> bool:
     return found is not None
 
 
+def _statement(data: bytes) -> bool:
+    assert Statement.parse(data).encode() == data
+    return True
+
+
+def _stated(data: bytes) -> bool:
+    """The reason of an entry, whoever wrote it."""
+    found = statement.read(SetStatus(Subject.DEVICE, bytes(16), 1, _text(data)))  # type: ignore[arg-type]
+    return found is not None
+
+
+def _message(data: bytes) -> bool:
+    """A message as a broker hands it over, over MQTT or from a stream: a topic's line, then the batch. What is taken
+    from a known gateway is checked block by block, and every block has its verdict."""
+    topic, _newline, payload = data.partition(b"\n")
+    message = Message(topic.decode("utf-8", "replace"), payload)
+    received = pipeline.parse(message, _DIRECTORY, book.GENESIS_SHA256, testing.TIME_S)
+    if isinstance(received, str):
+        raise FormatError(received, "dropped")
+    _verdicts(received.batch.blocks)
+    return True
+
+
+def _lie(data: bytes) -> bool:
+    """Blocks that a gateway signed for, cut from anything: it may lie about all of them."""
+    blocks = [part for part in data.split(b"\n\n") if part]
+    return _verdicts([*blocks, _signed_block()]) > 1
+
+
+def _verdicts(blocks: list[bytes] | tuple[bytes, ...]) -> int:
+    checked = checking.check(blocks, _DIRECTORY.keys)
+    assert sorted([*checked.row, *checked.refused]) == list(range(len(blocks)))
+    assert len(checked.arrivals) == len(checked.row)
+    return len(checked.row)
+
+
+def _page(data: bytes) -> bool:
+    columns = page.decode(data)
+    assert len({len(column) for column in columns.values()}) <= 1
+    if columns:
+        again = page.decode(page.encode(columns))
+        assert all(np.array_equal(again[name], column) for name, column in columns.items())
+    return True
+
+
+def _evidence(data: bytes) -> bool:
+    """A row of the evidence as somebody else's file has it: three columns, each after its length."""
+    lengths = np.frombuffer(data[:12].ljust(12, b"\0"), dtype="<u4")
+    ends = 12 + np.cumsum(lengths.astype(np.int64))
+    columns = [data[start:end] for start, end in zip([12, *ends], ends, strict=False)]
+    found = evidence_page.decode(dict(zip(("places", "sha256", "signed"), columns, strict=True)))
+    assert sum(map(len, found.blocks())) == len(found.signed)
+    return True
+
+
+def _evidence_example() -> bytes:
+    signed = _signed_block()
+    one = np.ones(1, dtype=np.int64)
+    ids = evidence_page.octets([bytes(16)])
+    hashes = evidence_page.octets([bytes(32)], 32)
+    row = evidence_page.Page(ids, ids, *[one] * 5, one * len(signed), hashes, signed).encode()
+    columns = [row[name] for name in ("places", "sha256", "signed")]
+    return np.array([len(column) for column in columns], dtype="<u4").tobytes() + b"".join(columns)
+
+
+def _declared_csv(data: bytes) -> bool:
+    assert declaring.parse_csv(data, Path("values.csv"))
+    return True
+
+
+def _people_csv(data: bytes) -> bool:
+    """What a file says of people, in a store that nobody saves."""
+    store = PrivateStore(_NOWHERE / "private.db")
+    store.enrol("members", "ana", testing.ident("ana"))
+    store.enrol("sites", "ana's", testing.ident("ana's"))
+    try:
+        lines = list(csv.reader(_text(data).splitlines()))
+    except csv.Error as error:
+        raise FormatError("malformed", str(error)) from error
+    return bool(facts.apply_rows(store, lines, at_s=testing.TIME_S))
+
+
+def _labels(data: bytes) -> bool:
+    terms = {"expires_s": 0, "role": "main", "rated_power_w": 1, "grade": "device"}
+    return bool(list(confirm.read_labels(_text(data), where="labels", **terms)))
+
+
+def _registers(data: bytes) -> bool:
+    return bool(share.read_registers(_text(data), where="a file"))
+
+
+def _totals(data: bytes) -> bool:
+    try:
+        return bool(list(opendata.parse_totals(data)))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, csv.Error) as error:
+        raise FormatError("malformed", str(error)) from error
+
+
+def _eco2mix(data: bytes) -> bool:
+    return bool(tables.parse(data, Path("eco2mix.csv")))
+
+
+def _packed(data: bytes) -> bool:
+    return bool(tables.parse(data, Path("eco2mix.csv.gz")))
+
+
+def _papers(data: bytes) -> bool:
+    papers.parse(data, bytes(32))
+    return b'"salt"' in data
+
+
+def _code(data: bytes) -> bool:
+    code = read_claim_code(_text(data))
+    assert read_claim_code(code) == code
+    return True
+
+
+def _known() -> Directory:
+    """The tests' gateway and a meter, admitted."""
+    state = State()
+    entries = [book.GENESIS, book.member("ana"), book.site("ana's", "ana")]
+    entries += [book.device("ana-main", "ana's"), book.gateway(testing.GATEWAY)]
+    for place, data in enumerate(entries):
+        answer = rules.apply(state, data, place)
+        assert isinstance(answer, State), answer
+        state = answer
+    return Directory.of(state)
+
+
+_NOWHERE = Path(tempfile.gettempdir()) / "commonwatt has no private store here"
+_DIRECTORY = _known()
+
+
 def _text(data: bytes) -> str:
     try:
         return data.decode()
@@ -110,6 +267,53 @@ def _inside(message: bytes) -> bytes:
     return cose.parse1(message, size_max=BATCH_SIZE_MAX).payload
 
 
+def _sent() -> bytes:
+    message = testing.GatewayStandIn().batch([_signed_block(), b"x"])
+    return message.topic.encode() + b"\n" + message.payload
+
+
+def _page_example() -> bytes:
+    numbers = {"energy_wh": np.array([1000, 1003, page.UNKNOWN]), "device": np.array([7, 7, 7])}
+    return page.encode({**numbers, "id": evidence_page.octets([bytes(16)] * 3)})
+
+
+_STATEMENT = Statement(Topic.VALUE, "time", bytes(16), 1_721_001_600, 1_721_088_000, 2500)
+_LABEL = b'{"device": "%s", "public_key": "%s", "claim_sha256": "%s"}\n' % (b"0" * 32, b"1" * 64, b"2" * 64)
+_ECO2MIX = "Date - Heure;Taux de CO2 (g/kWh)\n2021-12-01T00:00:00+01:00;41\n2021-12-01T00:30:00+01:00;43\n"
+_TOTALS = (
+    b"start,sites,supply_wh,demand_wh,matched_wh,unallocated_wh,ratio,withheld\n"
+    b"2024-07-15T00:00:00Z,12,500,800,500,300,0.625000,\n"
+)
+_ACCOUNT = b'url = "mqtt://h"\nusername = "a"\npassword = "b"\n'
+_AGGREGATOR = b'database = "postgresql://h/d"\n[limits]\nlane_batches = 3\n'
+_ROSTER = f"""
+[[members]]
+name = "Ana"
+wallet = "{"5" * 64}"
+[[sites]]
+name = "Ana's house"
+member = "Ana"
+[[devices]]
+name = "Ana's meter"
+site = "Ana's house"
+public_key = "{"b" * 64}"
+role = "main"
+rated_power_w = 9000
+grade = "device"
+"""
+_INDICATOR = """
+[[indicators]]
+id = "self-consumption"
+name = "Self-consumption"
+measure = "self_consumption"
+baseline = 300
+baseline_date = 2026-01-01
+target = 400
+target_date = 2027-01-01
+review_date = 2026-07-01
+responsible = "Ana"
+"""
+
 PARSERS: dict[str, tuple[Check, tuple[bytes, ...]]] = {
     "batch": (_batch, (_inside(testing.GatewayStandIn().batch([_signed_block(), b"x"]).payload),)),
     "receipt": (_receipt, (Receipt(3, bytes(32)).encode(),)),
@@ -118,7 +322,33 @@ PARSERS: dict[str, tuple[Check, tuple[bytes, ...]]] = {
     "block-columns": (_columns, (_signed_block(),)),
     "device-claim": (_claim, (_claim_example(),)),
     "policy": (_policy, (testing.POLICY.text.encode(), DEFAULT_FILE.read_bytes())),
-    "aggregator-toml": (_limits, (b'database = "postgresql://h/d"\n[limits]\nlane_batches = 3\n',)),
+    "statement": (_statement, (_STATEMENT.encode(),)),
+    "stated": (_stated, (_STATEMENT.sign(testing.key("ana"), book.GENESIS_SHA256).encode(),)),
+    "broker-message": (_message, (_sent(),)),
+    "lying-gateway": (_lie, (_signed_block(), b"x\n\n" + _signed_block())),
+    "page": (_page, (_page_example(), cbor2.dumps([0, []]))),
+    "evidence-page": (_evidence, (_evidence_example(),)),
+    "declared-csv": (
+        _declared_csv,
+        (b'member,kind,amount,on,text,attach\nana,time,2.5,2026-12-01,"weeding, planting",a.jpg;b.jpg\n',),
+    ),
+    "people-csv": (
+        _people_csv,
+        (
+            b"table,name,id,field,value\nsites,ana's,,installed_wp,3000\nsites,ana's,,tilt_deg,30\nmembers,ana,,consent.statistics,2027-01-01\n",
+        ),
+    ),
+    "labels": (_labels, (_LABEL,)),
+    "registers-csv": (_registers, (b"time_s,import_wh,export_wh\n1721001600,5,0\n1721002500,9,0\n",)),
+    "totals-csv": (_totals, (_TOTALS,)),
+    "eco2mix": (_eco2mix, (_ECO2MIX.encode(),)),
+    "eco2mix-gz": (_packed, (gzip.compress(_ECO2MIX.encode(), mtime=0),)),
+    "papers": (_papers, (b'{"salt":"00","text":"two hours","files":{"a.jpg":"' + b"0" * 64 + b'"}}',)),
+    "claim-code": (_code, (b"4RT6-9KQ2-XM",)),
+    "roster": (_toml(Roster), (_ROSTER.encode(),)),
+    "indicators": (_toml(indicators.Indicators), (_INDICATOR.encode(),)),
+    "account-file": (_toml(aggregator_settings.BrokerSettings), (_ACCOUNT,)),
+    "aggregator-toml": (_toml(aggregator_settings.AggregatorSettings), (_AGGREGATOR,)),
     "topic": (_topic, (topics.of_gateway("town", bytes(16), "batch").encode(),)),
     "review": (_review, (b"release 1721001600: the new meter starts at 0", b"reject 0: no")),
 }
