@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from commonwatt.demo.plan import ROOT, SPEED_DEFAULT, Plan
+from commonwatt.demo.plan import POLICY, ROOT, SPEED_DEFAULT, Plan
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 
@@ -26,6 +26,7 @@ def demo(
     ),
     seed: int = typer.Option(1, envvar="SEED", help=_("Seed of the faults.")),
     broker: str = typer.Option("", envvar="BROKER", help=_("Use this broker (mqtt://host:port) instead of our own.")),
+    policy: Path = typer.Option(POLICY, envvar="POLICY", help=_("The policy by which credits are earned.")),
     directory: Path = typer.Option(Path("var/demo"), "--dir", help=_("Where the commune is left for inspection.")),
 ) -> None:
     """Run a commune of ten or forty homes, every process real, and check its books."""
@@ -44,5 +45,6 @@ def demo(
         seed=seed,
         faults=faults,
         broker_url=broker or None,
+        policy=policy,
     )
     raise typer.Exit(tell(plan))

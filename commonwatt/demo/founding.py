@@ -3,16 +3,19 @@
 import json
 import shutil
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from commonwatt.demo import brokers, meters
 from commonwatt.demo.brokers import AGGREGATOR, Brokers
 from commonwatt.demo.layout import Layout
 from commonwatt.demo.meters import Readers
 from commonwatt.demo.people import BAKER, Identifiers
-from commonwatt.demo.plan import ROOT, Plan
+from commonwatt.demo.plan import DAY_S, Plan
 from commonwatt.demo.programs import BIN, free_port, run
 from commonwatt.demo.registers.homes import Village
 from commonwatt.demo.roster import roster
@@ -22,7 +25,6 @@ from commonwatt.identity import SigningKey, save_key
 
 COMMUNE = "demo"
 ORIGIN = "demo.commonwatt.example/log"
-POLICY = ROOT / "aggregator" / "policies" / "demo.toml"
 COMMONWATT = str(BIN / "commonwatt")
 
 
@@ -61,7 +63,7 @@ def found(plan: Plan) -> Commune:
         return run([COMMONWATT, *map(str, words)], log_file=layout.logs / "founding.log")
 
     place = ("init", layout.root, "--name", COMMUNE, "--origin", ORIGIN)
-    commonwatt(*place, "--policy", POLICY, "--trial", "--clock", clock)
+    commonwatt(*place, "--policy", plan.policy.absolute(), "--trial", "--clock", clock)
     everywhere = brokers.configure(plan, layout, ids, COMMUNE, commonwatt)
     layout.broker_account.write_text(everywhere.town.account_toml(AGGREGATOR))
     commune = Commune(village, layout, ids, everywhere, {name: free_port() for name in village.over_modbus})
@@ -75,8 +77,26 @@ def found(plan: Plan) -> Commune:
     papers = layout.root / "roster.toml"
     papers.write_text(roster(village, ids, layout, keys))
     commonwatt("admit", layout.root, papers, "--clock", clock)
+    _state(plan, commune, commonwatt)
     _leave_names(plan, commune)
     return commune
+
+
+def _state(plan: Plan, commune: Commune, commonwatt: Callable[..., str]) -> None:
+    """What people sign before the data begin, as far as the policy pays for it: two hours that a neighbour gave, seen
+    by the baker, and the operator's request to use less in a peak."""
+    layout, (first, *_others) = commune.layout, commune.village.homes
+    clock = ("--clock", plan.founding_clock())
+    if "time" in plan.rules.get("declared", {}):
+        day = f"{datetime.fromtimestamp(plan.starts_s - 2 * DAY_S, UTC):%Y-%m-%d}"
+        what = ("--member", first, "--kind", "time", "--amount", 2, "--on", day)
+        text = ("--text", _("two hours in the orchard that everybody picks from"))
+        said = commonwatt("declare", layout.root, *what, *text, "--key", layout.wallet(first), *clock)
+        commonwatt("declared", "confirm", layout.root, said.split()[0], "--key", layout.wallet(BAKER), *clock)
+    if "shifting" in plan.rules:
+        zone = ZoneInfo(plan.rules.get("timezone", "Europe/Paris"))
+        begin, end = (f"{datetime.fromtimestamp(at, zone):%Y-%m-%dT%H:%M}" for at in plan.peak_s)
+        commonwatt("operator", "announce", layout.root, "--from", begin, "--to", end, "--kind", "peak", *clock)
 
 
 def _clear(directory: Path) -> Layout:

@@ -1,8 +1,11 @@
 """What one run of the demo is: where, when, how fast, which seed. Values only."""
 
 import time
+import tomllib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from commonwatt.clock import CivilClock
 from commonwatt.demo.registers.homes import START_S, VILLAGES, Village
@@ -12,8 +15,12 @@ from commonwatt.i18n import _
 ROOT = Path(__file__).parents[2]
 """The clone: the firmware and the policies are run from it."""
 
+POLICY = ROOT / "aggregator" / "policies" / "demo.toml"
+"""The rules of the demo, unless others are named."""
+
 DAY_S = 86_400
 DAYS_MAX = 7
+WORKING_DAYS, PEAK_HOUR = 5, 18
 SPEED_DEFAULT = 1440
 SPEED_MAX = 2880
 START_UP_S, START_UP_S_PER_HOME = 5.0, 0.3
@@ -22,7 +29,7 @@ FOUNDED_BEFORE_S = 16 * 3600
 """Civil seconds between the genesis entry and the first measured quarter hour; longer than any start-up."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """One run: `starts_s` to `ends_s` is the civil span of the measured data that is replayed."""
 
@@ -33,6 +40,7 @@ class Plan:
     seed: int
     faults: bool
     broker_url: str | None
+    policy: Path = POLICY
 
     def __post_init__(self) -> None:
         if self.homes not in VILLAGES:
@@ -54,8 +62,29 @@ class Plan:
                 ),
                 to_do=_("a day takes a minute at {speed}").format(speed=SPEED_DEFAULT),
             )
+        if "window_s" not in self.rules:
+            raise UserError(
+                _("is no policy: it has no window_s"), where=self.policy, to_do=_("see commonwatt policy check")
+            )
         if self.faults and self.broker_url:
             raise UserError(_("FAULTS kills the broker, so it needs one of its own"), to_do=_("leave BROKER away"))
+
+    @cached_property
+    def rules(self) -> dict[str, Any]:
+        """The policy's table; UserError if there is none. `commonwatt init` names every other mistake in it."""
+        try:
+            return tomllib.loads(self.policy.read_text())
+        except (OSError, ValueError) as error:
+            raise UserError(
+                _("cannot be read as a policy: {error}").format(error=error),
+                where=self.policy,
+                to_do=_("try make demo POLICY=aggregator/policies/default.toml"),
+            ) from error
+
+    @property
+    def window_s(self) -> int:
+        """How much time one mint covers."""
+        return int(self.rules["window_s"])
 
     @property
     def village(self) -> Village:
@@ -71,6 +100,13 @@ class Plan:
     def ends_s(self) -> int:
         """Civil end of the replayed data."""
         return self.starts_s + self.days * DAY_S
+
+    @property
+    def peak_s(self) -> tuple[int, int]:
+        """When the operator asks for less use: two hours in the evening (18:00 to 20:00 UTC) of the last working day;
+        on the Friday there are four such days before it, as many as make a usual one."""
+        start_s = self.starts_s + (min(self.days, WORKING_DAYS) - 1) * DAY_S + PEAK_HOUR * 3600
+        return start_s, start_s + 2 * 3600
 
     def founding_clock(self) -> CivilClock:
         """Civil time while the commune is founded: some hours before the data, at the pace of the wall."""

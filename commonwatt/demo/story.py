@@ -29,8 +29,6 @@ LISTEN_S = 0.02
 DRAIN_WALL_S_MAX = 300
 BROKER_S_MAX = 120
 """How long somebody has to start a broker of their own."""
-WINDOW_S = 3600
-"""The demo policy's window; one more than the data's last must close, for a gap that reaches over the end."""
 
 
 def tell(plan: Plan) -> int:
@@ -115,5 +113,5 @@ def _check(program: Program, faults: Faults) -> None:
 
 
 def _is_drained(plan: Plan, aggregator: dict[str, Any]) -> bool:
-    """Whether the window after the data's last is closed; by then the last one is minted."""
-    return int(aggregator.get("intervals", {}).get("last_end_s", 0)) > plan.ends_s + WINDOW_S
+    """Whether the window after the data's last is closed (a gap may reach over the end); then the last is minted."""
+    return int(aggregator.get("intervals", {}).get("last_end_s", 0)) > plan.ends_s + plan.window_s

@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from aggregator.commune.registry import Directory
 from commonwatt.demo.cast import assemble
 from commonwatt.demo.founding import found
 from commonwatt.demo.plan import Plan
-from commonwatt.demo.registers.homes import FORTY_HOMES
+from commonwatt.demo.registers.homes import FORTY_HOMES, START_S
 from commonwatt.errors import UserError
 from ledger.app import open_ledger
 
@@ -47,6 +48,24 @@ def test_village_when_it_is_founded(tmp_path: Path) -> None:
     assert set(commune.brokers.town.passwords) == {gateway.hex() for gateway in ids.gateways.values()} | {
         "aggregator"
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "what"), [(None, "cannot be read"), ("version = ", "cannot be read"), ("version = 1", "no window_s")]
+)
+def test_plan_when_its_policy_is_none(tmp_path: Path, text: str | None, what: str) -> None:
+    """The file is named before anything is founded."""
+    if text is not None:
+        (tmp_path / "policy.toml").write_text(text)
+    with pytest.raises(UserError, match=what) as caught:
+        replace(plan(tmp_path, 10), policy=tmp_path / "policy.toml")
+    assert "policy.toml" in str(caught.value)
+
+
+def test_peak_when_days_are_few_or_many(tmp_path: Path) -> None:
+    """In the evening of the last working day that is lived; the week-end has none."""
+    days = [(replace(plan(tmp_path, 10), days=days).peak_s[0] - START_S) // 3600 for days in (1, 2, 5, 7)]
+    assert days == [18, 24 + 18, 4 * 24 + 18, 4 * 24 + 18]
 
 
 def test_plan_when_there_are_no_measurements_for_so_many_homes(tmp_path: Path) -> None:

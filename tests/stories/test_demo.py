@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 COMMONWATT = str(Path(sys.executable).with_name("commonwatt"))
 FAST = "2880"
 """Twice the demo's pace; a machine too slow for it loses detail to gaps, and the books must balance all the same."""
@@ -31,6 +32,8 @@ def commune(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The books balance, to the watt-hour and the milli-credit." in done.stdout
     assert "paid 1.000 credits" in done.stdout
+    for source in ("local production", "a neighbour's energy used", "declared and confirmed"):
+        assert source in done.stdout
     return directory
 
 
@@ -98,6 +101,36 @@ def test_books_when_everything_is_killed(seed: int, tmp_path: Path) -> None:
     """Ten seeds of kills: the books balance every time."""
     done = commonwatt("demo", "--faults", "--seed", seed, "--dir", tmp_path / "demo")
     assert done.returncode == 0, f"seed {seed}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("homes", "faults"), [(10, []), (40, []), (40, ["--faults"])])
+def test_statistics_when_homes_are_few_or_many(homes: int, faults: list[str], tmp_path: Path) -> None:
+    """A whole run: the books balance by all of its policy; of forty homes both feeders and the village are told, of
+    ten nothing, and why."""
+    done = commonwatt("demo", "--homes", homes, *faults, "--dir", tmp_path / "demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The books balance, to the watt-hour and the milli-credit." in done.stdout
+    told = done.stdout.partition("Statistics")[2]
+    rows = {words[0]: words for words in map(str.split, told.splitlines()) if words and "2024-07-22" in words}
+    if homes == 10:
+        assert rows.keys() == {"commune", "feeder:mill"}
+        assert all("dominated" in words for words in rows.values())
+    else:
+        assert rows.keys() == {"commune", "feeder:mill", "feeder:church"}
+        assert [int(rows[cell][2]) for cell in ("commune", "feeder:mill", "feeder:church")] == [40, 20, 20]
+        assert not any("dominated" in words for words in rows.values())
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("policy", ["default", "demo"])
+def test_books_when_another_policy_counts(policy: str, tmp_path: Path) -> None:
+    """The rules are named on the command line; the working week has a peak in the end."""
+    days = {"default": 1, "demo": 5}[policy]
+    file = ROOT / "aggregator" / "policies" / f"{policy}.toml"
+    done = commonwatt("demo", "--policy", file, "--days", days, "--dir", tmp_path / "demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ("shifted out of peaks" in done.stdout) == (policy == "demo")
 
 
 @pytest.mark.soak

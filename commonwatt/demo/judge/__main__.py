@@ -53,11 +53,26 @@ def _show_tables(console: Console, report: JudgeReport, names: dict[str, str]) -
     for balance in known:
         name = names.get(balance.account.hex(), balance.account.hex()[:8])
         balances.add_row(name, format_credits(balance.expected_mc), format_credits(balance.log_mc))
-    for table in (energies, balances):
+    sources = Table(_("source"), _("mints"), "kWh", _("credits"), title=_("What was earned, by source"), box=None)
+    for line in report.sources:
+        name = _source_names().get(line.source, str(line.source))
+        sources.add_row(name, str(line.mints), format_kwh(line.energy_wh), format_credits(line.amount_mc))
+    for table in (energies, balances, sources):
         for column in table.columns[1:]:
             column.justify = "right"
         console.print(table)
     console.print(", ".join(f"{count} {what}" for what, count in report.counts.items()), soft_wrap=True)
+
+
+def _source_names() -> dict[int, str]:
+    return {
+        1: _("local production"),
+        2: _("a neighbour's energy used"),
+        3: _("savings"),
+        4: _("shifted out of peaks"),
+        5: _("renewable heat"),
+        6: _("declared and confirmed"),
+    }
 
 
 def _show_verdict(console: Console, report: JudgeReport) -> None:

@@ -5,7 +5,7 @@ import json
 import sqlite3
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from commonwatt.demo.judge.log import read_log
 from commonwatt.demo.judge.mints import ExpectedMint, check_lines, check_mints, expected_mints
 from commonwatt.demo.judge.places import read_feeders
 from commonwatt.demo.judge.policies import Policies, read_policies
-from commonwatt.demo.judge.report import BalanceLine, EnergyLine, Findings, JudgeReport
+from commonwatt.demo.judge.report import BalanceLine, EnergyLine, Findings, JudgeReport, SourceLine
 from commonwatt.demo.judge.settle import Claim, Settled, Settlement
 from commonwatt.demo.judge.stated import corrections
 from commonwatt.demo.registers import DeviceRegisters, read_registers
@@ -59,7 +59,10 @@ def judge(directory: Path, registers_csv: Path | None = None) -> JudgeReport:
     balances = _compare_balances(mints, book, findings)
     counts = _count(entries, book, evidence, settled)
     claims = dict(_claim_text(claim) for claim in settled.claims)
-    return JudgeReport(tuple(findings.differences), tuple(energies), tuple(balances), counts, claims)
+    return JudgeReport(
+        *(tuple(findings.differences), tuple(energies), tuple(balances), counts, claims),
+        sources=tuple(_by_source(mints)),
+    )
 
 
 def _compare_paper(path: Path, book: Book, findings: Findings) -> None:
@@ -196,6 +199,13 @@ def _compare_balances(mints: list[ExpectedMint], book: Book, findings: Findings)
     for line in lines:
         findings.expect(f"balance of {line.account.hex()}", line.expected_mc, line.log_mc)
     return lines
+
+
+def _by_source(mints: list[ExpectedMint]) -> Iterator[SourceLine]:
+    for source in sorted({mint.key[2] for mint in mints}):
+        of_it = [mint for mint in mints if mint.key[2] == source]
+        amount_mc = sum(mint.amount_mc + mint.association_mc for mint in of_it)
+        yield SourceLine(source, len(of_it), sum(mint.energy_wh for mint in of_it), amount_mc)
 
 
 def _count(entries: list[bytes], book: Book, evidence: Evidence, settled: Settled) -> dict[str, int]:

@@ -54,6 +54,16 @@ class BalanceLine:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceLine:
+    """What was earned by one source, the association's share in it: mints, Wh and mc."""
+
+    source: int
+    mints: int
+    energy_wh: int
+    amount_mc: int
+
+
+@dataclass(frozen=True, slots=True)
 class JudgeReport:
     """The verdict: the books balance exactly when there are no differences. `claims`: the judge's own, by name."""
 
@@ -62,6 +72,7 @@ class JudgeReport:
     balances: tuple[BalanceLine, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     claims: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[SourceLine, ...] = ()
 
     @property
     def balanced(self) -> bool:
