@@ -207,6 +207,7 @@ class Aggregator:
             self._database,
             self._options.directory,
             status.state,
+            held=books.held_runs,
             witnesses=observed_witnesses.look(self._options.directory, wall_s=wall_s),
             due_s=civil_s - books.closer.due_s,
             civil_s=civil_s,

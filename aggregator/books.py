@@ -71,6 +71,11 @@ class Books:
     def __exit__(self, _kind: type[BaseException] | None, _value: object, _trace: TracebackType | None) -> None:
         self.ledger.close()
 
+    @property
+    def held_runs(self) -> frozenset[bytes]:
+        """The mint-runs that a hold in the ledger stops."""
+        return self._minter.held
+
     def step(self, link: Publishing, intake: Intake) -> None:
         """Carry out what people entered, tell gateways, close what is due, mint what waits. Raises StorageError."""
         self._arrivals.step(intake, self.closer)

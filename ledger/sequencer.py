@@ -213,6 +213,10 @@ class Sequencer:
         """Which of these leaves a hold stops now: a run that has one is refused as a whole."""
         return mint_bulk.are_held(self.state, leaves)
 
+    def are_barred(self, leaves: MintArrays) -> Truths:
+        """Which of these leaves a hold stops that was refused: they are never minted."""
+        return mint_bulk.are_barred(self.state, leaves)
+
     def publish(self) -> Checkpoint:
         """Write the tiles and the signed checkpoint of everything committed. Cheap when nothing is new."""
         with self._all_or_nothing():

@@ -23,6 +23,7 @@ from aggregator.sql import Database
 from aggregator.statements.corrections import Correction
 from commonwatt.errors import StorageError
 from commonwatt.identity import SigningKey, new_id
+from ledger.book.columns import Truths
 from ledger.book.mint_arrays import MintArrays
 from ledger.book.rules import RUN_LEAVES_MAX
 from ledger.log.checkpoint import Checkpoint
@@ -38,6 +39,14 @@ class Minting(Protocol):
         self, run_id: bytes, leaves: MintArrays, *, policy_sha256: bytes, time_s: int, key: SigningKey
     ) -> Placed | Refused:
         """Place a run, all or nothing; asked again, answer the first place."""
+        ...
+
+    def are_held(self, leaves: MintArrays) -> Truths:
+        """Which leaves a hold stops: a run that has one is refused as a whole."""
+        ...
+
+    def are_barred(self, leaves: MintArrays) -> Truths:
+        """Which of these are stopped for good."""
         ...
 
     def publish(self) -> Checkpoint:
@@ -92,27 +101,34 @@ def prepare(
 
 
 class Minter:
-    """Hands prepared runs to the ledger, oldest window first, and notes their places. `key`: the aggregator's."""
+    """Hands prepared runs to the ledger, oldest window first, and notes their places. `key`: the aggregator's.
+
+    `held`: the runs of claims that a hold stops; each is tried again with every step, and nothing else waits for it.
+    """
 
     def __init__(self, *, database: Database, ledger: Minting, key: SigningKey) -> None:
         self._database = database
         self._ledger = ledger
         self._key = key
+        self.held: frozenset[bytes] = frozenset()
 
     def step(self) -> int:
         """Mint what waits and publish it; how many runs."""
         with self._database.transaction() as connection:
             waiting = sa.select(schema.run).where(schema.run.c.place.is_(None))
             runs = connection.execute(waiting.order_by(schema.run.c.window_start_s)).all()
-        for run in runs:
-            self._mint(run)
-        if runs:
+        self.held = frozenset()
+        minted = [run for run in runs if self._mint(run)]
+        if minted:
             self._ledger.publish()
-        return len(runs)
+        return len(minted)
 
-    def _mint(self, run: sa.Row[Any]) -> None:
+    def _mint(self, run: sa.Row[Any]) -> bool:
+        """Whether there was something of it to mint."""
         with self._database.transaction() as connection:
-            leaves = run_pages.read(connection, run)
+            leaves = self._part_held(connection, run, run_pages.read(connection, run))
+        if len(leaves) == 0:
+            return False
         answer = self._ledger.mint_arrays(
             run.id, leaves, policy_sha256=run.policy_sha256, time_s=run.time_s, key=self._key
         )
@@ -126,3 +142,31 @@ class Minter:
         with self._database.transaction() as connection:
             connection.execute(sa.update(schema.run).where(schema.run.c.id == run.id).values(place=answer.place))
         log.info("window from %d: %d mints at %d of the log", run.window_start_s, len(leaves), answer.place)
+        return True
+
+    def _part_held(self, connection: sa.Connection, run: sa.Row[Any], leaves: MintArrays) -> MintArrays:
+        """The leaves that may be minted now. What is held waits as a run of its own, what is refused for good ends.
+
+        A run that the ledger has already is whole: what was minted is not held any more.
+        """
+        is_held = self._ledger.are_held(leaves)
+        if not is_held.any():
+            return leaves
+        is_waiting = is_held & ~self._ledger.are_barred(leaves)
+        free = leaves.kept(~is_held)
+        if is_waiting.all():
+            self.held |= {run.id}
+            return free
+        run_pages.delete(connection, run.id)
+        if len(free):
+            run_pages.write(connection, run.id, free)
+        else:
+            connection.execute(sa.delete(schema.run).where(schema.run.c.id == run.id))
+        if is_waiting.any():
+            held_id = new_id()
+            connection.execute(sa.insert(schema.run), {**run._mapping, "id": held_id})
+            run_pages.write(connection, held_id, leaves.kept(is_waiting))
+            self.held |= {held_id}
+        counts = (int(is_waiting.sum()), int(is_held.sum() - is_waiting.sum()))
+        log.warning("window from %d: %d claims are held, %d are refused for good", run.window_start_s, *counts)
+        return free

@@ -34,6 +34,11 @@ def write(connection: sa.Connection, run_id: bytes, mints: MintArrays) -> None:
     connection.execute(sa.insert(schema.run_page), rows)
 
 
+def delete(connection: sa.Connection, run_id: bytes) -> None:
+    """Take the leaves of a run away."""
+    connection.execute(sa.delete(schema.run_page).where(schema.run_page.c.run_id == run_id))
+
+
 def read(connection: sa.Connection, run: sa.Row[Any]) -> MintArrays:
     """The leaves of a row of the table `run`."""
     table = schema.run_page.c

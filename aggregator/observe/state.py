@@ -1,7 +1,7 @@
 """The state that /health and /metrics are made of: values only, taken once a second by the loop."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,13 +89,16 @@ def books_of(
     directory: Path,
     report: Mapping[str, Any],
     *,
+    held: Collection[bytes],
     witnesses: Witnesses | None,
     due_s: float,
     civil_s: float,
     wall_s: float,
 ) -> Books:
-    """Beside the report: what waits for the ledger, and how old the published head is."""
-    waiting = sa.select(sa.func.count(), sa.func.min(schema.run.c.time_s)).where(schema.run.c.place.is_(None))
+    """Beside the report: what waits for the ledger (but the runs `held`, which wait for people), and how old the
+    published head is."""
+    is_waiting = sa.and_(schema.run.c.place.is_(None), schema.run.c.id.not_in(held))
+    waiting = sa.select(sa.func.count(), sa.func.min(schema.run.c.time_s)).where(is_waiting)
     with database.transaction() as connection:
         runs, oldest_s = connection.execute(waiting).one()
     try:

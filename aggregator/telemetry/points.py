@@ -70,7 +70,8 @@ def pipeline(state: Mapping[str, Any]) -> Point:
     return Point("pipeline", int(state["civil_s"]), fields)
 
 
-# Windows are minted in order, so those before one that waits for the ledger are all there.
+# Windows are minted in order, so those before one that waits for the ledger are all there. What a hold delayed comes
+# as a run of its own after later windows: the ledger tells it, these points do not.
 _WINDOWS = (
     sa.select(schema.run).where(schema.run.c.place.is_not(None)).order_by(schema.run.c.window_end_s).limit(ROWS_MAX)
 )

@@ -136,6 +136,10 @@ class Hold:
         """Whose earnings, by which source."""
         return self.account, self.source
 
+    def overlaps(self, start_s: int, end_s: int) -> bool:
+        """Whether it stops any part of this time."""
+        return self.window_start_s < end_s and start_s < self.window_end_s
+
     def to_cbor(self) -> list[Any]:
         """The body."""
         head = [self.account, self.source, self.window_start_s, self.window_end_s]

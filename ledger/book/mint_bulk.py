@@ -4,6 +4,7 @@ This way only ever says yes. Whatever it would not allow, or does not understand
 which names the leaf and the refusal: so there is one set of rules, and a test holds this way to their answers.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,8 +38,11 @@ class Credits:
 
 def credits_of(state: State, leaves: MintArrays) -> Credits | None:
     """What these leaves come to; None unless rules.py would stage every one of them. The state stays as it is."""
-    window = (leaves.window_start_s, leaves.window_end_s)
-    is_usual = state.size > 0 and state.stage is None and all(row[2:] != window for row in state.claims.owed)
+    start_s, end_s = leaves.window_start_s, leaves.window_end_s
+    is_late = any(
+        owed_s < end_s and start_s < owed_end_s for _account, _source, owed_s, owed_end_s in state.claims.owed
+    )
+    is_usual = state.size > 0 and state.stage is None and not is_late
     if not is_usual or not 0 < len(leaves) <= RUN_LEAVES_MAX or not leaves.is_well_formed:
         return None
     if are_held(state, leaves).any():
@@ -62,12 +66,14 @@ def credits_of(state: State, leaves: MintArrays) -> Credits | None:
 def are_held(state: State, leaves: MintArrays) -> Truths:
     """Which leaves a hold stops now. Whoever mints leaves them out, and mints them after a release (CLAIM_HELD)."""
     window = (leaves.window_start_s, leaves.window_end_s)
-    held = [claim for claim in state.claims.held if state.claims.is_held(claim, *window)]
-    stopped = np.zeros(len(leaves), dtype=np.bool_)
-    for account, source in held:
-        is_account = (leaves.account_ids == np.frombuffer(account, dtype=np.uint8)).all(axis=1)
-        stopped |= is_account & (leaves.sources == source)
-    return stopped
+    return _are_of(leaves, [claim for claim in state.claims.held if state.claims.is_held(claim, *window)])
+
+
+def are_barred(state: State, leaves: MintArrays) -> Truths:
+    """Which of them a hold stops that was refused for good: nobody needs to keep those."""
+    refused = [state.claims.holds[hold] for hold in state.claims.refused]
+    window = (leaves.window_start_s, leaves.window_end_s)
+    return _are_of(leaves, [row.claim for row in refused if row.overlaps(*window)])
 
 
 def apply_run(state: State, credit: Credits, signed: SignedEntry, run: MintRun) -> bool:
@@ -88,6 +94,15 @@ def apply_run(state: State, credit: Credits, signed: SignedEntry, run: MintRun) 
     state.size += run.count + 1
     state.ids.add(signed.entry.id)
     return True
+
+
+def _are_of(leaves: MintArrays, claims: Iterable[tuple[bytes, int]]) -> Truths:
+    """Which leaves are of any of these accounts and sources."""
+    found = np.zeros(len(leaves), dtype=np.bool_)
+    for account, source in claims:
+        is_account = (leaves.account_ids == np.frombuffer(account, dtype=np.uint8)).all(axis=1)
+        found |= is_account & (leaves.sources == source)
+    return found
 
 
 def _claims(state: State, leaves: MintArrays, numbers: Integers) -> Integers | None:

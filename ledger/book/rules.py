@@ -229,7 +229,7 @@ def _check_leaf(state: State, stage: Stage, mint: Mint) -> Refusal | None:
     window = (mint.window_start_s, mint.window_end_s)
     if claim in state.claims.held and state.claims.is_held(claim, *window):
         return Refusal.CLAIM_HELD
-    is_late = window[0] < state.minted_until_s.get(claim, 0) and (*claim, *window) not in state.claims.owed
+    is_late = window[0] < state.minted_until_s.get(claim, 0) and not state.claims.is_owed(claim, *window)
     if claim in stage.minted or is_late:
         return Refusal.WINDOW_MINTED
     if len(stage.leaf_hashes) >= RUN_LEAVES_MAX:
@@ -286,7 +286,7 @@ def _check_run(stage: Stage | None, run: MintRun) -> Refusal | None:
 def _remember_minted(state: State, stage: Stage) -> None:
     if state.claims.owed:  # a claim that a hold delayed does not turn the time of later ones back
         for account, source in stage.minted:
-            state.claims.owed.discard((account, source, stage.window_start_s, stage.window_end_s))
+            state.claims.take_owed((account, source), stage.window_start_s, stage.window_end_s)
             end_s = max(stage.window_end_s, state.minted_until_s.get((account, source), 0))
             state.minted_until_s[account, source] = end_s
         return

@@ -98,12 +98,12 @@ def hold(state: State, signed: SignedEntry, body: Hold) -> Refusal | None:
     claims = state.claims
     if claims.is_held(body.claim, body.window_start_s, body.window_end_s):
         return Refusal.CLAIM_HELD
-    owed = (*body.claim, body.window_start_s, body.window_end_s)
-    if body.window_start_s < state.minted_until_s.get(body.claim, 0) and owed not in claims.owed:
+    window = (body.window_start_s, body.window_end_s)
+    if window[0] < state.minted_until_s.get(body.claim, 0) and not claims.is_owed(body.claim, *window):
         return Refusal.WINDOW_MINTED
     if not state.book.can_await(body.account, body.amount_mc):
         return Refusal.OVERFLOW
-    claims.owed.discard(owed)
+    claims.take_owed(body.claim, *window)
     claims.holds[signed.entry.id] = body
     claims.held.setdefault(body.claim, []).append(body)
     state.book.await_mint(body.account, body.amount_mc)

@@ -43,7 +43,7 @@ class Claims:
     """Claims that a hold stopped, a claim being an account and a source.
 
     `holds`: by their entry's id, those that were refused for good too; `refused`: which. `held`: the same by claim.
-    `owed`: released, to be minted even after later windows: claim, start and end.
+    `owed`: released, to be minted even after later windows: claim, start and end, of which none overlap.
     """
 
     holds: dict[bytes, Hold] = field(default_factory=dict)
@@ -53,8 +53,21 @@ class Claims:
 
     def is_held(self, claim: tuple[bytes, int], start_s: int, end_s: int) -> bool:
         """Whether any part of this time is held."""
-        rows = self.held.get(claim, ())
-        return any(row.window_start_s < end_s and start_s < row.window_end_s for row in rows)
+        return any(row.overlaps(start_s, end_s) for row in self.held.get(claim, ()))
+
+    def is_owed(self, claim: tuple[bytes, int], start_s: int, end_s: int) -> bool:
+        """Whether all of this time was held and released, and is not minted yet."""
+        owed_s = start_s
+        for _account, _source, first_s, last_s in sorted(row for row in self.owed if row[:2] == claim):
+            owed_s = max(owed_s, last_s) if first_s <= owed_s else owed_s
+        return owed_s >= end_s
+
+    def take_owed(self, claim: tuple[bytes, int], start_s: int, end_s: int) -> None:
+        """This time is minted, or held again: what is owed before and after it still is."""
+        for row in [row for row in self.owed if row[:2] == claim and row[2] < end_s and start_s < row[3]]:
+            self.owed.remove(row)
+            parts = ((row[2], start_s), (end_s, row[3]))
+            self.owed.update((*claim, first_s, last_s) for first_s, last_s in parts if first_s < last_s)
 
 
 @dataclass(slots=True)

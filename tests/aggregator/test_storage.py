@@ -2,6 +2,7 @@
 
 import sqlite3
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -108,6 +109,11 @@ def test_a_run_that_the_ledger_refuses_stops_the_service(make_works):
     class Stubborn:
         def mint_arrays(self, *_, **__):
             return Refused(EntryRefusal.WINDOW_MINTED)
+
+        def are_held(self, leaves):
+            return np.zeros(len(leaves), dtype=bool)
+
+        are_barred = are_held
 
         def publish(self):
             raise AssertionError("nothing to publish")
