@@ -55,7 +55,7 @@ def to_json(board: Board) -> dict[str, Any]:
         .version(1)
         .variables([top.influx(board.source_label), *board.variables, top.zone(board.zone_label)])
         .links([top.to_page(board.page, board.page_label), top.to_others(board.others_label, board.tags[0])])
-        .annotations([top.events()] if board.has_events else [])
+        .annotations([top.events(), top.windows()] if board.has_events else [])
     )
     for heading, under in board.rows:
         built.with_row(panels.row(heading))

@@ -28,7 +28,7 @@ def board(language: str) -> Board:
         has_events=False,
         variables=(chosen("commune", _("Commune"), queries.COMMUNES, is_many=False),),
         rows=(
-            (_("Together, in the last 30 days or the time shown"), _together()),
+            (_("Together, in the last 30 days or the time shown"), [*_together(), *_shares()]),
             (_("Day by day"), _days()),
             (_("These seven days and the seven before"), _weeks()),
             (_("When the sun shines and when we use it"), _hours()),
@@ -86,6 +86,11 @@ def _together() -> list[panels.Panel]:
             height=5,
             empty=untold(),
         ),
+    ]
+
+
+def _shares() -> list[panels.Panel]:
+    return [
         number(
             _("Used here of what we made"),
             _(
@@ -263,9 +268,9 @@ def _hours() -> list[panels.Panel]:
             _("Why something may be missing"),
             _(
                 "Nobody's life is shown here. Every figure stands for **at least ten homes** of which none makes "
-                "up most of it; otherwise it is not told.\n\nFigures come **some hours late**, "
-                "when every quarter of an hour has been settled, and are sums of signed readings that anyone in "
-                "the commune may have checked."
+                "up most of it; otherwise it is not told.\n\nFigures come **some hours late**, when every quarter "
+                "of an hour has been settled, and are sums of signed readings that anyone in the commune may have "
+                "checked."
             ),
             span=6,
             height=9,

@@ -25,8 +25,8 @@ def board() -> Board:
         rows=(
             ("Now", _now()),
             ("Devices", _devices()),
-            ("Gateways", _gateways()),
-            ("What arrives", _arrives()),
+            ("Gateways", [*_gateways(), *_spools()]),
+            ("What arrives", [*_arrives(), *_counts()]),
             ("These dashboards", _telemetry()),
         ),
     )
@@ -197,6 +197,11 @@ def _gateways() -> list[panels.Panel]:
             span=24,
             empty=NO_SAMPLE,
         ),
+    ]
+
+
+def _spools() -> list[panels.Panel]:
+    return [
         trend(
             "Blocks that wait",
             "Signed blocks at each gateway that have no receipt yet. A saw-tooth is healthy; a slope is not.",
@@ -267,6 +272,11 @@ def _arrives() -> list[panels.Panel]:
             span=8,
             empty="none was refused",
         ),
+    ]
+
+
+def _counts() -> list[panels.Panel]:
+    return [
         number(
             "Frozen devices",
             "Devices that signed two histories and wait for two people to look at them.",

@@ -33,7 +33,7 @@ def board(language: str) -> Board:
         ),
         rows=(
             (_("In the time shown"), _numbers()),
-            (_("Where my electricity came from"), _origins()),
+            (_("Where my electricity came from"), [*_origins(), *_parts()]),
             (_("These seven days and the seven before"), _weeks()),
             (_("Is my meter fine?"), _fine()),
         ),
@@ -137,6 +137,12 @@ def _origins() -> list[panels.Panel]:
             span=12,
             empty=none,
         ),
+    ]
+
+
+def _parts() -> list[panels.Panel]:
+    none = _("not measured")
+    return [
         number(
             _("From neighbours"),
             _("Energy that I used of my neighbours' roofs, in the same quarter of an hour."),

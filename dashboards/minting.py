@@ -23,7 +23,7 @@ def board() -> Board:
             ("Credits", _credits()),
             ("Money", _money()),
             ("Claims withheld", _withheld()),
-            ("The log and its witnesses", _log()),
+            ("The log and its witnesses", [*_log(), *_log_over_time()]),
         ),
     )
 
@@ -290,6 +290,11 @@ def _log() -> list[panels.Panel]:
             height=4,
             empty="this commune has no witnesses",
         ),
+    ]
+
+
+def _log_over_time() -> list[panels.Panel]:
+    return [
         trend(
             "Log and published head",
             "Entries of the log, and entries that the published head covers. The two lines lie on each other.",

@@ -8,6 +8,8 @@ from dashboards.variables import chosen, link_to, one_of
 LEVELS = ("commune", "quarter", "transformer", "feeder")
 SIGN = "Import is drawn from the grid and drawn upwards; export is fed into it and drawn downwards."
 SETTLED = "It is known when the quarter of an hour has been settled, some hours later."
+OF_RATING = "in the time shown, as a share of its rating. Orange from 70 %, red from 90 %."
+NO_RATING = "no rating known"
 UNTOLD = "not told: fewer than 10 sites, or nothing measured"
 
 
@@ -39,48 +41,42 @@ def board() -> Board:
 
 
 def _now() -> list[panels.Panel]:
-    return [
-        number(
+    power = [
+        (
             "Drawn from the grid",
-            f"Mean power that all homes together drew from the grid. {SETTLED}",
-            ask(queries.IMPORT_NOW_W),
-            unit=look.WATTS,
-            steps=look.only(look.IMPORT),
-            empty=UNTOLD,
+            "Mean power that all homes together drew from the grid.",
+            queries.IMPORT_NOW_W,
+            look.IMPORT,
         ),
-        number(
+        (
             "Fed into the grid",
-            f"Mean power that all homes together fed into the grid. {SETTLED}",
-            ask(queries.EXPORT_NOW_W),
-            unit=look.WATTS,
-            steps=look.only(look.EXPORT),
-            empty=UNTOLD,
+            "Mean power that all homes together fed into the grid.",
+            queries.EXPORT_NOW_W,
+            look.EXPORT,
         ),
-        number(
+        (
             "Solar",
-            "Mean power of all generators; of a home without a meter at its roof, what it exports.",
-            ask(queries.SOLAR_NOW_W),
-            unit=look.WATTS,
-            steps=look.only(look.SUN),
-            empty=UNTOLD,
+            "Mean power of all generators; of a home without a meter there, its export.",
+            queries.SOLAR_NOW_W,
+            look.SUN,
         ),
-        number(
-            "Highest load",
-            "The highest load of any feeder or transformer in the time shown, as a share of its rating. Orange "
-            "from 70 %, red from 90 %.",
-            ask(queries.HIGHEST_LOAD),
-            unit=look.SHARE,
-            steps=look.LOAD,
-            empty="no rating known",
-        ),
-        number(
+    ]
+    rated = [
+        ("Highest load", "The highest load of any feeder or transformer", queries.HIGHEST_LOAD),
+        (
             "Highest reverse flow",
-            "The highest flow back towards the grid of any feeder or transformer in the time shown, as a share of "
-            "its rating. Orange from 70 %, red from 90 %.",
-            ask(queries.HIGHEST_REVERSE),
-            unit=look.SHARE,
-            steps=look.LOAD,
-            empty="no rating known",
+            "The highest flow back to the grid of any feeder or transformer",
+            queries.HIGHEST_REVERSE,
+        ),
+    ]
+    return [
+        *(
+            number(title, f"{says} {SETTLED}", ask(query), unit=look.WATTS, steps=look.only(color), empty=UNTOLD)
+            for title, says, query, color in power
+        ),
+        *(
+            number(title, f"{says} {OF_RATING}", ask(query), unit=look.SHARE, steps=look.LOAD, empty=NO_RATING)
+            for title, says, query in rated
         ),
         number(
             "Homes measured",
@@ -98,7 +94,6 @@ def _rated() -> list[panels.Panel]:
     chosen_feeder = link_to(
         "cw-operator", "Look at it", level="${__field.labels.level}", place="${__field.labels.place}"
     )
-    listed = link_to("cw-operator", "Look at it", level="${below}", place="${__value.raw}")
     return [
         panels.levels(
             "Load against rating",
@@ -108,7 +103,7 @@ def _rated() -> list[panels.Panel]:
             unit=look.SHARE,
             steps=look.LOAD,
             top=1.2,
-            empty="no rating known",
+            empty=NO_RATING,
             data_links=[chosen_feeder],
         ),
         panels.levels(
@@ -119,7 +114,7 @@ def _rated() -> list[panels.Panel]:
             unit=look.SHARE,
             steps=look.LOAD,
             top=1.2,
-            empty="no rating known",
+            empty=NO_RATING,
             data_links=[chosen_feeder],
         ),
         states(
@@ -132,41 +127,46 @@ def _rated() -> list[panels.Panel]:
             unit=look.SHARE,
             step="15m",
             span=8,
-            empty="no rating known",
+            empty=NO_RATING,
         ),
-        rows(
-            "Every ${below}",
-            "Highest mean power of a quarter of an hour towards the homes (load) and back (reverse), sums over the "
-            "time shown, and the fewest homes measured. Click a name to look at it; *List every* above chooses "
-            "what is listed.",
-            ask(queries.PLACES_TABLE, as_table=True),
-            unit=look.WATTS,
-            names={
-                "place": "Place",
-                "load_w": "Highest load",
-                "reverse_w": "Highest reverse flow",
-                "rating_w": "Rating",
-                "import_wh": "Import",
-                "export_wh": "Export",
-                "solar_wh": "Solar",
-                "completeness": "Measured",
-                "sites": "Homes",
-            },
-            units={
-                "Import": look.WATT_HOURS,
-                "Export": look.WATT_HOURS,
-                "Solar": look.WATT_HOURS,
-                "Measured": look.SHARE,
-                "Homes": look.COUNT,
-            },
-            colored={"Measured": look.ALL_IS_GOOD},
-            data_links={"Place": listed},
-            sort_by="Highest load",
-            span=24,
-            height=7,
-            empty=UNTOLD,
-        ),
+        _every_place(),
     ]
+
+
+def _every_place() -> panels.Panel:
+    listed = link_to("cw-operator", "Look at it", level="${below}", place="${__value.raw}")
+    return rows(
+        "Every ${below}",
+        "Highest mean power of a quarter of an hour towards the homes (load) and back (reverse), sums over the "
+        "time shown, and the fewest homes measured. Click a name to look at it; *List every* above chooses what is "
+        "listed.",
+        ask(queries.PLACES_TABLE, as_table=True),
+        unit=look.WATTS,
+        names={
+            "place": "Place",
+            "load_w": "Highest load",
+            "reverse_w": "Highest reverse flow",
+            "rating_w": "Rating",
+            "import_wh": "Import",
+            "export_wh": "Export",
+            "solar_wh": "Solar",
+            "completeness": "Measured",
+            "sites": "Homes",
+        },
+        units={
+            "Import": look.WATT_HOURS,
+            "Export": look.WATT_HOURS,
+            "Solar": look.WATT_HOURS,
+            "Measured": look.SHARE,
+            "Homes": look.COUNT,
+        },
+        colored={"Measured": look.ALL_IS_GOOD},
+        data_links={"Place": listed},
+        sort_by="Highest load",
+        span=24,
+        height=7,
+        empty=UNTOLD,
+    )
 
 
 def _place() -> list[panels.Panel]:

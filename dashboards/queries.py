@@ -42,6 +42,7 @@ PLACES = f'SHOW TAG VALUES FROM "energy_15m" WITH KEY = "place" WHERE {_COMMUNE}
 
 # Marks on every curve.
 EVENTS = _select('"text", "kind"', "event")
+WINDOWS = _select('"end_s" * 1000 AS "end", "kind", "place"', "request")
 
 # The commune, newest closed quarter of an hour, and the time shown.
 IMPORT_NOW_W = _select('last("import_wh") * 4', "energy_15m", _WHOLE)

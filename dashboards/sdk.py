@@ -50,13 +50,13 @@ __all__ = [
 @dataclass(frozen=True)
 class InfluxQL(Builder[Dataquery], Dataquery):
     """A query in InfluxQL. `alias`: the legend, may name `$tag_…`; `as_table`: rows as they come, not series.
-    `marks`: for annotations, the columns of their text and their tag."""
+    `marks`: for annotations, the columns of their text, their tag, and their end if they have one."""
 
     query: str
     alias: str = ""
     ref_id: str = "A"
     as_table: bool = False
-    marks: tuple[str, str] | None = None
+    marks: tuple[str, str, str] | None = None
     source: str = "${ds}"
 
     def build(self) -> Dataquery:
@@ -76,6 +76,7 @@ class InfluxQL(Builder[Dataquery], Dataquery):
             # Grafana's types ask for the first four of every mark, InfluxDB's data source for the others.
             told |= {"limit": 100, "matchAny": False, "tags": [], "type": "tags"}
             told |= {"fromAnnotations": True, "textColumn": self.marks[0], "tagsColumn": self.marks[1]}
+            told |= {"timeEndColumn": self.marks[2]} if self.marks[2] else {}
         return {**told, "alias": self.alias} if self.alias else told
 
 

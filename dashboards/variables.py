@@ -49,14 +49,19 @@ def zone(label: str) -> dashboard.CustomVariable:
 
 def events() -> dashboard.AnnotationQuery:
     """Marks on every curve: policies, firmware, admissions, requests, with what the log says of them."""
-    return (
-        dashboard.AnnotationQuery()
-        .name("Events")
-        .datasource(common_models.DataSourceRef(type_val="influxdb", uid="${ds}"))
-        .enable(True)
-        .icon_color(look.PLAIN)
-        .target(InfluxQL(queries.EVENTS, as_table=True, marks=("text", "kind")))
+    return _marks("Events", look.PLAIN, InfluxQL(queries.EVENTS, as_table=True, marks=("text", "kind", "")))
+
+
+def windows() -> dashboard.AnnotationQuery:
+    """Bands on every curve: when the operator asked to use less (peak) or more (surplus)."""
+    return _marks(
+        "Windows asked", look.WATCH, InfluxQL(queries.WINDOWS, as_table=True, marks=("kind", "place", "end"))
     )
+
+
+def _marks(name: str, color: str, query: InfluxQL) -> dashboard.AnnotationQuery:
+    source = common_models.DataSourceRef(type_val="influxdb", uid="${ds}")
+    return dashboard.AnnotationQuery().name(name).datasource(source).enable(True).icon_color(color).target(query)
 
 
 def to_page(page: str, label: str) -> dashboard.DashboardLink:

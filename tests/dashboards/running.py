@@ -87,7 +87,8 @@ def _marks(dashboard: Json, ask: Ask, shown: Shown) -> Iterator[str]:
     for mark in dashboard["annotations"].get("list", []):
         target = mark["target"]
         columns = [name for series in ask(filled(target["query"], begin, shown)) for name in series["columns"]]
-        if not {target["textColumn"], target["tagsColumn"]} <= set(columns):
+        wanted = {target[name] for name in ("textColumn", "tagsColumn", "timeEndColumn") if name in target}
+        if not wanted <= set(columns):
             yield f"{mark['name']}: no marks"
 
 
