@@ -91,8 +91,8 @@ def _credits() -> list[panels.Panel]:
     return [
         trend(
             "Minted by source",
-            "Credits of each day, by what they are for: production shared with neighbours, local consumption, "
-            "shifting, savings, heat. With the association's share.",
+            "Credits of each day, by what they are for: *production*, *matched* (used while a neighbour produced), "
+            "*shifting*, *savings*, *heat*. With the association's share.",
             ask(queries.MINTED_BY_SOURCE, "$tag_source"),
             unit=look.CREDITS,
             steps=look.BY_NAME,
@@ -240,6 +240,7 @@ def _withheld() -> list[panels.Panel]:
             ask(queries.HELD_STEP, "$tag_reason"),
             unit=look.COUNT,
             steps=look.BY_NAME,
+            is_bars=True,
             is_stacked=True,
             span=8,
             height=7,

@@ -26,6 +26,12 @@ def _select(what: str, measurement: str, where: str = _COMMUNE, how: str = "", w
     return f'SELECT {what} FROM "{measurement}" WHERE {which} {how}'.rstrip()
 
 
+def _some(what: str, measurement: str, tag: str, how: str = "") -> str:
+    """By tag, what there is any of: a list of noughts tells nobody anything. `how`: buckets of time by tag."""
+    inner = _select(f'{what} AS "some"', measurement, how=how or f'GROUP BY "{tag}"')
+    return f'SELECT "some" FROM ({inner}) WHERE "some" > 0 GROUP BY "{tag}"'
+
+
 def _weighted(ratio: str, weight: str, measurement: str, where: str) -> str:
     """A ratio in thousandths over many points: each counts as much as its energy."""
     inner = _select(f'"{ratio}" * "{weight}" AS "part", "{weight}" AS "whole"', measurement, where)
@@ -103,7 +109,7 @@ REQUEST_EXPECTED_WH = _select('sum("expected_wh")', "request", how=_by("kind", e
 REQUEST_USED_WH = _select('sum("used_wh")', "request", how=_by("kind", every="1d", fill="none"))
 
 # What is not told.
-WITHHELD = _select('spread("figures")', "withheld", how='GROUP BY "reason"')
+WITHHELD = _some('spread("figures")', "withheld", "reason")
 
 # Fleet: devices by class; facets are state, seen, clock, radio and firmware.
 _STATE = f"{_COMMUNE} AND \"facet\" = 'state'"
@@ -144,8 +150,8 @@ READINGS = _select('spread("readings")', "pipeline")
 ACCEPTED = _select('non_negative_difference(last("blocks_accepted"))', "pipeline", how=_STEP)
 DUPLICATE = _select('non_negative_difference(last("blocks_duplicate"))', "pipeline", how=_STEP)
 REFUSED_SHARE = _select('spread("blocks_refused") / spread("blocks_received")', "pipeline")
-REFUSED_BY_REASON = _select('spread("blocks")', "refused", how='GROUP BY "reason"')
-REFUSED_STEP = _select('non_negative_difference(last("blocks"))', "refused", how=_by("reason"))
+REFUSED_BY_REASON = _some('spread("blocks")', "refused", "reason")
+REFUSED_STEP = _some('non_negative_difference(last("blocks"))', "refused", "reason", _by("reason"))
 FROZEN_DEVICES = _select('last("frozen_devices")', "pipeline")
 DISK_FREE_BYTES = _select('last("disk_free_bytes")', "pipeline")
 
@@ -156,7 +162,7 @@ POINTS_WAITING = _select('last("points_waiting")', "telemetry")
 POINTS_WAITING_STEP = _select('max("points_waiting")', "telemetry", how=_STEP)
 POINTS_SKIPPED = _select('last("points_skipped")', "telemetry")
 RETRIED = _select('spread("requests_retried")', "telemetry")
-ASIDE_BY_REASON = _select('last("points")', "telemetry_aside", how='GROUP BY "reason"')
+ASIDE_BY_REASON = _some('last("points")', "telemetry_aside", "reason")
 
 # Credits. 1,000 mc are a credit.
 MINTED = _select('sum("total_mc") / 1000', "mint")
@@ -180,9 +186,9 @@ COVERED_BY_UNIT = _select('last("covered_mc") / 1000', "money", how=_by("unit"))
 COVERAGE_BY_UNIT = _select('last("coverage_permille") / 1000', "money", how=_by("unit"))
 VELOCITY_BY_UNIT = _select('last("velocity_permille") / 1000', "money", how=_by("unit"))
 TURNOVER_STEP = _select('last("turnover_30d_mc") / 1000', "money", how=_by("unit"))
-HELD_BY_REASON = _select('last("spans")', "held", how='GROUP BY "reason"')
-HELD_WH_BY_REASON = _select('last("energy_wh")', "held", how='GROUP BY "reason"')
-HELD_STEP = _select('last("spans")', "held", how=_by("reason"))
+HELD_BY_REASON = _some('last("spans")', "held", "reason")
+HELD_WH_BY_REASON = _some('last("energy_wh")', "held", "reason")
+HELD_STEP = _some('last("spans")', "held", "reason", _by("reason"))
 HELD_NOW = _select('last("held")', "pipeline")
 
 # The log and who signs its head.
