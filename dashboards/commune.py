@@ -28,7 +28,7 @@ def board(language: str) -> Board:
         has_events=False,
         variables=(chosen("commune", _("Commune"), queries.COMMUNES, is_many=False),),
         rows=(
-            (_("Together, in the last 30 days or the time shown"), [*_together(), *_shares()]),
+            (_("All of us together"), [*_together(), *_shares()]),
             (_("Day by day"), _days()),
             (_("These seven days and the seven before"), _weeks()),
             (_("When the sun shines and when we use it"), _hours()),

@@ -59,7 +59,7 @@ def _now() -> list[panels.Panel]:
             empty=NO_SAMPLE,
         ),
         number(
-            "Oldest block without a receipt",
+            "Oldest in a spool",
             "How long the oldest signed block has waited at any gateway for the commune's receipt. Orange from an "
             "hour, red from six.",
             ask(queries.SPOOL_OLDEST_S),
@@ -207,7 +207,6 @@ def _spools() -> list[panels.Panel]:
             "Signed blocks at each gateway that have no receipt yet. A saw-tooth is healthy; a slope is not.",
             ask(queries.SPOOL_BLOCKS, "$tag_gateway"),
             unit=look.COUNT,
-            steps=look.BY_NAME,
             span=8,
             empty=NO_SAMPLE,
         ),
@@ -256,7 +255,6 @@ def _arrives() -> list[panels.Panel]:
             "Blocks refused for good. The link leads to what each reason means and what to do.",
             ask(queries.REFUSED_STEP, "$tag_reason"),
             unit=look.COUNT,
-            steps=look.BY_NAME,
             is_bars=True,
             is_stacked=True,
             span=8,

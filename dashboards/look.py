@@ -23,7 +23,7 @@ ACT = "#C4423B"
 PLAIN = "#7A8794"
 
 WATT_HOURS, WATTS, VOLTS, HERTZ = "watth", "watt", "volt", "hertz"
-SHARE, SECONDS, BYTES, COUNT, PER_SECOND, GRAMS = "percentunit", "s", "bytes", "short", "ops", "massg"
+SHARE, SECONDS, BYTES, COUNT, PER_SECOND, GRAMS = "percentunit", "s", "bytes", "short", "suffix: /s", "massg"
 GRAMS_PER_KWH = "suffix: g/kWh"
 CREDITS = "suffix: cr"
 """1 credit is 1 kWh of local renewable energy at par; amounts are kept in thousandths."""
@@ -44,10 +44,6 @@ SKEW: Steps = ((None, ACT), (-5, GOOD), (5, ACT))
 COVERED: Steps = ((None, ACT), (1, GOOD))
 VELOCITY: Steps = ((None, WATCH), (0.1, GOOD))
 LOAD: Steps = ((None, GOOD), (0.7, WATCH), (0.9, ACT))
-
-
-BY_NAME: Steps = ((None, "text"),)
-"""Each series has a colour of its own, from its name: where there are too many to give each a meaning."""
 
 
 def only(color: str) -> Steps:

@@ -97,12 +97,13 @@ def trend(
     links: Sequence[Link] = (),
     data_links: Sequence[Link] = (),
 ) -> Panel:
-    """Curves over time, or bars. `colors`: by legend; `below`: legends drawn under the zero line; `dashed`: limits
-    and comparisons; `shifted`: how long before the time shown ("7d"); `step`: how far apart points are at least.
-    Where nothing was measured there is a gap; what is sampled may miss a few samples."""
+    """Curves over time, or bars. `colors`: by legend, others are made from the name; `below`: legends drawn under the
+    zero line; `dashed`: limits and comparisons; `shifted`: how long before the time shown ("7d"); `step`: how far apart
+    points are at least. Where nothing was measured there is a gap; what is sampled may miss a few samples."""
     modes = common_models.GraphThresholdsStyleMode
     panel = (
         _of(timeseries.Panel(), title, says, queries, unit, steps, span, height, empty, links)
+        .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
         .draw_style(common_models.GraphDrawStyle.BARS if is_bars else common_models.GraphDrawStyle.LINE)
         .line_interpolation(common_models.LineInterpolation.STEP_AFTER)
         .line_width(0 if is_bars else 2)
@@ -153,7 +154,7 @@ def levels(
         .orientation(common_models.VizOrientation.HORIZONTAL)
         .display_mode(common_models.BarGaugeDisplayMode.BASIC)
         .value_mode(common_models.BarGaugeValueMode.TEXT)
-        .name_placement(common_models.BarGaugeNamePlacement.LEFT)
+        .name_placement(common_models.BarGaugeNamePlacement.AUTO)
         .show_unfilled(True)
         .min(0)
     )
@@ -266,7 +267,7 @@ def _of(
         .targets(_lettered(queries))
         .unit(unit)
         .thresholds(look.thresholds(steps))
-        .color_scheme(dashboard.FieldColor().mode(_color_mode(steps)))
+        .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
         .no_value(empty)
         .links(list(links))
         .span(span)
@@ -276,11 +277,6 @@ def _of(
 
 def _lettered(queries: Sequence[Query]) -> list[Builder[Dataquery]]:
     return [replace(query, ref_id=letter) for letter, query in zip(ascii_uppercase, queries, strict=False)]
-
-
-def _color_mode(steps: Steps) -> models.FieldColorModeId:
-    modes = models.FieldColorModeId
-    return modes.PALETTE_CLASSIC_BY_NAME if steps is look.BY_NAME else modes.THRESHOLDS
 
 
 def _stacking(is_stacked: bool) -> common_models.StackingMode:

@@ -135,7 +135,7 @@ GATEWAYS_TABLE = _select(
     how='GROUP BY "gateway"',
 )
 _LAST_AGE, _LAST_UP, _GROUPED = 'last("spool_age_s") AS "age_s"', 'last("up") AS "up"', 'GROUP BY "gateway"'
-GATEWAY_UP = _select('min("up")', "gateway", _GATEWAY, _by("gateway"))
+GATEWAY_UP = _select('min("up")', "gateway", _GATEWAY, _by("gateway", fill="none"))
 SPOOL_BLOCKS = _select('max("spool_blocks")', "gateway", _GATEWAY, _by("gateway"))
 SPOOL_AGE_S = _select('max("spool_age_s")', "gateway", _GATEWAY, _by("gateway"))
 SPOOL_OLDEST_S = f'SELECT max("age_s") FROM ({_select(_LAST_AGE, "gateway", how=_GROUPED)})'

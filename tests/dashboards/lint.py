@@ -15,7 +15,7 @@ _PORTABLE = re.compile(r"\b(SLIMIT|SOFFSET|INTO|CONTINUOUS|DELETE|DROP|HOLT_WINT
 _LONG = re.compile(r"time\(\d+[dw]\)")
 _OPEN_ENDS = re.compile(r"=~ /(?!\^)|=~ /[^/]*[^$]/(?=\s|$)")
 UNITS = {
-    *("watth", "watt", "volt", "hertz", "percentunit", "s", "bytes", "short", "ops", "massg", "none"),
+    *("watth", "watt", "volt", "hertz", "percentunit", "s", "bytes", "short", "suffix: /s", "massg", "none"),
     *("suffix: cr", "suffix: g/kWh", "bool_yes_no", "currency:${currency}"),
 }
 

@@ -15,7 +15,7 @@ PLAUSIBLE = {
     "percentunit": (0, 3),
     "s": (-60, 3e6),
     "bytes": (0, 1e14),
-    "ops": (0, 1e6),
+    "suffix: /s": (0, 1e6),
     "massg": (0, 1e9),
     "short": (0, 1e9),
     "none": (0, 1e3),
