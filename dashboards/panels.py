@@ -98,8 +98,8 @@ def trend(
     data_links: Sequence[Link] = (),
 ) -> Panel:
     """Curves over time, or bars. `colors`: by legend, others are made from the name; `below`: legends drawn under the
-    zero line; `dashed`: limits and comparisons; `shifted`: how long before the time shown ("7d"); `step`: how far apart
-    points are at least. Where nothing was measured there is a gap; what is sampled may miss a few samples."""
+    zero line; `dashed`: limits and comparisons; `shifted`: how long before the time shown ("7d"); `step`: how far
+    apart points are at least. Where nothing was measured there is a gap; what is sampled may miss some samples."""
     modes = common_models.GraphThresholdsStyleMode
     panel = (
         _of(timeseries.Panel(), title, says, queries, unit, steps, span, height, empty, links)
