@@ -5,7 +5,7 @@ amounts milli-credits.
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 """The number of the last revision below migrations/versions."""
 
 metadata = sa.MetaData()
@@ -310,6 +310,15 @@ told = sa.Table(
     _number("held_wh"),
     _number("closing_s"),
     comment="what homes are told of their savings and of what they shifted",
+)
+
+weather = sa.Table(
+    "weather",
+    metadata,
+    sa.Column("station", sa.Text, primary_key=True),
+    _time("day", primary_key=True),  # local, counted from 0001-01-01, which is 1
+    _number("mean_dc"),
+    comment="mean temperatures of days in tenths of a degree; what is known stays",
 )
 
 looked = sa.Table(

@@ -24,6 +24,8 @@ JOIN = "join"
 LEAVE = "leave"
 
 Days = dict[bytes, list[int | None]]
+Outdoor = Callable[[Sequence[date]], Sequence[int | None]]
+"""Mean temperatures of local days in tenths of a degree; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,12 @@ def due(
     growth: Growth,
     span_s: tuple[int, int],
     earlier: Callable[[bytes, int, int], tuple[int, int]],
+    outdoor: Outdoor,
 ) -> Iterator[Told]:
-    """What is told of every period that ended in `span_s` (after, until), and of every true-up.
+    """What is told of every period whose answer falls due in `span_s` (after, until), and of every true-up.
 
-    `earlier(site, start_s, end_s)`: Wh that were credited and held for the periods of a true-up.
+    `earlier(site, start_s, end_s)`: Wh that were credited and held for the periods of a true-up. `outdoor`: asked if
+    the rules name a station.
     """
     terms = rules.savings
     if terms is None:
@@ -93,49 +97,51 @@ def due(
             if not homes:
                 continue
             chosen = [by_id[part.site] for part in homes]
-            yield from _period(first, (start, end), chosen, group, rules, terms, growth)
+            seen = _Seen(first, rules, terms, growth, outdoor)
+            yield from _period((start, end), chosen, group, seen)
             if number % terms.true_up_periods == 0:
                 whole = (start - timedelta(days=terms.period_days * (terms.true_up_periods - 1)), end)
-                yield from _true_up(first, whole, chosen, group, rules, terms, growth, earlier)
+                yield from _true_up(whole, chosen, group, seen, earlier)
 
 
 def _periods(first_s: int, rules: Rules, terms: Savings, span_s: tuple[int, int]) -> Iterator[tuple[int, date, date]]:
-    """Number from 1, first day and day after the last of each period that ended in the span."""
-    joined = day_of(first_s, rules.zone)
+    """Number from 1, first day and day after the last of each period whose answer falls due in the span."""
+    joined = day_of(first_s, rules.zone) + timedelta(days=terms.wait_days)
     gone = (day_of(span_s[0], rules.zone) - joined).days // terms.period_days
     for number in range(max(1, gone), max(1, gone) + 3 + (span_s[1] - span_s[0]) // (DAY_S * terms.period_days)):
-        end = joined + timedelta(days=terms.period_days * number)
-        if span_s[0] < start_of(end, rules.zone) <= span_s[1]:
+        due_on = joined + timedelta(days=terms.period_days * number)
+        if span_s[0] < start_of(due_on, rules.zone) <= span_s[1]:
+            end = due_on - timedelta(days=terms.wait_days)
             yield number, end - timedelta(days=terms.period_days), end
 
 
-def _period(
-    first_s: int,
-    span: tuple[date, date],
-    chosen: Sequence[Site],
-    group: Sequence[Site],
-    rules: Rules,
-    terms: Savings,
-    growth: Growth,
-) -> Iterator[Told]:
-    savings = _savings(first_s, span, chosen, group, rules, terms, growth)
-    start_s, end_s = (start_of(day, rules.zone) for day in span)
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The past as it is looked at for those who joined at a civil time."""
+
+    first_s: int
+    rules: Rules
+    terms: Savings
+    growth: Growth
+    outdoor: Outdoor
+
+
+def _period(span: tuple[date, date], chosen: Sequence[Site], group: Sequence[Site], seen: _Seen) -> Iterator[Told]:
+    savings = _savings(span, chosen, group, seen)
+    start_s, end_s = (start_of(day, seen.rules.zone) for day in span)
     for site in chosen:
         yield Told(site.site, start_s, end_s, 0, savings[site.site])
 
 
 def _true_up(
-    first_s: int,
     span: tuple[date, date],
     chosen: Sequence[Site],
     group: Sequence[Site],
-    rules: Rules,
-    terms: Savings,
-    growth: Growth,
+    seen: _Seen,
     earlier: Callable[[bytes, int, int], tuple[int, int]],
 ) -> Iterator[Told]:
-    savings = _savings(first_s, span, chosen, group, rules, terms, growth)
-    start_s, end_s = (start_of(day, rules.zone) for day in span)
+    savings = _savings(span, chosen, group, seen)
+    start_s, end_s = (start_of(day, seen.rules.zone) for day in span)
     for site in chosen:
         paid_wh, held_wh = earlier(site.site, start_s, end_s)
         if held_wh:
@@ -144,22 +150,18 @@ def _true_up(
 
 
 def _savings(
-    first_s: int,
-    span: tuple[date, date],
-    chosen: Sequence[Site],
-    group: Sequence[Site],
-    rules: Rules,
-    terms: Savings,
-    growth: Growth,
+    span: tuple[date, date], chosen: Sequence[Site], group: Sequence[Site], seen: _Seen
 ) -> dict[bytes, Saving]:
-    """Measured over the baseline before taking part and the days of the span. The weather is in the group's days."""
-    baseline = days_from(day_of(first_s, rules.zone) - timedelta(days=terms.baseline_days), terms.baseline_days)
+    """Measured over the baseline before taking part and the days of the span."""
+    rules, terms = seen.rules, seen.terms
+    baseline = days_from(day_of(seen.first_s, rules.zone) - timedelta(days=terms.baseline_days), terms.baseline_days)
     reported = days_from(span[0], (span[1] - span[0]).days)
     everybody = [*chosen, *group]
-    days = _days(everybody, baseline, rules, growth)
-    for site, values in _days(everybody, reported, rules, growth).items():
+    days = _days(everybody, baseline, rules, seen.growth)
+    for site, values in _days(everybody, reported, rules, seen.growth).items():
         days[site] += values
-    outdoor_dc = [0] * (len(baseline) + len(reported))
+    # Without a thermometer the weather is in the group's days alone.
+    outdoor_dc = seen.outdoor([*baseline, *reported]) if terms.station else [0] * (len(baseline) + len(reported))
     return measure(days, frozenset(site.site for site in chosen), outdoor_dc, len(baseline), terms.measure)
 
 

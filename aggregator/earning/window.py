@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from aggregator import numbers, schema
 from aggregator.commune.enacted import Known
-from aggregator.earning import closing, declared, heat_rows, saving_rows, shifting_rows
+from aggregator.earning import closing, declared, heat_rows, saving_rows, shifting_rows, weather_rows
 from aggregator.earning.earned import Earned, Further
 from aggregator.earning.local_time import Integers
 from aggregator.earning.proofs import Proofs
@@ -108,6 +108,7 @@ def _savings(connection: sa.Connection, window: Window) -> Iterator[Earned]:
     """What homes saved in the periods that ended in the window, and what true-ups released; each is told."""
     if window.policy.rules.savings is None:
         return
+    station = window.policy.rules.savings.station
     sites = sites_of(window.meters)
     holders = {meter.site: meter.account for meter in window.meters.values()}
     taking = saving_rows.parts(window.known.stated, holders)
@@ -115,6 +116,7 @@ def _savings(connection: sa.Connection, window: Window) -> Iterator[Earned]:
     found = saving_rows.due(
         *(taking, sites, window.policy.rules, _growth(connection, window), (window.start_s, window.end_s)),
         lambda site, start_s, end_s: _told_wh(connection, site, start_s, end_s),
+        lambda days: weather_rows.of(connection, station, days),
     )
     for told in found:
         saving, span = told.saving, (told.start_s, told.end_s)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from aggregator import schema
 from aggregator.commune.places import Places
 from aggregator.commune.registry import Directory
-from aggregator.earning import declared, heat, saving_rows, shifting_rows
+from aggregator.earning import declared, heat, saving_rows, shifting_rows, weather_rows
 from aggregator.earning.earned import Earned
 from aggregator.earning.local_time import Integers
 from aggregator.earning.saving_rows import Told
@@ -188,7 +189,12 @@ def _of_sites(connection: sa.Connection, past: _Past, rules: Rules) -> Iterator[
 
     holders = {meter.site: meter.account for meter in past.meters.values()}
     taking = saving_rows.parts(past.stated, holders)
-    for row in saving_rows.due(taking, sites, rules, growth, span, earlier):
+    station = rules.savings.station if rules.savings is not None else ""
+
+    def outdoor(days: Sequence[date]) -> list[int | None]:
+        return weather_rows.of(connection, station, days)
+
+    for row in saving_rows.due(taking, sites, rules, growth, span, earlier, outdoor):
         moved_wh = sum(wh for site, at_s, wh in shifted if site == row.site and row.start_s <= at_s < row.end_s)
         saved_wh = row.released_wh if row.revision else max(0, row.saving.credited_wh - moved_wh)
         if not row.revision:

@@ -145,6 +145,15 @@ class Savings(Source):
     """So many periods are then measured again as one: what proves true of the hold-back is released."""
     measure: SavingsTerms = SavingsTerms()
     """How much must be known of a home, and how sure its saving must be."""
+    station: str = Field(default="", max_length=40)
+    """Whose days must be known and not be beyond those of the baseline; none: no thermometer is asked."""
+    weather_days: int = Field(default=5, ge=1, le=60, strict=True)
+    """With a station: so many days after its end a period is measured, so that its weather is known by then."""
+
+    @property
+    def wait_days(self) -> int:
+        """Local days between the end of a period and its answer."""
+        return self.weather_days if self.station else 0
 
     @field_validator("time")
     @classmethod

@@ -58,12 +58,17 @@ def savings(rules: Rules) -> str:
         "against {days} days before taking part and homes that take no part, every {period} days, at the lower bound"
         " of {sure} confidence; {held} of it held until {periods} periods are measured again as one"
     )
-    return text.format(
+    said = text.format(
         days=terms.baseline_days,
         period=terms.period_days,
         sure=percent(terms.measure.confidence_permille),
         held=percent(terms.measure.held_permille),
         periods=terms.true_up_periods,
+    )
+    if not terms.station:
+        return said
+    return said + _("; {days} days later, unless it was colder or warmer at {station} than then").format(
+        days=terms.weather_days, station=terms.station
     )
 
 

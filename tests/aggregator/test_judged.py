@@ -1,13 +1,13 @@
 """Books by rich policies, made by the real stages: the demo's judge comes to every milli-credit by itself."""
 
 import random
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
-from aggregator.earning import window as windows
+from aggregator.earning import weather_rows
 from aggregator.earning.local_time import start_of
-from aggregator.earning.window import Window
+from aggregator.earning.proofs import Proofs
 from aggregator.evidence import store
 from aggregator.policy.rules import Policy
 from aggregator.statements.statement import EVERYBODY, Statement, Topic
@@ -62,6 +62,8 @@ rate_mc_per_kwh = 300
 period_days = 7
 true_up_periods = 2
 measure = { days_present_permille = 850 }
+station = "07299"
+weather_days = 2
 """
 
 
@@ -163,9 +165,8 @@ def test_saving_when_no_block_reaches_the_end_of_its_period(works):
     works.clock.civil_s = TIME_S + 5400
     works.deliver(first, second)
     with works.database.transaction() as connection:
-        policy, known = works.closer.schedule.at(TIME_S), works.closer._known
-        window = Window(TIME_S + DAY_S, policy, {}, known, store.last_id(connection))
-        proofs = windows._Proofs(connection, window, ident("ana-main"), TIME_S, TIME_S + DAY_S)
+        span = (ident("ana-main"), TIME_S, TIME_S + DAY_S)
+        proofs = Proofs(connection, *span, evidence_id_max=store.last_id(connection))
         kept = {block.seq: block.sha256 for block in store.all_blocks(connection)}
         assert proofs.of(TIME_S + DAY_S) == proofs.of(TIME_S + 5400) == kept[1]
         assert proofs.of(TIME_S + 2700) == proofs.of(TIME_S + 900) == kept[0]
@@ -182,6 +183,8 @@ def test_judge_when_homes_saved(found_town, tmp_path):
         for site in (ident(f"{name}'s") for name in names[:2])
     ]
     works = found_town(tmp_path, names, policy=policy, entries=join)
+    known = [date(2024, 7, 15) + timedelta(days=number) for number in range(60)]
+    weather_rows.add(works.database, "07299", {day: 180 + day.day for day in known})
     dice = random.Random(2)
     registers = dict.fromkeys(names, 0)
     days = 45

@@ -161,6 +161,10 @@ def test_taking_part():
     assert found == (Part(b"a" * 16, from_s, until_s), Part(b"b" * 16, from_s, None))
 
 
+def no_thermometer(_days):
+    raise AssertionError("the rules name no station")
+
+
 def village(saved_permille: int):
     """Twelve homes alike and one, b"h0", that saves so much from the first of July on; by quarter hours."""
     chance = np.random.default_rng(1)
@@ -191,7 +195,9 @@ def answers(saved_permille: int, days: int = 15) -> list[Told]:
 
     for day in range(days):  # window by window, as they close
         span = (joined + DAY_S * day, joined + DAY_S * (day + 1))
-        for row in saving_rows.due([Part(b"h0", joined, None)], sites, RULES.rules, growth, span, earlier):
+        for row in saving_rows.due(
+            [Part(b"h0", joined, None)], sites, RULES.rules, growth, span, earlier, no_thermometer
+        ):
             rows.append(row)  # noqa: PERF402 - `earlier` looks at them
     return rows
 

@@ -45,6 +45,7 @@ class Earnings:
         self.told: list[Told] = []
         self._book = book
         self._measured = Measured(evidence.readings)
+        self._weather = evidence.weather
         self._policies = policies
         self._feeders = feeders
         self._statements = statements(book)
@@ -141,7 +142,7 @@ class Earnings:
         self, taking: Sequence[Part], sites: Sequence[Site], closing: Closing, policy: Policy
     ) -> Iterator[Claim]:
         """Periods that ended in the window, and after some of them all again as one."""
-        season = Season(self._measured, taking, sites, closing, policy)
+        season = Season(self._measured, taking, sites, closing, policy, self._weather)
         for period in season.due():
             for site, answer in season.measured(period).items():
                 before = self._told_of(SAVINGS, site.id, period.start_s, period.end_s)

@@ -62,6 +62,7 @@ class Evidence:
     mint_lines: list[tuple[Any, ...]]
     told: list[tuple[Any, ...]]
     declared: list[Declared]
+    weather: Mapping[tuple[str, int], int]  # tenths of a degree by station and day, 1 being 0001-01-01
 
 
 def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Findings) -> Evidence:
@@ -91,6 +92,7 @@ def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Finding
                 " storage_wh FROM declared ORDER BY from_s",
             )
         ]
+        weather = {(row[0], row[1]): row[2] for row in _rows(database, "SELECT station, day, mean_dc FROM weather")}
     database.close()
     ends_s = [row[0] for row in closings]
     sizes = [row[7] for row in closings]
@@ -108,6 +110,7 @@ def read_evidence(path: Path, devices: Mapping[bytes, Device], findings: Finding
         lines,
         told,
         declared,
+        weather,
     )
 
 

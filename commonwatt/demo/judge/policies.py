@@ -19,7 +19,7 @@ _KNOWN = {"version", "name", "grace_s", "window_s", "share_permille", "timezone"
 _TERMS = {"rate_mc_per_kwh", "share_permille", "cap_mc_per_window", "cap_mc_per_day", "cap_mc_per_month"}
 _TERMS |= {"grade_permille", "time"}
 _FURTHER = {
-    "savings": {"baseline_days", "period_days", "true_up_periods", "measure"},
+    "savings": {"baseline_days", "period_days", "true_up_periods", "measure", "station", "weather_days"},
     "shifting": {"days", "sure_permille", "notice_s"},
 }
 _OF_DECLARED = {

@@ -11,7 +11,7 @@ from itertools import pairwise
 from statistics import NormalDist, fmean
 from typing import Any
 
-MISSING, NO_USE, BACKWARDS, FEW, UNPREDICTABLE, CHANGED = 1, 2, 3, 4, 7, 8  # reasons
+MISSING, NO_USE, BACKWARDS, FEW, WEATHER_UNKNOWN, WEATHER_BEYOND, UNPREDICTABLE, CHANGED = range(1, 9)  # reasons
 _USUAL = {
     "days_present_permille": 900,
     "cv_permille_max": 250,
@@ -20,6 +20,7 @@ _USUAL = {
     "comparison_homes_min": 10,
     "confidence_permille": 850,
     "held_permille": 300,
+    "weather_margin_dc": 50,
 }
 DAY_WH_MIN = 100
 LAG_MAX = 0.7
@@ -50,9 +51,14 @@ class _Forecast:
 
 
 def saved(
-    homes: Mapping[bytes, Days], taking: set[bytes], baseline: int, measure: Mapping[str, Any]
+    homes: Mapping[bytes, Days],
+    taking: set[bytes],
+    baseline: int,
+    measure: Mapping[str, Any],
+    outdoor_dc: Days | None = None,
 ) -> dict[bytes, Saved]:
-    """The answer to each home that takes part; `baseline`: how many of the days come before the reported ones."""
+    """The answer to each home that takes part; `baseline`: how many of the days come before the reported ones.
+    `outdoor_dc`: what a thermometer says of each day, if one is asked."""
     terms = {**_USUAL, **measure}
     group = {
         site: homes[site]
@@ -65,10 +71,22 @@ def saved(
         reason = _insufficient(homes[site], baseline, terms)
         if not reason and len(group) < terms["comparison_homes_min"]:
             reason = FEW
+        reason = reason or _weather(outdoor_dc, baseline, terms)
         forecast = None if reason else _forecast(site, homes[site], group, baseline, terms)
         reason = reason or _unsure(forecast, terms)
         answers[site] = Saved(reason) if reason or forecast is None else _answer(forecast, spread, terms)
     return answers
+
+
+def _weather(outdoor_dc: Days | None, baseline: int, terms: Mapping[str, Any]) -> int:
+    if outdoor_dc is None:
+        return 0
+    if None in outdoor_dc:
+        return WEATHER_UNKNOWN
+    before, after = _known(outdoor_dc[:baseline]), _known(outdoor_dc[baseline:])
+    margin = terms["weather_margin_dc"]
+    is_alike = min(before) - margin <= min(after) and max(after) <= max(before) + margin
+    return 0 if is_alike else WEATHER_BEYOND
 
 
 def released_wh(paid_wh: int, held_wh: int, again: Saved) -> int:

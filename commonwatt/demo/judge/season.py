@@ -1,6 +1,6 @@
 """Which days a home's saving is measured over (docs/spec/settlement.md, "Savings"): periods, true-ups, local days."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -29,7 +29,13 @@ class Season:
     """What is due in the window that a closing ends, and what homes saved in it."""
 
     def __init__(
-        self, measured: Measured, taking: Sequence[Part], sites: Sequence[Site], closing: Closing, policy: Policy
+        self,
+        measured: Measured,
+        taking: Sequence[Part],
+        sites: Sequence[Site],
+        closing: Closing,
+        policy: Policy,
+        weather: Mapping[tuple[str, int], int],
     ) -> None:
         self._measured = measured
         self._taking = taking
@@ -37,19 +43,23 @@ class Season:
         self._closing = closing
         self._policy = policy
         self._table: Any = policy.sources[SAVINGS].table
+        self._weather = weather
+        self._station: str = self._table.get("station", "")
 
     def due(self) -> Iterator[Period]:
-        """Periods that ended in the window, each followed by its true-up."""
+        """Periods that are told in the window, each followed by its true-up: those that ended in it, or if a
+        thermometer is asked so many days before."""
+        wait = timedelta(days=int(self._table.get("weather_days", 5)) if self._station else 0)
         length = int(self._table.get("period_days", 21))
         together = int(self._table.get("true_up_periods", 3))
         window_start_s = self._closing.end_s - self._policy.window_s
         for first_s in sorted({part.from_s for part in self._taking}):
             joined = datetime.fromtimestamp(first_s, self._policy.zone).date()
             number = 1
-            while (end_s := self._midnight_s(joined + timedelta(days=length * number))) <= self._closing.end_s:
-                chosen = self._chosen(first_s, end_s)
-                if end_s > window_start_s and chosen:
-                    ends = joined + timedelta(days=length * number)
+            while (told_s := self._midnight_s(joined + timedelta(length * number) + wait)) <= self._closing.end_s:
+                ends = joined + timedelta(days=length * number)
+                chosen = self._chosen(first_s, self._midnight_s(ends))
+                if told_s > window_start_s and chosen:
                     yield self._period(joined, ends, length, chosen, is_true_up=False)
                     if number % together == 0:
                         yield self._period(joined, ends, length * together, chosen, is_true_up=True)
@@ -63,7 +73,9 @@ class Season:
         days = [period.joined + timedelta(days=at) for at in range(-baseline, 0)]
         days += [period.begins + timedelta(days=at) for at in range((period.ends - period.begins).days)]
         use = {site.id: [self._used_wh(site, day) for day in days] for site in homes}
-        answers = saved(use, {site.id for site in period.sites}, baseline, self._table.get("measure", {}))
+        outdoor = [self._weather.get((self._station, day.toordinal())) for day in days] if self._station else None
+        chosen = {site.id for site in period.sites}
+        answers = saved(use, chosen, baseline, self._table.get("measure", {}), outdoor)
         return {site: answers[site.id] for site in period.sites}
 
     def _period(self, joined: date, ends: date, length: int, chosen: tuple[Site, ...], *, is_true_up: bool) -> Period:
