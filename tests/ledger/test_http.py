@@ -1,183 +1,34 @@
 """The ledger on HTTP: a real server, real sockets; who may read what, and an API that changes only on purpose."""
 
 import json
-import socket
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
-from commonwatt.errors import StorageError
-from commonwatt.registry import Status
-from commonwatt.testing import ManualClock
-from ledger import app, testing
-from ledger.book import erased, found
+from ledger import testing
 from ledger.book.body import Hold, PaymentAnswer, PaymentRequest, Reverse, Transfer
-from ledger.book.entry import sha256
-from ledger.book.kinds import Subject
 from ledger.book.payments import Verdict
-from ledger.http import api as http_api
-from ledger.http.api import ENTRY_TYPE, Api
-from ledger.http.desk import Desk
-from ledger.http.index import PartyIndex
-from ledger.http.limits import CLIENTS_MAX, RateLimit
 from ledger.http.problems import MEDIA_TYPE
 from ledger.http.rights import sign_request
-from ledger.log import merkle
-from ledger.log.checkpoint import open_checkpoint
-from ledger.log.note import Signer
-from ledger.proof import tlog_proof as proof
-from ledger.sequencer import Placed, Sequencer
-from ledger.store.engine import engine_for
-from ledger.store.sql import Store
-from ledger.witness.policy import TlogPolicy
+from tests.ledger.http_server import (
+    GENESIS_SHA256,
+    Client,
+    serving,
+    signed,
+)
 
 SNAPSHOT = Path(__file__).parents[1] / "vectors" / "openapi-ledger.json"
-REAL = testing.constitution(trial=False)
-REAL_GENESIS = found.genesis_entry(
-    REAL, entry_id=testing.ident("genesis"), time_s=testing.TIME_S, steward=testing.key("steward")
-)
-GENESIS_SHA256 = sha256(REAL_GENESIS)
-LOG = Signer(testing.ORIGIN, testing.LOG_KEY).verifier
-
-
-@dataclass
-class Reply:
-    """What came back."""
-
-    status: int
-    headers: dict[str, str]
-    data: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body."""
-        return json.loads(self.data)
-
-
-class Client:
-    """Asks over a socket, signed as whom a test names."""
-
-    def __init__(self, url: str, genesis: bytes, clock: ManualClock) -> None:
-        self.url = url
-        self._genesis = genesis
-        self.clock = clock
-
-    def get(self, target: str, *, wallet: str = "", role: str = "", header: str = "") -> Reply:
-        if wallet or role:
-            account = testing.ident(wallet) if wallet else None
-            time_s = int(self.clock.now_s())
-            header = sign_request(
-                testing.key(wallet or role),
-                self._genesis,
-                time_s=time_s,
-                method="GET",
-                target=target,
-                account=account,
-            )
-        headers = {"Authorization": header} if header else {}
-        return self._send(urllib.request.Request(self.url + target, headers=headers))
-
-    def submit(self, data: bytes, content_type: str = ENTRY_TYPE) -> Reply:
-        headers = {"Content-Type": content_type}
-        return self._send(urllib.request.Request(self.url + "/v1/entries", data=data, headers=headers))
-
-    def _send(self, request: urllib.request.Request) -> Reply:
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return Reply(answer.status, dict(answer.headers), answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return Reply(error.code, dict(error.headers), error.read())
-
-
-def signed(*arguments: Any, **options: Any) -> bytes:
-    return testing.signed(*arguments, **options, genesis=GENESIS_SHA256)
-
-
-def fill(ledger: Sequencer) -> Sequencer:
-    """A real ledger: ana, ben and eve; ana earned and paid ben."""
-    bodies = [
-        (testing.POLICY, "steward", "townhall"),
-        *((account(name), "steward") for name in ("association", "ana", "ben", "eve")),
-    ]
-    entries = [signed(body, *signers) for body, *signers in bodies]
-    answers = ledger.submit(entries)
-    assert all(isinstance(answer, Placed) for answer in answers), answers
-    testing.mint(ledger, [testing.earned("ana", 900, 100)])
-    ledger.submit([pay("ana", "ben", 5, "bread")])
-    ledger.publish()
-    return ledger
-
-
-def erase_ana(directory: Path) -> Sequencer:
-    """A trial ledger whose entries 3 and 5, all that ana had, are empty."""
-    with testing.village(directory, "ana", "ben") as ledger:
-        ledger.submit([testing.status(Subject.MEMBER, "ana", Status.REVOKED)])
-        slots = [(data, merkle.leaf_hash(data)) for data in map(ledger.entry, range(ledger.size))]
-        body = erased.compose(testing.ident("ana"), slots, ledger.state, "asked for")
-        assert body is not None
-        (answer,) = ledger.submit([testing.signed(body, "steward", "townhall")])
-        assert isinstance(answer, Placed)
-        ledger.publish()
-    with Store(engine_for(f"sqlite:///{directory / 'ledger.db'}")) as store:
-        store.erase([3, 5])
-    return app.open_parts(directory, Signer(testing.ORIGIN, testing.LOG_KEY))
-
-
-def account(name: str) -> Any:
-    subject = Subject.ASSOCIATION if name == "association" else Subject.MEMBER
-    return testing.AdmitAccount(subject, testing.ident(name), testing.key(name).public_key, testing.commitment(name))
-
-
-def pay(payer: str, payee: str, amount_mc: int, memo: str = "") -> bytes:
-    body = testing.Transfer(testing.ident(payer), testing.ident(payee), amount_mc, memo)
-    return signed(body, payer)
 
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Client]]:
     """Start servers; all are stopped at the end."""
-    running = []
-
-    def start(*, trial: bool = False, is_erased: bool = False, burst: int = 10_000) -> Client:
-        directory = tmp_path_factory.mktemp("http")
-        clock = ManualClock(civil_s=testing.TIME_S)
-        failures: list[StorageError] = []
-
-        def opened() -> Sequencer:
-            if is_erased:
-                return erase_ana(directory)
-            if trial:
-                village = testing.village(directory, "ana", "ben")
-                village.publish()
-                return village
-            return fill(app.create_ledger(directory, REAL_GENESIS, testing.LOG_KEY))
-
-        desk = Desk(open_ledger=opened, index=directory / "parties.db", on_failure=failures.append)
-        limit = RateLimit(burst=burst, per_s=1, clock=clock)
-        api = Api(desk=desk, log=directory / "log", clock=clock, limit=limit)
-        listener = socket.create_server(("127.0.0.1", 0))  # listens already, so no client comes too early
-        server = uvicorn.Server(uvicorn.Config(http_api.build(api), log_config=None, lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        running.append((server, thread, desk, listener, failures))
-        genesis = testing.GENESIS_SHA256 if trial else GENESIS_SHA256
-        return Client(f"http://127.0.0.1:{listener.getsockname()[1]}", genesis, clock)
-
-    yield start
-    for server, thread, desk, listener, failures in running:
-        server.should_exit = True
-        thread.join()
-        desk.close()
-        listener.close()
-        assert failures == []
+    with serving(tmp_path_factory.mktemp) as start:
+        yield start
 
 
 @pytest.fixture(scope="module")
@@ -311,68 +162,6 @@ def test_request_when_badly_signed(client: Client) -> None:
         assert client.get("/v1/entries", header=header).status == 401, name
 
 
-def test_submit_when_good_repeated_and_refused(client: Client) -> None:
-    """201 at first, 200 with the same place again, 409 and 422 with the refusal's own name."""
-    entry = pay("ana", "ben", 7, "milk")
-    first, again = client.submit(entry), client.submit(entry)
-    assert (first.status, again.status) == (201, 200)
-    assert first.json["place"] == again.json["place"]
-    assert (first.json["is_repeat"], again.json["is_repeat"]) == (False, True)
-    other = testing.Transfer(testing.ident("ana"), testing.ident("ben"), 8, "milk")
-    name = repr(testing.Transfer(testing.ident("ana"), testing.ident("ben"), 7, "milk"))
-    conflict = client.submit(signed(other, "ana", entry_id=name))
-    assert (conflict.status, conflict.json["type"]) == (409, "/problems/conflict")
-    assert conflict.json["place"] == first.json["place"]
-    for data, reason in [
-        (pay("ana", "ben", 10**9), "insufficient-funds"),
-        (pay("nobody", "ben", 1), "unknown-account"),
-        (testing.pay("ana", "ben", 1), "bad-signature"),
-        (b"hello", "malformed"),
-        (testing.earned("ana", 5).encode(), "misplaced"),
-    ]:
-        refused = client.submit(data)
-        assert (refused.status, refused.json["type"]) == (422, f"/problems/{reason}")
-        assert refused.headers["content-type"] == MEDIA_TYPE
-    assert client.submit(bytes(65_536)).status == 413
-    assert client.submit(entry, content_type="text/plain").status == 415
-
-
-def test_submit_when_many_clients_do(client: Client) -> None:
-    """Entries from many threads are each placed once; the published head follows."""
-    before = client.get("/v1/ledger").json["size"]
-    replies: list[Reply] = []
-    threads = [
-        threading.Thread(target=lambda n=number: replies.append(client.submit(pay("ana", "ben", 1, f"many {n}"))))
-        for number in range(20)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(reply.json["place"] for reply in replies) == list(range(before, before + 20))
-
-
-def test_proof_when_fetched(client: Client) -> None:
-    """The proof of any published entry is public: it has hashes only, and it verifies."""
-    text = client.get("/v1/entries/0/proof")
-    parsed = proof.parse(text.data)
-    assert parsed.extra is None
-    assert proof.check(parsed, merkle.leaf_hash(REAL_GENESIS), LOG, TlogPolicy()).checkpoint.size > 0
-    assert client.get("/v1/entries/99999/proof").status == 404
-
-
-def test_files_when_fetched(client: Client) -> None:
-    """Checkpoint and hash tiles are public; names that are no tile's, and paths out of the log, are not there."""
-    head, _ = open_checkpoint(client.get("/checkpoint").data, LOG)
-    tile = client.get(f"/tile/0/000.p/{head.size}")
-    assert (tile.status, len(tile.data)) == (200, 32 * head.size)
-    assert "immutable" in tile.headers["cache-control"]
-    for path in ("/tile/0/999", "/tile/../ledger.db", "/tile/%2e%2e/%2e%2e/ledger.db", "/tile/0/0", "/nothing"):
-        reply = client.get(path)
-        assert (reply.status, reply.headers["content-type"]) == (404, MEDIA_TYPE)
-    assert client.get("/checkpoint.cosigned").status == 404
-
-
 @pytest.mark.parametrize(
     ("target", "status"),
     [
@@ -396,42 +185,6 @@ def test_parameters_when_wrong(client: Client, target: str, status: int) -> None
     reply = client.get(target)
     assert (reply.status, reply.headers["content-type"]) == (status, MEDIA_TYPE)
     assert reply.json["status"] == status
-
-
-def test_rate_when_too_fast(serve: Callable[..., Client]) -> None:
-    """After the burst a client waits as long as it is told, then may ask again."""
-    slow = serve(trial=True, burst=3)
-    assert [slow.get("/v1/ledger").status for _ in range(4)] == [200, 200, 200, 429]
-    refused = slow.get("/v1/ledger")
-    assert (refused.headers["retry-after"], refused.headers["content-type"]) == ("2", MEDIA_TYPE)
-    slow.clock.advance(1)
-    assert slow.get("/v1/ledger").status == 200
-
-
-def test_rate_when_clients_are_many() -> None:
-    """One client's haste is not another's, and their number is bounded."""
-    limit = RateLimit(burst=1, per_s=1, clock=ManualClock())
-    assert limit.wait_s("first") == 0
-    assert limit.wait_s("first") == 1
-    assert limit.wait_s("second") == 0
-    for number in range(CLIENTS_MAX):
-        limit.wait_s(str(number))
-    assert limit.wait_s("first") == 0  # forgotten: it was unused longest
-
-
-def test_index_when_lost_or_of_another_ledger(tmp_path: Path) -> None:
-    """Derived: rebuilt when it is gone, when it belongs to another ledger, when it is ahead of a restored one."""
-    with testing.village(tmp_path / "one", "ana", "ben") as one, testing.village(tmp_path / "two", "ana") as two:
-        ana = testing.ident("ana")
-        index = PartyIndex(tmp_path / "parties.db", one)
-        assert index.places(ana, after=-1, limit=10) == [3]
-        one.submit([testing.status(Subject.MEMBER, "ana", Status.SUSPENDED)])
-        assert index.places(ana, after=-1, limit=10) == [3, 5]
-        assert index.places(ana, after=3, limit=10) == [5]
-        index.close()
-        again = PartyIndex(tmp_path / "parties.db", two)
-        assert again.places(ana, after=-1, limit=10) == [3]
-        again.close()
 
 
 def test_account_in_another_unit_when_its_holder_asks(client: Client) -> None:
@@ -475,34 +228,3 @@ def test_method_when_not_allowed(client: Client) -> None:
         urllib.request.urlopen(request, timeout=30)
     with caught.value as answer:
         assert (answer.code, answer.headers["allow"], answer.headers["content-type"]) == (405, "GET", MEDIA_TYPE)
-
-
-def test_submit_when_its_type_has_parameters(client: Client) -> None:
-    """RFC 9052 lets the media type carry a parameter; another type is refused before the body is read."""
-    payment = pay("ana", "ben", 1, "with a parameter")
-    assert client.submit(payment, 'application/cose; cose-type="cose-sign1"').status == 201
-    assert client.submit(payment, "Application/COSE").status == 200
-    assert client.submit(payment, "text/plain").status == 415
-
-
-def test_proof_when_the_log_grows_meanwhile(serve: Callable[..., Client]) -> None:
-    """While entries come in and partial tiles give way to full ones, every proof that is asked for verifies."""
-    client = serve()
-    entries = [pay("ana", "ben", 1, f"payment {number}") for number in range(260)]
-    stop = threading.Event()
-
-    def submit() -> None:
-        for data in entries:
-            assert client.submit(data).status == 201
-        stop.set()
-
-    writer = threading.Thread(target=submit)
-    writer.start()
-    count = 0
-    while not stop.is_set() or count == 0:
-        reply = client.get("/v1/entries/0/proof")
-        assert reply.status == 200, reply.data
-        proof.check(proof.parse(reply.data), merkle.leaf_hash(REAL_GENESIS), LOG, TlogPolicy())
-        count += 1
-    writer.join()
-    assert count > 10
