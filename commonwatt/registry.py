@@ -63,6 +63,8 @@ class Snapshot:
         value = cbor.decode(payload, size_max=SIZE_MAX)
         try:
             version, log_size, rows = value
+            if not (type(value) is list and type(version) is int and type(rows) is list):
+                raise TypeError("not an array of a version, a size and an array")
             records = [_parse_device(row) for row in rows]
         except (TypeError, ValueError) as error:
             raise FormatError("malformed", f"not a registry: {error}") from error
@@ -120,11 +122,15 @@ REFUSAL_BY_REASON = {
 
 
 def _parse_device(row: Any) -> DeviceRecord:
+    if type(row) is not list:
+        raise ValueError("a device is an array")
     device, public_key, status, rated_power_w = row
     if type(device) is not bytes or len(device) != ID_SIZE:
         raise ValueError("a device id is 16 bytes")
     if type(public_key) is not bytes or len(public_key) != KEY_SIZE:
         raise ValueError("a public key is 32 bytes")
+    if type(status) is not int:
+        raise ValueError("a status is an integer")
     if not _is_uint(rated_power_w):
         raise ValueError("rated_power_w is an unsigned integer")
     return DeviceRecord(device, public_key, Status(status), rated_power_w)

@@ -96,7 +96,7 @@ class Ack:
         seq, block_sha256, reason = _fields(data, ACK_SIZE_MAX, 3)
         _require(_is_uint(seq), "seq is an unsigned integer")
         _require(_is_hash(block_sha256), "block_sha256 is 32 bytes")
-        return cls(seq, block_sha256, None if reason == 0 else _refusal(reason))
+        return cls(seq, block_sha256, None if type(reason) is int and reason == 0 else _refusal(reason))
 
 
 def _fields(payload: bytes, size_max: int, count: int) -> list[Any]:

@@ -52,13 +52,16 @@ def stream_name(commune: str) -> str:
 class JetStreamReceiver:
     """Pulls batches and offers them to the gate, for `with`. `url`: nats://host:4222 or tls://host:4222."""
 
-    def __init__(self, url: str, account: BrokerAccount, commune: str, gate: Gate) -> None:
+    def __init__(
+        self, url: str, account: BrokerAccount, commune: str, gate: Gate, *, ack_wait_s: float = ACK_WAIT_S
+    ) -> None:
         _require_encryption(url, account)
         self.trouble: str | None = _("not connected yet")
         self._url = url
         self._account = account
         self._commune = commune
         self._gate = gate
+        self._ack_wait_s = ack_wait_s
         self._loop = asyncio.new_event_loop()
         self._acknowledging: set[asyncio.Task[None]] = set()
         self._stopping = threading.Event()
@@ -129,7 +132,7 @@ class JetStreamReceiver:
         consumer = api.ConsumerConfig(
             durable_name=CONSUMER,
             ack_policy=api.AckPolicy.EXPLICIT,
-            ack_wait=ACK_WAIT_S,
+            ack_wait=self._ack_wait_s,
             max_ack_pending=UNDER_WAY_MAX,
             filter_subject=subject,
         )

@@ -53,6 +53,19 @@ class Broker:
     port: int
     nats_port: int
     passwords: dict[str, str]
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        with (self.directory / "broker.log").open("ab") as log:
+            argv = [BIN / "nats-server", "-c", self.directory / "nats.conf"]
+            self.process = subprocess.Popen(argv, stdout=log, stderr=log)
+        wait_for(lambda: answers(self.port) and answers(self.nats_port), "the broker")
+
+    def kill(self) -> None:
+        """As a power cut does; what it was told to keep is on its disk."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
 
     def account(self, username: str) -> BrokerAccount:
         return BrokerAccount(
@@ -77,15 +90,14 @@ def running_broker(directory: Path, *, gateways: tuple[str, ...] = (GATEWAY,)) -
     argv = [BIN / "commonwatt", "gateway", "broker-config", accounts, directory, "--port", str(port), "--plaintext"]
     argv += ["--nats-port", str(nats_port)]
     subprocess.run([*argv, "--host", "127.0.0.1"], check=True, capture_output=True)
-    with (directory / "broker.log").open("wb") as log:
-        process = subprocess.Popen([BIN / "nats-server", "-c", directory / "nats.conf"], stdout=log, stderr=log)
     broker = Broker(directory, port, nats_port, tomllib.loads((directory / "passwords.toml").read_text()))
-    wait_for(lambda: answers(port) and answers(nats_port), "the broker")
+    broker.start()
     try:
         yield broker
     finally:
-        process.terminate()
-        process.wait()
+        assert broker.process is not None
+        broker.process.terminate()
+        broker.process.wait()
 
 
 @dataclass
@@ -99,6 +111,7 @@ class Service:
     name: str = ""
     jetstream: bool = False
     watch_port: int = 0
+    influx: Path | None = None
     status_file: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -115,6 +128,7 @@ class Service:
         argv = [BIN / "commonwatt", "aggregator", "run", self.directory, "--clock", str(self.clock)]
         argv += ["--broker-account", self.directory / "broker.toml", "--status", self.status_file]
         argv += ["--watch", f"127.0.0.1:{self.watch_port}"] if self.watch_port else []
+        argv += ["--influx", self.influx] if self.influx else []
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(argv, stdout=log, stderr=log)
 
@@ -189,12 +203,13 @@ class Gateway:
                 self.pending.pop(receipt.batch_sha256, None)
             message = self.link.receive(0)
 
-    def deliver_all(self) -> None:
-        """Send again until every batch has its receipt."""
+    def deliver_all(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """Send again until every batch has its receipt. `meanwhile`: what else is to be done in each turn."""
         again_s = time.monotonic() + 1
 
         def done() -> bool:
             nonlocal again_s
+            meanwhile()
             self.listen(0.02)
             if time.monotonic() > again_s:
                 again_s = time.monotonic() + 1

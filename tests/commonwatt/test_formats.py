@@ -174,3 +174,21 @@ def test_signed_block_when_one_bit_flips(data: st.DataObject) -> None:
     except FormatError:
         return
     assert not message.is_signed_by(KEY.public_key, block.AAD)
+
+
+@pytest.mark.parametrize(
+    ("parse", "value"),
+    [
+        (Ack.parse, [1, 3, bytes(32), False]),
+        (Receipt.parse, [1, 3, bytes(32), {0: True}]),
+        (Snapshot.parse, [True, 9, []]),
+        (Snapshot.parse, [1, 9, {}]),
+        (Snapshot.parse, {1: 0, 9: 0, 3: 0}),
+        (Snapshot.parse, [1, 9, [[bytes(16), bytes(32), True, 5]]]),
+        (Snapshot.parse, [1, 9, [{bytes(16): 0, bytes(32): 0, 1: 0, 5: 0}]]),
+    ],
+)
+def test_message_when_another_type_counts_as_the_same_in_python(parse: Any, value: Any) -> None:
+    """False is no 0 and a map of keys no array: a message has one spelling only. Fuzzing found these."""
+    with pytest.raises(FormatError):
+        parse(cbor.encode(value))
