@@ -6,6 +6,7 @@ from functools import partial
 
 from commonwatt.clock import CivilClock
 from commonwatt.demo.brokers import AGGREGATOR
+from commonwatt.demo.dashboards import RELAY
 from commonwatt.demo.founding import COMMONWATT, Commune
 from commonwatt.demo.meters import FIRMWARE, MICROPYTHON
 from commonwatt.demo.programs import Program, answers, wait_for
@@ -25,7 +26,7 @@ class Cast:
     def start(self) -> None:
         """Bring everybody up: first what others connect to."""
         village = self.commune.village
-        for name in (*self._brokers(), *village.over_modbus):
+        for name in (*self._brokers(), *self._relays(), *village.over_modbus):
             self.programs[name].start()
         for broker in self.commune.brokers.all:
             is_up = partial(answers, *broker.address)
@@ -41,23 +42,28 @@ class Cast:
     def stop(self) -> None:
         """Let everybody finish: first the sources, then what they deliver to."""
         village = self.commune.village
-        for name in (*village.readers, *village.gateways, AGGREGATOR, *village.over_modbus, *self._brokers()):
+        behind = (*village.over_modbus, *self._relays(), *self._brokers())
+        for name in (*village.readers, *village.gateways, AGGREGATOR, *behind):
             self.programs[name].stop()
 
     def _brokers(self) -> list[str]:
         return [broker.name for broker in self.commune.brokers.all if broker.is_ours]
 
+    def _relays(self) -> list[str]:
+        return [name for name in self.programs if name == RELAY]
+
     def _started(self) -> list[Program]:
         return [program for program in self.programs.values() if program.is_running]
 
 
-def assemble(commune: Commune, clock: CivilClock) -> Cast:
-    """Write the running clock to every reader and name every program."""
+def assemble(commune: Commune, clock: CivilClock, relay: Program | None = None) -> Cast:
+    """Write the running clock to every reader and name every program. `relay`: see demo/dashboards.py."""
     layout, village, at = commune.layout, commune.village, ("--clock", str(clock))
     argv: dict[str, tuple[str, ...]] = {broker.name: broker.argv for broker in commune.brokers.all if broker.is_ours}
     argv[AGGREGATOR] = (
         *(COMMONWATT, "aggregator", "run", str(layout.root), "--broker-account", str(layout.broker_account)),
         *("--status", str(layout.aggregator_status), *at),
+        *(("--influx", str(layout.influx)) if layout.influx.exists() else ()),
     )
     for name in village.gateways:
         argv[name] = (COMMONWATT, "gateway", "run", str(layout.gateway_toml(name)), *at)
@@ -70,4 +76,5 @@ def assemble(commune: Commune, clock: CivilClock) -> Cast:
     for name in village.readers:
         config = readers.set_clock(name, clock)
         argv[name] = (MICROPYTHON, "-X", f"heapsize={READER_HEAP}", FIRMWARE, str(config))
-    return Cast(commune, {name: Program(name, words, layout.logs / f"{name}.log") for name, words in argv.items()})
+    programs = {name: Program(name, words, layout.logs / f"{name}.log") for name, words in argv.items()}
+    return Cast(commune, programs | ({RELAY: relay} if relay else {}))

@@ -27,6 +27,9 @@ def demo(
     seed: int = typer.Option(1, envvar="SEED", help=_("Seed of the faults.")),
     broker: str = typer.Option("", envvar="BROKER", help=_("Use this broker (mqtt://host:port) instead of our own.")),
     policy: Path = typer.Option(POLICY, envvar="POLICY", help=_("The policy by which credits are earned.")),
+    influx: str = typer.Option(
+        "", envvar="INFLUX", help=_("Fill this InfluxDB for dashboards: http://HOST:8086, or a TOML file.")
+    ),
     directory: Path = typer.Option(Path("var/demo"), "--dir", help=_("Where the commune is left for inspection.")),
 ) -> None:
     """Run a commune of ten or forty homes, every process real, and check its books."""
@@ -46,5 +49,6 @@ def demo(
         faults=faults,
         broker_url=broker or None,
         policy=policy,
+        influx=influx or None,
     )
     raise typer.Exit(tell(plan))

@@ -132,7 +132,12 @@ def _gaps(commune: Commune) -> int:
 
 def _what_now(commune: Commune) -> str:
     layout = Layout(from_here(commune.layout.root))
-    return _(
+    dashboards = _(
+        "\nIts telemetry is in InfluxDB. A Grafana shows it after:\n"
+        "  commonwatt dashboards push --url https://GRAFANA --token-file FILE --influx http://HOST:8086 --demo {root}"
+    ).format(root=layout.root)
+    told = dashboards if commune.layout.influx.exists() else ""
+    return told + _(
         "\nThe commune lies in {root}. Anyone can check it:\n"
         "  commonwatt ledger verify {log} --vkey {vkey}\n"
         "  commonwatt ledger show {log}"

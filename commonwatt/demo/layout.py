@@ -40,6 +40,16 @@ class Layout:
         """The aggregator's account at the broker."""
         return self.root / "broker" / "aggregator.toml"
 
+    @property
+    def influx(self) -> Path:
+        """How the aggregator reaches the dashboards' database, if there is one."""
+        return self.root / "influx.toml"
+
+    @property
+    def telemetry(self) -> Path:
+        """The aggregator's points on their way to that database."""
+        return self.root / "telemetry.db"
+
     def broker(self, name: str) -> Path:
         """A broker's generated configuration, passwords and store."""
         return self.root / name

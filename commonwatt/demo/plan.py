@@ -41,6 +41,8 @@ class Plan:
     faults: bool
     broker_url: str | None
     policy: Path = POLICY
+    influx: str | None = None
+    """The dashboards' database, as a person named it; None: no dashboards."""
 
     def __post_init__(self) -> None:
         if self.homes not in VILLAGES:

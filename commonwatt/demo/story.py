@@ -11,8 +11,8 @@ from rich.console import Console
 
 from commonwatt import status
 from commonwatt.clock import CivilClock
+from commonwatt.demo import dashboards, finale
 from commonwatt.demo import faults as fault_plan
-from commonwatt.demo import finale
 from commonwatt.demo.brokers import AGGREGATOR, Broker
 from commonwatt.demo.cast import Cast, assemble
 from commonwatt.demo.faults import Faults, Target
@@ -44,11 +44,14 @@ def tell(plan: Plan) -> int:
     commune = found(plan)
     if plan.broker_url:
         _await_broker(commune.brokers.town, console)
+    relay = dashboards.prepare(plan.influx, commune.layout) if plan.influx else None
     clock = plan.running_clock()
-    cast = assemble(commune, clock)
+    cast = assemble(commune, clock, relay)
     faults = _plan_faults(plan, cast)
     with _running(cast), Traffic(commune) as traffic, View(console, commune, plan) as view:
         _watch(plan, cast, clock, faults, traffic, view)
+        if plan.influx:
+            dashboards.await_told(commune.layout, plan.ends_s)
     return finale.conclude(plan, commune, console, faults.done, resent=traffic.resent)
 
 
