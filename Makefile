@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench soak year docs locale dashboards firmware clean
+.PHONY: help install demo test check bench soak year dash-shots docs locale dashboards firmware clean
 
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,8 +19,8 @@ $(READY): pyproject.toml
 
 install: $(READY) ## Create .venv with every extra.
 
-demo: $(READY) ## Run a commune of ten homes; HOMES=40, DAYS=7, SPEED=1440, FAULTS=1, SEED=1, POLICY=file.
-	@HOMES='$(HOMES)' DAYS='$(DAYS)' SPEED='$(SPEED)' FAULTS='$(FAULTS)' SEED='$(SEED)' BROKER='$(BROKER)' $(if $(POLICY),POLICY='$(POLICY)') $(BIN)/commonwatt demo
+demo: $(READY) ## Run a commune of ten homes; HOMES=40, DAYS=7, SPEED=1440, FAULTS=1, SEED=1, POLICY=file, INFLUX=URL.
+	@HOMES='$(HOMES)' DAYS='$(DAYS)' SPEED='$(SPEED)' FAULTS='$(FAULTS)' SEED='$(SEED)' BROKER='$(BROKER)' INFLUX='$(INFLUX)' $(if $(POLICY),POLICY='$(POLICY)') $(BIN)/commonwatt demo
 
 test: $(READY) ## Run the tests (under ten minutes on two cores).
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not soak'
@@ -43,6 +43,9 @@ soak: $(READY) ## Run the large, seeded counts (an hour); the output is kept in 
 year: $(READY) ## Live a year of ten homes three times, clean, mangled and late, and compare the books (minutes).
 	@rm -rf var/year
 	@$(BIN)/python -m tests.sim.year var/year
+
+dash-shots: $(READY) ## Draw every dashboard with Grafana's components, filled by the demo (minutes); FRESH=1.
+	@FRESH='$(FRESH)' $(BIN)/python -m dashboards.shots
 
 firmware: $(READY) ## Compile the firmware; one archive for each board in firmware/build.
 	@$(BIN)/commonwatt device build
