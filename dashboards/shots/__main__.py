@@ -142,14 +142,20 @@ def _keep(seen: dict[str, Any], raw: Path) -> None:
     """The picture in few colours, and a line about what was asked."""
     target = PICTURES / f"{seen['name']}.png"
     for colours in COLOURS:
-        picture = Image.open(raw / target.name).convert("RGB").quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        picture = (
+            Image.open(raw / target.name)
+            .convert("RGB")
+            .quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        )
         picture.save(target, optimize=True)
         if target.stat().st_size <= PICTURE_BYTES_MAX:
             break
     else:
         raise CommonwattError(f"{target} has more than {PICTURE_BYTES_MAX} bytes: draw less")
     empty = [query["query"] for query in seen["queries"] if not query["rows"]]
-    print(f"{target.relative_to(ROOT)}  {target.stat().st_size // 1000} kB  {len(seen['queries'])} queries, {len(empty)} without an answer")
+    print(
+        f"{target.relative_to(ROOT)}  {target.stat().st_size // 1000} kB  {len(seen['queries'])} queries, {len(empty)} without an answer"
+    )
     for line in (*(f"  nothing: {query}" for query in empty), *(f"  FAILED: {error}" for error in seen["errors"])):
         print(line)
 

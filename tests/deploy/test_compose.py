@@ -131,10 +131,19 @@ def test_provisioning_when_grafana_reads_it() -> None:
     assert source["uid"] == "commonwatt"
     assert source["secureJsonData"]["password"] == "$__file{/run/secrets/influx_read_password}"
     assert "influx_read_password" in SERVICES["grafana"]["secrets"]
-    providers = yaml.safe_load((DEPLOY / "grafana" / "dashboards" / "commonwatt.yaml").read_text())["providers"]
-    for provider in providers:
-        audience = Path(provider["options"]["path"]).relative_to("/etc/commonwatt/dashboards")
-        assert list((ROOT / "dashboards" / "built" / "dashboards" / audience).glob("*.json"))
+    built = ROOT / "dashboards" / "built"
+    (provided,) = (built / "provisioning" / "dashboards").glob("*.yaml")
+    environment = SERVICES["grafana"]["environment"]
+    for provider in yaml.safe_load(provided.read_text())["providers"]:
+        path = provider["options"]["path"].replace("$DASHBOARDS", environment["DASHBOARDS"])
+        assert list((built / "dashboards" / Path(path).relative_to("/etc/commonwatt/dashboards")).glob("*.json"))
+    asked = {name for file in (built / "provisioning" / "alerting").glob("*.yaml") for name in variables(file)}
+    assert asked <= set(environment)
+
+
+def variables(file: Path) -> set[str]:
+    """Names that Grafana fills in from its environment: whole values that are one."""
+    return set(re.findall(r": \$([A-Z_]+)$", file.read_text(), re.MULTILINE))
 
 
 def instructions() -> list[tuple[str, str]]:
