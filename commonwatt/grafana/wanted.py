@@ -15,6 +15,8 @@ RULES_FOLDER = "commonwatt"
 """The uid of the operators' folder, where the alert rules are too."""
 SOURCE = "commonwatt"
 """The data source's uid, which the alert rules name."""
+SAMPLE = "1m"
+"""How often states are written: a finer grid would be all gaps."""
 EXPRESSION = "__expr__"
 """What Grafana calls the data source of its own expressions."""
 
@@ -46,7 +48,7 @@ def data_source(source: InfluxSource, uid: str) -> Json:
         "type": "influxdb",
         "access": "proxy",
         "url": source.url,
-        "jsonData": {"dbName": source.bucket, "httpMode": "GET"},
+        "jsonData": {"dbName": source.bucket, "httpMode": "GET", "timeInterval": SAMPLE},
     }
     if source.token:
         body["jsonData"]["httpHeaderName1"] = "Authorization"

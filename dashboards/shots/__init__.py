@@ -1,1 +1,1 @@
-"""Pictures of every dashboard: Grafana's own components in a real browser, asked queries answered by a real InfluxDB."""
+"""Pictures of every dashboard: Grafana's components in a real browser, queries answered by a real InfluxDB."""

@@ -1,4 +1,4 @@
-"""`make dash-shots`: let the demo fill an InfluxDB, draw every dashboard, keep the pictures in docs/pictures.
+"""`make dash-shots`: fill an InfluxDB with what the demo's forty homes make, draw every dashboard, keep the pictures.
 
 What was filled stays in var/shots and is used again; FRESH=1 fills anew. README.md says what is drawn by what.
 """
@@ -8,6 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,9 +19,9 @@ from typing import Any
 from PIL import Image
 
 from commonwatt.demo.dashboards import BUCKET
-from commonwatt.demo.plan import DAY_S
-from commonwatt.demo.programs import BIN, Program, answers, free_port, wait_for
+from commonwatt.demo.programs import Program, answers, free_port, wait_for
 from commonwatt.errors import CommonwattError, UserError
+from tests.dashboards import village
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -27,7 +29,11 @@ BUILT = ROOT / "dashboards" / "built" / "dashboards"
 PICTURES = ROOT / "docs" / "pictures"
 PLACE = ROOT / "var" / "shots"
 
-HOMES, DAYS = 40, 2
+DAY_S = 86_400
+ZONE, ZONE_S = "Europe/Paris", 7200
+"""What the dashboards' days are days of, and how far it is ahead of UTC in the village's July."""
+STEP_S = 900
+"""The village is looked at every quarter of an hour: curves, not dots."""
 PICTURE_BYTES_MAX = 200_000
 COLOURS = (128, 64, 32)
 """Colours of a picture: as many of these as fit into its bytes."""
@@ -37,34 +43,34 @@ TOOLS = {"influxd": "influxdb", "node": "nodejs", "npm": "npm", "chromium": "chr
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One picture. `file`: the dashboard below BUILT; `width`: of the screen, in pixels."""
+    """One picture. `file`: the dashboard below BUILT; `days`: which of the village's days, from and until."""
 
     name: str
     file: str
+    days: tuple[int, int]
     theme: str = "dark"
     width: int = 1600
 
 
 SHOTS = (
-    Shot("dash-operator", "operators/operator"),
-    Shot("dash-fleet", "operators/fleet"),
-    Shot("dash-minting", "operators/minting"),
-    Shot("dash-commune", "public/commune-en", theme="light"),
-    Shot("dash-commune-fr", "public/commune-fr", theme="light"),
+    Shot("dash-operator", "operators/operator", (2, 5)),
+    Shot("dash-fleet", "operators/fleet", (3, 5)),
+    Shot("dash-minting", "operators/minting", (0, 5)),
+    Shot("dash-commune", "public/commune-en", (1, 5), theme="light"),
+    Shot("dash-commune-fr", "public/commune-fr", (1, 5), theme="light"),
 )
 
 
-def main() -> None:
-    """Exit code 1 if a query failed or a page did; the pictures are kept all the same."""
+def main() -> int:
+    """1 if a query failed or a page did; the pictures are kept all the same."""
     found = {name: _found(name) for name in TOOLS}
     if os.environ.get("FRESH"):
         shutil.rmtree(PLACE, ignore_errors=True)
     PLACE.mkdir(parents=True, exist_ok=True)
     with _influxd(found["influxd"]) as influx:
-        span = _fill(influx)
+        _fill(influx)
         _bundle(found["node"], found["npm"])
-        failed = _draw(found, influx, span)
-    sys.exit(1 if failed else 0)
+        return _draw(found, influx)
 
 
 def _found(name: str) -> str:
@@ -94,16 +100,23 @@ def _influxd(influxd: str) -> Iterator[str]:
         program.stop()
 
 
-def _fill(influx: str) -> tuple[int, int]:
-    """From when to when the demo lived, civil seconds; runs it unless its data are there."""
-    lived = PLACE / "demo" / "demo.json"
-    done = PLACE / "filled"
-    if not done.exists():
-        words = ["demo", "--homes", HOMES, "--days", DAYS, "--influx", influx, "--dir", PLACE / "demo"]
-        subprocess.run([str(BIN / "commonwatt"), *map(str, words)], check=True, stdin=subprocess.DEVNULL)
-        done.touch()
-    content = json.loads(lived.read_text())
-    return content["starts_s"], content["ends_s"]
+def _fill(influx: str) -> None:
+    """Let the village live its days, unless its points are here from the last time."""
+    done, home = PLACE / "filled", PLACE / "village"
+    if done.exists():
+        return
+    shutil.rmtree(home, ignore_errors=True)
+    print("Forty homes live five days (minutes) …", flush=True)
+    lived = village.found(home)
+    village.live(lived, step_s=STEP_S)
+    _send(f"{influx}/query?" + urllib.parse.urlencode({"q": f'CREATE DATABASE "{BUCKET}"'}), b"")
+    _send(f"{influx}/write?db={BUCKET}&precision=s", "\n".join(village.lines(home)).encode())
+    done.touch()
+
+
+def _send(url: str, body: bytes) -> None:
+    with urllib.request.urlopen(urllib.request.Request(url, data=body, method="POST")) as answer:  # noqa: S310 - ours
+        assert answer.status in (200, 204)
 
 
 def _bundle(node: str, npm: str) -> None:
@@ -112,22 +125,19 @@ def _bundle(node: str, npm: str) -> None:
     if not installed.exists() or installed.read_bytes() != lock.read_bytes():
         words = [npm, "ci", "--legacy-peer-deps", "--ignore-scripts", "--no-audit", "--no-fund"]
         subprocess.run(words, cwd=HERE, check=True, stdin=subprocess.DEVNULL)
-        # esbuild's own program is in a package of its own, so that no script need fetch it.
         installed.write_bytes(lock.read_bytes())
     shutil.rmtree(PLACE / "site", ignore_errors=True)
     subprocess.run([node, "build.mjs", str(PLACE / "site")], cwd=HERE, check=True, stdin=subprocess.DEVNULL)
 
 
-def _draw(found: dict[str, str], influx: str, span: tuple[int, int]) -> bool:
-    """Take every picture and tell what its dashboard asked; whether anything failed."""
-    start_s, end_s = span
+def _draw(found: dict[str, str], influx: str) -> int:
+    """Take every picture and tell what its dashboard asked; the exit code of who takes them."""
     raw = PLACE / "raw"
     raw.mkdir(exist_ok=True)
-    times = {"from": start_s * 1000, "to": end_s * 1000}
-    shots = [{"name": s.name, "file": s.file, "theme": s.theme, "width": s.width, **times} for s in SHOTS]
     plan = {
-        "site": str(PLACE / "site"), "dashboards": str(BUILT), "influx": influx, "database": BUCKET, "token": "",
-        "chromium": found["chromium"], "out": str(raw), "shots": shots,
+        "site": str(PLACE / "site"), "dashboards": str(BUILT), "influx": influx, "database": BUCKET, "zone": ZONE,
+        "interval": f"{STEP_S // 60}m",
+        "chromium": found["chromium"], "out": str(raw), "shots": [_told(shot) for shot in SHOTS],
     }  # fmt: skip
     (PLACE / "plan.json").write_text(json.dumps(plan))
     argv = [found["node"], "shots.mjs", str(PLACE / "plan.json")]
@@ -135,34 +145,36 @@ def _draw(found: dict[str, str], influx: str, span: tuple[int, int]) -> bool:
         assert node.stdout is not None
         for line in node.stdout:
             _keep(json.loads(line), raw)
-    return node.returncode != 0
+    return node.returncode
+
+
+def _told(shot: Shot) -> dict[str, Any]:
+    start_ms, end_ms = ((village.START_S - ZONE_S + day * DAY_S) * 1000 for day in shot.days)
+    return {
+        "name": shot.name, "file": shot.file, "from": start_ms, "to": end_ms, "theme": shot.theme, "width": shot.width
+    }  # fmt: skip
 
 
 def _keep(seen: dict[str, Any], raw: Path) -> None:
     """The picture in few colours, and a line about what was asked."""
     target = PICTURES / f"{seen['name']}.png"
     for colours in COLOURS:
-        picture = (
-            Image.open(raw / target.name)
-            .convert("RGB")
-            .quantize(colours, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        )
-        picture.save(target, optimize=True)
+        picture = Image.open(raw / target.name).convert("RGB")
+        picture.quantize(colours, dither=Image.Dither.NONE).save(target, optimize=True)
         if target.stat().st_size <= PICTURE_BYTES_MAX:
             break
     else:
         raise CommonwattError(f"{target} has more than {PICTURE_BYTES_MAX} bytes: draw less")
     empty = [query["query"] for query in seen["queries"] if not query["rows"]]
-    print(
-        f"{target.relative_to(ROOT)}  {target.stat().st_size // 1000} kB  {len(seen['queries'])} queries, {len(empty)} without an answer"
-    )
+    size_kb, asked = target.stat().st_size // 1000, len(seen["queries"])
+    print(f"{target.relative_to(ROOT)}  {size_kb} kB  {asked} queries, {len(empty)} without an answer", flush=True)
     for line in (*(f"  nothing: {query}" for query in empty), *(f"  FAILED: {error}" for error in seen["errors"])):
         print(line)
 
 
 if __name__ == "__main__":
     try:
-        main()
+        sys.exit(main())
     except CommonwattError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)

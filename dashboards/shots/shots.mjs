@@ -1,5 +1,5 @@
 // Takes the pictures: `node shots.mjs PLAN`, a JSON file that shots/__main__.py writes.
-// PLAN: {site, dashboards, influx, database, token, chromium, out, shots: [{name, file, from, to, width, theme, variables}]}
+// PLAN: {site, dashboards, influx, database, zone, interval, chromium, out, shots: [{name, file, from, to, width, theme, variables}]}
 // Prints one JSON line for each dashboard: what it asked, what failed. Exit code 1 if anything failed.
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
@@ -21,13 +21,12 @@ const FOLDERS = {
 };
 const FONTS = { '/Inter-Regular.woff2': '/inter-latin-400-normal.woff2', '/Inter-Medium.woff2': '/inter-latin-500-normal.woff2' };
 
-/** The page, the dashboards, and the database behind the same address; the token never reaches the page. */
+/** The page, the dashboards, and the database, behind one address. */
 async function answer(request, response) {
   const url = new URL(request.url, 'http://shots');
   if (url.pathname === '/query') {
     url.searchParams.set('db', plan.database);
-    const headers = plan.token ? { Authorization: `Token ${plan.token}` } : {};
-    const asked = await fetch(`${plan.influx}/query?${url.searchParams}`, { headers });
+    const asked = await fetch(`${plan.influx}/query?${url.searchParams}`);
     response.writeHead(asked.status, { 'Content-Type': 'application/json' }).end(await asked.text());
     return;
   }
@@ -50,7 +49,7 @@ async function take(browser, shot) {
   page.on('response', (response) => response.status() >= 400 && failed.push(`${response.status()} ${response.url()}`));
   const { width = 1600, theme = 'dark' } = shot;
   await page.setViewport({ width, height: 900 });
-  const query = new URLSearchParams({ d: shot.file, from: shot.from, to: shot.to, theme });
+  const query = new URLSearchParams({ d: shot.file, from: shot.from, to: shot.to, theme, zone: plan.zone, interval: plan.interval });
   for (const [name, value] of Object.entries(shot.variables ?? {})) query.set(`var-${name}`, value);
   await page.goto(`${home}/?${query}`);
   const told = () => page.evaluate(() => window.shots ?? { queries: [], errors: ['the page did not start'] });
@@ -64,6 +63,7 @@ async function take(browser, shot) {
   await isDrawn();
   await page.screenshot({ path: path.join(plan.out, `${shot.name}.png`) });
   const { queries, errors } = await told();
+  failed.push(...(await page.evaluate(() => window.failures?.() ?? [])));
   await page.close();
   return { name: shot.name, height, queries, errors: [...failed, ...errors] };
 }

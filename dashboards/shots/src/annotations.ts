@@ -1,7 +1,7 @@
 // Annotations: asked once for the whole dashboard, drawn over every graph as Grafana draws them.
 import { ask, interpolate } from './influx';
 
-export type Annotation = { from: number; to?: number; color: string };
+type Annotation = { from: number; to?: number; color: string };
 
 let all: Annotation[] = [];
 
@@ -23,11 +23,9 @@ export async function load(list: any[], range: any, scene: any): Promise<void> {
   all = found.flat();
 }
 
-export const annotationsOf = (_data: unknown): Annotation[] => all;
-
 /** Hooks into a graph's plot: a dashed line where something happened, a band where it lasted. Draws nothing itself. */
-export function drawAnnotations(config: any, annotations: Annotation[]): null {
-  if (!annotations.length || config.annotated) return null;
+export function drawAnnotations(config: any): null {
+  if (!all.length || config.annotated) return null;
   config.annotated = true;
   config.addHook('draw', (plot: any) => {
     const { ctx, bbox } = plot;
@@ -35,7 +33,7 @@ export function drawAnnotations(config: any, annotations: Annotation[]): null {
     ctx.beginPath();
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
-    for (const { from, to, color } of annotations) {
+    for (const { from, to, color } of all) {
       const x = plot.valToPos(from, 'x', true);
       ctx.fillStyle = ctx.strokeStyle = color;
       if (to !== undefined) {

@@ -1,6 +1,6 @@
 // What @grafana/ui has no part for: the state timeline, drawn plainly from the same fields, thresholds, mappings and colours.
 import React from 'react';
-import { FieldType, formattedValueToString, getDisplayProcessor, getFieldDisplayName, type DataFrame } from '@grafana/data';
+import { dateTimeFormat, FieldType, formattedValueToString, getDisplayProcessor, getFieldDisplayName, type DataFrame } from '@grafana/data';
 
 /** One lane per field; neighbours of equal text are one block, coloured as mappings and thresholds say. */
 export function StateTimeline(props: any) {
@@ -35,9 +35,9 @@ export function StateTimeline(props: any) {
           </g>
         );
       })}
-      {[0, 0.25, 0.5, 0.75, 1].map((share) => (
+      {(width - left > 500 ? [0, 0.25, 0.5, 0.75, 1] : [0, 1]).map((share) => (
         <text key={share} x={left + (width - left) * share} y={height - 6} fontSize={11} fill={theme.colors.text.secondary} textAnchor={share === 1 ? 'end' : share ? 'middle' : 'start'}>
-          {new Date(from + (to - from) * share).toISOString().slice(5, 16).replace('T', ' ')}
+          {dateTimeFormat(from + (to - from) * share, { timeZone: props.timeZone, format: 'MM-DD HH:mm' })}
         </text>
       ))}
     </svg>

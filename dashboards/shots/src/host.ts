@@ -30,9 +30,10 @@ function registries(): void {
   standardFieldConfigEditorRegistry.setInit(() => PROPERTIES.map(property) as any);
   standardEditorsRegistry.setInit(() => EDITORS.map((id) => ({ id, name: id, editor: () => null })) as any);
   const transformation = (one: any) => ({
-    id: one.id, name: one.name, editor: () => null, transformation: one, imageDark: '', imageLight: '',
+    id: one.id, name: one.name, editor: () => null, transformation: async () => one, imageDark: '', imageLight: '',
   });
-  standardTransformersRegistry.setInit(() => Object.values(standardTransformers).map(transformation) as any);
+  const known = new Map(Object.values(standardTransformers).map((one) => [one.id, transformation(one)])); // some have two names
+  standardTransformersRegistry.setInit(() => [...known.values()] as any);
 }
 
 function dataSources(): void {

@@ -87,6 +87,7 @@ function frames(target: any, alias: string, all: Series[]) {
 export class InfluxSource extends DataSourceApi {
   constructor() {
     super({ uid: 'influx', id: 1, name: 'InfluxDB', type: 'influxdb', meta: { id: 'influxdb', name: 'InfluxDB', info: {} } } as any);
+    this.interval = new URLSearchParams(location.search).get('interval') ?? '1m'; // the data source's "min time interval"
   }
 
   query(request: any): any {

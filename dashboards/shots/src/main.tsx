@@ -2,7 +2,7 @@
 import React from 'react';
 import { createRoot } from 'react-dom/client';
 import { MemoryRouter } from 'react-router-dom';
-import { dateTime, ThemeContext } from '@grafana/data';
+import { dateTime, dateTimeFormat, ThemeContext } from '@grafana/data';
 import { LocationServiceProvider, locationService } from '@grafana/runtime';
 import {
   ConstantVariable, CustomVariable, DataSourceVariable, EmbeddedScene, IntervalVariable, QueryVariable,   SceneDataTransformer, SceneGridItem, SceneGridLayout, SceneGridRow, SceneQueryRunner, SceneTimeRange,
@@ -16,6 +16,7 @@ import { log, note } from './log';
 const asked = new URLSearchParams(location.search);
 const theme = setUp(asked.get('theme') === 'light' ? 'light' : 'dark');
 const SOURCE = { uid: 'influx', type: 'influxdb' };
+const ZONE = asked.get('zone') ?? 'UTC';
 const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
 
 const milliseconds = (text: string) => {
@@ -23,7 +24,7 @@ const milliseconds = (text: string) => {
   return Number(count) * UNITS[unit] * 1000;
 };
 const times = (from: number, to: number) =>
-  new SceneTimeRange({ from: dateTime(from).toISOString(), to: dateTime(to).toISOString(), timeZone: 'utc' });
+  new SceneTimeRange({ from: dateTime(from).toISOString(), to: dateTime(to).toISOString(), timeZone: ZONE });
 
 /** A panel's own range: `timeFrom` is the last so much, `timeShift` so much earlier. */
 function ownTimes(panel: any) {
@@ -97,10 +98,18 @@ class Boundary extends React.Component<React.PropsWithChildren, { failed?: Error
   }
 }
 
-const day = (ms: string | null) => new Date(Number(ms)).toISOString().slice(0, 16).replace('T', ' ');
+const day = (ms: string | null) => dateTimeFormat(Number(ms), { timeZone: ZONE, format: 'YYYY-MM-DD HH:mm' });
+/** What panels say that failed, for the one who takes the picture. */
+(window as any).failures = () =>
+  sceneGraph
+    .findAllObjects(shown, (one: any) => one.state.data?.errors?.length)
+    .flatMap((one: any) => one.state.data.errors.map((error: any) => error.message ?? String(error)));
+
 const dashboard = await (await fetch(`/dashboards/${asked.get('d')}.json`)).json();
 const shown = scene(dashboard);
 shown.activate();
+while (shown.state.$variables!.state.variables.some((one) => shown.state.$variables!.isVariableLoadingOrWaitingToUpdate(one)))
+  await new Promise((later) => setTimeout(later, 20));
 await load(dashboard.annotations?.list ?? [], sceneGraph.getTimeRange(shown).state.value, shown);
 log.changed = performance.now();
 document.title = dashboard.title;
@@ -114,7 +123,7 @@ createRoot(document.getElementById('root')!).render(
           <header>
             <h1>{dashboard.title}</h1>
             <span>{dashboard.description}</span>
-            <time>{day(asked.get('from'))} – {day(asked.get('to'))} UTC</time>
+            <time>{day(asked.get('from'))} – {day(asked.get('to'))}</time>
           </header>
           <shown.Component model={shown} />
         </ThemeContext.Provider>

@@ -2,14 +2,14 @@
 // What @grafana/ui has no part for is in drawn.tsx.
 import React from 'react';
 import {
-  getFieldDisplayValues, identityOverrideProcessor, PanelPlugin, renderTextPanelMarkdown, type GrafanaTheme2,
+  cacheFieldDisplayNames, getDisplayValueAlignmentFactors, getFieldDisplayValues, identityOverrideProcessor, PanelPlugin, renderTextPanelMarkdown, type GrafanaTheme2,
 } from '@grafana/data';
 import {
   BarGauge, BigValue, BigValueColorMode, BigValueGraphMode, BigValueJustifyMode, BigValueTextMode, TimeSeries, VizRepeater,
 } from '@grafana/ui';
 import { TableNG } from '@grafana/ui/unstable';
 import { VizOrientation } from '@grafana/schema';
-import { annotationsOf, drawAnnotations } from './annotations';
+import { drawAnnotations } from './annotations';
 import { StateTimeline } from './drawn';
 
 const GRAPH: Record<string, unknown> = {
@@ -54,7 +54,7 @@ const Graph = drawing((props: Props) => (
     width={props.width} height={props.height} options={props.options}
     legend={{ showLegend: true, displayMode: 'list', placement: 'bottom', calcs: [], ...props.options.legend }}
   >
-    {(config: any) => drawAnnotations(config, annotationsOf(props.data)) as any}
+    {(config: any) => drawAnnotations(config) as any}
   </TimeSeries>
 ));
 
@@ -93,25 +93,29 @@ const Bars = drawing((props: Props) => {
   return (
     <VizRepeater
       source={data} getValues={values} width={props.width} height={props.height} orientation={orientation}
-      minVizHeight={16} itemSpacing={8}
+      minVizHeight={16} maxVizHeight={options.sizing === 'manual' ? options.maxVizHeight : 300} itemSpacing={8}
+      getAlignmentFactors={getDisplayValueAlignmentFactors}
       renderValue={({ value, width, height, alignmentFactors }: any) => (
         <BarGauge
           value={value.display} field={value.field} width={width} height={height} theme={theme} orientation={orientation}
           displayMode={options.displayMode ?? 'gradient'} showUnfilled={options.showUnfilled ?? true} itemSpacing={8}
-          valueDisplayMode={options.valueMode} namePlacement={options.namePlacement} alignmentFactors={alignmentFactors} lcdCellWidth={12} display={value.view?.getFieldDisplayProcessor?.(value.colIndex)}
+          valueDisplayMode={options.valueMode} text={options.text} namePlacement={options.namePlacement} alignmentFactors={alignmentFactors} lcdCellWidth={12} display={value.view?.getFieldDisplayProcessor?.(value.colIndex)}
         />
       )}
     />
   );
 });
 
-const Table = drawing((props: Props) => (
-  <TableNG
-    data={props.data.series[props.options.frameIndex ?? 0]} width={props.width} height={props.height} timeRange={props.timeRange}
-    noHeader={props.options.showHeader === false} initialSortBy={props.options.sortBy} cellHeight={props.options.cellHeight}
-    fieldConfig={props.fieldConfig} structureRev={props.data.structureRev} enableVirtualization={false}
-  />
-));
+const Table = drawing((props: Props) => {
+  cacheFieldDisplayNames(props.data.series);
+  return (
+    <TableNG
+      data={props.data.series[props.options.frameIndex ?? 0]} width={props.width} height={props.height} timeRange={props.timeRange}
+      noHeader={props.options.showHeader === false} initialSortBy={props.options.sortBy} cellHeight={props.options.cellHeight}
+      fieldConfig={props.fieldConfig} structureRev={props.data.structureRev} enableVirtualization={false}
+    />
+  );
+});
 
 const Text = ({ options, replaceVariables }: Props) => (
   <div
