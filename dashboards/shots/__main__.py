@@ -8,8 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,8 +18,8 @@ from PIL import Image
 
 from commonwatt.demo.dashboards import BUCKET
 from commonwatt.demo.programs import Program, answers, free_port, wait_for
+from commonwatt.demo.registers.homes import START_S
 from commonwatt.errors import CommonwattError, UserError
-from tests.dashboards import village
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -107,16 +105,9 @@ def _fill(influx: str) -> None:
         return
     shutil.rmtree(home, ignore_errors=True)
     print("Forty homes live five days (minutes) …", flush=True)
-    lived = village.found(home)
-    village.live(lived, step_s=STEP_S)
-    _send(f"{influx}/query?" + urllib.parse.urlencode({"q": f'CREATE DATABASE "{BUCKET}"'}), b"")
-    _send(f"{influx}/write?db={BUCKET}&precision=s", "\n".join(village.lines(home)).encode())
+    argv = [sys.executable, "-m", "tests.dashboards.fill", str(home), influx, BUCKET, str(STEP_S)]
+    subprocess.run(argv, cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
     done.touch()
-
-
-def _send(url: str, body: bytes) -> None:
-    with urllib.request.urlopen(urllib.request.Request(url, data=body, method="POST")) as answer:  # noqa: S310 - ours
-        assert answer.status in (200, 204)
 
 
 def _bundle(node: str, npm: str) -> None:
@@ -149,7 +140,7 @@ def _draw(found: dict[str, str], influx: str) -> int:
 
 
 def _told(shot: Shot) -> dict[str, Any]:
-    start_ms, end_ms = ((village.START_S - ZONE_S + day * DAY_S) * 1000 for day in shot.days)
+    start_ms, end_ms = ((START_S - ZONE_S + day * DAY_S) * 1000 for day in shot.days)
     return {
         "name": shot.name, "file": shot.file, "from": start_ms, "to": end_ms, "theme": shot.theme, "width": shot.width
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The operator's three commands: an InfluxDB, a demo that fills it, a push to a Grafana; then what Grafana would show."""
+"""The operator's three commands: an InfluxDB, a demo that fills it, a push to a Grafana; then what it would show."""
 
 import json
 import subprocess
@@ -27,7 +27,9 @@ def run(*words: object) -> str:
 
 def test_grafana_when_three_commands_were_typed(tmp_path: Path) -> None:
     """The demo commune is there at the days that the dashboards open with, in the data source that was made."""
-    with influxd(tmp_path / "influx") as influx, Server() as grafana:
+    home = tmp_path / "influx"
+    home.mkdir()
+    with influxd(home) as influx, Server() as grafana:
         _type_them(influx.url, grafana, tmp_path)
 
 
