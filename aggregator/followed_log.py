@@ -10,7 +10,9 @@ from aggregator.commune.registry import Directory
 from commonwatt.errors import StorageError
 from ledger.app import LOG
 from ledger.book.reader import LogReader
+from ledger.book.state import State
 from ledger.log import merkle
+from ledger.log.checkpoint import Checkpoint
 from ledger.log.published import PublishedLog
 from ledger.log.tiles import ENTRIES, WIDTH, TileName
 
@@ -26,6 +28,16 @@ class FollowedLog:
         self._changes = self._reader.state.admissions.by_id.changes
         self.directory = Directory.of(self._reader.state, Places.read(self._commune))
 
+    @property
+    def state(self) -> State:
+        """What the entries say that were read so far."""
+        return self._reader.state
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The head up to which entries were read; its signature is not looked at here."""
+        return self._checkpoint
+
     def step(self) -> bool:
         """Read what is new; whether somebody was admitted, changed or revoked. StorageError: a wrong log."""
         if not self._read() or self._changes == self._reader.state.admissions.by_id.changes:
@@ -35,7 +47,8 @@ class FollowedLog:
         return True
 
     def _read(self) -> bool:
-        size, first = self._log.unverified_checkpoint().size, self._reader.size
+        self._checkpoint = self._log.unverified_checkpoint()
+        size, first = self._checkpoint.size, self._reader.size
         for start in range(first // WIDTH * WIDTH, size, WIDTH):
             bundle = self._log.bundle(TileName(ENTRIES, start // WIDTH, min(WIDTH, size - start)))
             entries = bundle[max(0, first - start) :]

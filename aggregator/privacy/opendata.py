@@ -50,7 +50,7 @@ def write(out: Path, totals: Iterable[PublicTotal], *, commune: str, title: str,
     try:
         out.mkdir(parents=True, exist_ok=True)
         for month, rows in groupby(totals, key=lambda row: _utc(row.start_s).strftime("%Y-%m")):
-            data = _csv(rows)
+            data = csv_of(rows)
             path = out / f"energy-15min-{month}.csv"
             files.replace(path, data)
             written.append(path)
@@ -93,7 +93,8 @@ def parse_totals(data: bytes) -> Iterator[PublicTotal]:
     yield from map(_total, csv.DictReader(io.StringIO(data.decode())))
 
 
-def _csv(rows: Iterable[PublicTotal]) -> bytes:
+def csv_of(rows: Iterable[PublicTotal]) -> bytes:
+    """One file: a line for each interval, below the names of `COLUMNS`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)

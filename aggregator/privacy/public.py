@@ -45,6 +45,11 @@ def since(
     return list(connection.execute(query if until_s is None else query.where(closing.end_s <= until_s)))
 
 
+def last_end_s(connection: sa.Connection) -> int | None:
+    """When the newest closed interval ended; None before the first."""
+    return connection.scalar(sa.select(sa.func.max(schema.pool.c.end_s)))
+
+
 def of_row(row: Any) -> PublicTotal:
     """What may be told of a closed interval."""
     reasons = [

@@ -42,6 +42,7 @@ SUMMARIES = {
     "verify": _("Check a proof that someone hands you, offline, step by step."),
     "witness": _("Co-sign the checkpoints of logs that only grow."),
     "dashboards": _("Bring the dashboards to a Grafana."),
+    "web": _("Show a commune in a browser."),
     "bench": _("Measure a figure beside the limit of this machine."),
 }
 

@@ -19,7 +19,7 @@ PO = LOCALE / "fr" / "LC_MESSAGES" / "commonwatt.po"
 MO = PO.with_suffix(".mo")
 
 PARTS = ("commonwatt", "gateway", "aggregator", "ledger", "bench", "dashboards", "web")
-METHODS = [("**.py", "python")]
+METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2.ext:babel_extract")]
 LINE_WIDTH = 118
 
 

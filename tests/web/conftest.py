@@ -1,0 +1,117 @@
+"""A town of 24 homes whose first day is settled, shown by the real server on a real socket."""
+
+import http.client
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+import uvicorn
+
+from aggregator.testing import TIME_S
+from commonwatt.clock import CivilClock
+from commonwatt.testing import ManualClock
+from tests.aggregator.conftest import open_town
+from web import app
+
+HOMES = [f"home{number:02}" for number in range(24)]
+SLOTS = 96
+ZONE = ZoneInfo("Europe/Paris")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer as it came."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+@dataclass(frozen=True)
+class Site:
+    """A server that runs. `clock`: the protocol time it is given."""
+
+    host: str
+    port: int
+    clock: ManualClock
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """One request; header names are written with _ for -."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=20)
+        try:
+            connection.request("GET", path, headers={name.replace("_", "-"): text for name, text in headers.items()})
+            answer = connection.getresponse()
+            told = {name.lower(): text for name, text in answer.getheaders()}
+            return Answer(answer.status, told, answer.read())
+        finally:
+            connection.close()
+
+
+def supply_wh(number: int, slot: int) -> int:
+    """Every second home has a roof that gives, in the middle of the day, more than its own home takes."""
+    return 0 if number % 2 or not 32 <= slot < 64 else 190 + number
+
+
+def demand_wh(number: int, slot: int) -> int:
+    return 0 if supply_wh(number, slot) else 60 + number + slot % 7
+
+
+def settle_town(directory: Path, homes: list[str]) -> None:
+    """The first day, UTC, of these homes."""
+    works = open_town(directory, homes)
+    blocks = []
+    for number, home in enumerate(homes):
+        rows = [(0, 0)]
+        for slot in range(SLOTS):
+            rows.append((rows[-1][0] + demand_wh(number, slot), rows[-1][1] + supply_wh(number, slot)))
+        blocks.append(works.meters[f"{home}-main"].sign(TIME_S, rows))
+    assert works.deliver(*blocks) == {}
+    works.close_until(TIME_S + SLOTS * 900)
+    works.database.close()
+    works.ledger.close()
+
+
+@contextmanager
+def serving(directory: Path, *, per_s: float = 1000.0) -> Iterator[Site]:
+    """The pages of a commune's directory."""
+    clock = ManualClock()
+    pages = app.build(directory, zone=ZONE, clock=clock, wall=CivilClock(), per_s=per_s)
+    config = uvicorn.Config(pages, host="127.0.0.1", port=0, log_config=None, lifespan="off", server_header=False)
+    server = uvicorn.Server(config)
+    with config.bind_socket() as listener:
+        listener.listen()
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        try:
+            host, port = listener.getsockname()
+            yield Site(host, port, clock)
+        finally:
+            server.should_exit = True
+            thread.join(20)
+
+
+@pytest.fixture(scope="session")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the settled town; nobody writes there any more."""
+    directory = tmp_path_factory.mktemp("town")
+    settle_town(directory, HOMES)
+    return directory
+
+
+@pytest.fixture
+def site(town: Path) -> Iterator[Site]:
+    """Its pages, for one test: each has its own bucket of requests."""
+    with serving(town) as site:
+        yield site

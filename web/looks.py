@@ -1,0 +1,90 @@
+"""Templates, and how numbers and days are written in the reader's language (Babel)."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_decimal, format_percent
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from commonwatt.i18n import LANGUAGES, _, speaking
+
+HERE = Path(__file__).parent
+NAMES = {"en": "English", "fr": "Français"}
+assert tuple(NAMES) == LANGUAGES
+
+_LOCALES = {"en": "en_GB", "fr": "fr_FR"}
+
+
+class Looks:
+    """The templates. One is enough for all threads."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
+        self._templates = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def page(self, template: str, language: str, make: Callable[["Words"], dict[str, Any]], path: str) -> str:
+        """A page in one of LANGUAGES; `make` is asked for its values while that language is spoken."""
+        words = Words(_LOCALES[language], self._zone)
+        with speaking(language):
+            values = make(words)
+            return self._templates.get_template(template).render(
+                _=_, words=words, language=language, languages=NAMES, path=path, **values
+            )
+
+
+class Words:
+    """Numbers, energies, amounts and days as people write them."""
+
+    def __init__(self, locale: str, zone: ZoneInfo) -> None:
+        self._locale, self._zone = locale, zone
+
+    def count(self, number: int) -> str:
+        """12 345 → "12,345" or "12 345"."""
+        return str(format_decimal(number, locale=self._locale))
+
+    def energy(self, energy_wh: int) -> str:
+        """3200 → "3.2 kWh" or "3,2 kWh"; from a thousand kWh on in MWh."""
+        unit, divisor = ("MWh", 1_000_000) if energy_wh >= 1_000_000 else ("kWh", 1000)
+        return f"{format_decimal(energy_wh / divisor, '#,##0.0', locale=self._locale)} {unit}"
+
+    def credits(self, amount_mc: int) -> str:
+        """3200 → "3.2"."""
+        return str(format_decimal(amount_mc / 1000, "#,##0.0", locale=self._locale))
+
+    def share(self, permille: int) -> str:
+        """427 → "43%" or "43 %"."""
+        return str(format_percent(permille / 1000, locale=self._locale))
+
+    def weekday(self, day: date) -> str:
+        """ "Mon 15" or "lun. 15"."""
+        return str(format_date(day, "E d", locale=self._locale))
+
+    def day(self, day: date) -> str:
+        """ "15 July 2024" or "15 juillet 2024"."""
+        return str(format_date(day, "d MMMM y", locale=self._locale))
+
+    def month(self, name: str) -> str:
+        """ "2024-07" → "July 2024" or "juillet 2024"."""
+        return str(format_date(date.fromisoformat(f"{name}-01"), "LLLL y", locale=self._locale))
+
+    def clock(self, time_s: int) -> str:
+        """The hour and minute of the commune's day."""
+        return self._local(time_s, "HH:mm")
+
+    def moment(self, time_s: int) -> str:
+        """Day, hour and minute."""
+        return self._local(time_s, "d MMMM y, HH:mm")
+
+    def _local(self, time_s: int, pattern: str) -> str:
+        when = datetime.fromtimestamp(time_s, UTC)
+        return str(format_datetime(when, pattern, tzinfo=self._zone, locale=self._locale))

@@ -1,0 +1,70 @@
+"""What every answer does: nothing foreign runs, the reader's language is spoken, and nobody asks without end.
+
+The rules are headers that browsers enforce; a page of ours needs no script, no frame and nothing from elsewhere.
+"""
+
+from http.cookies import CookieError, SimpleCookie
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from commonwatt.i18n import LANGUAGES, preferred
+from ledger.http.limits import RateLimit
+
+LANGUAGE_COOKIE = "language"
+
+SECURITY = {
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; manifest-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class Manners:
+    """Around an application: security headers on every answer, and 429 for a client that is past its limit."""
+
+    def __init__(self, app: ASGIApp, limit: RateLimit) -> None:
+        self._app, self._limit = app, limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def polite(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY.items():
+                    headers[name] = value
+            await send(message)
+
+        wait_s = self._limit.wait_s((scope["client"] or ("",))[0])
+        if wait_s > 0:
+            seconds = str(int(wait_s) + 1)
+            answer = PlainTextResponse("Too many requests. / Trop de requêtes.", 429, {"Retry-After": seconds})
+            await answer(scope, receive, polite)
+            return
+        await self._app(scope, receive, polite)
+
+
+def language_of(request: Request) -> str:
+    """Which of LANGUAGES the reader chose, or the browser likes best."""
+    chosen = request.query_params.get("lang") or _cookie(request.headers)
+    return chosen if chosen in LANGUAGES else preferred(request.headers.get("accept-language", ""))
+
+
+def _cookie(headers: Headers) -> str:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(LANGUAGE_COOKIE)
+    except CookieError:
+        return ""
+    return found.value if found is not None else ""

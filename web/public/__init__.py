@@ -1,0 +1,1 @@
+"""What everyone may see of a commune: its energy and money as totals, its log and witnesses, its open data."""
