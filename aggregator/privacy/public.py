@@ -47,7 +47,8 @@ def since(
 
 def last_end_s(connection: sa.Connection) -> int | None:
     """When the newest closed interval ended; None before the first."""
-    return connection.scalar(sa.select(sa.func.max(schema.pool.c.end_s)))
+    found: int | None = connection.scalar(sa.select(sa.func.max(schema.pool.c.end_s)))
+    return found
 
 
 def of_row(row: Any) -> PublicTotal:
