@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from aggregator.evidence import pages
 from aggregator.evidence.pages import table
 from commonwatt.evidence_page import Page, names, octets
+from commonwatt.lookup import distinct
 
 NEAR_S = 86_400
 """Where a block's neighbours in its chain are looked for first: a device that was heard has them within a day."""
@@ -75,7 +76,7 @@ def hashes(connection: sa.Connection, ids: Collection[int]) -> dict[int, bytes]:
     """SHA-256 of the blocks with these ids."""
     if not ids:
         return {}
-    wanted = np.unique(np.fromiter(ids, dtype=np.int64))
+    wanted = distinct(np.fromiter(ids, dtype=np.int64))
     found: dict[int, bytes] = {}
     condition = sa.and_(table.id_max >= int(wanted[0]), table.id_min <= int(wanted[-1]))
     for page in pages.read(connection, condition, with_blocks=False):

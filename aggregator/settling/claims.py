@@ -14,6 +14,7 @@ from aggregator.settling.history import Past
 from aggregator.settling.interval import REVIEWED, Meter, Source
 from aggregator.settling.meters import Meters
 from aggregator.settling.suspicion import Neighbours, Window, contradicted
+from commonwatt.lookup import distinct
 from commonwatt.page import UNKNOWN, Integers
 from commonwatt.quantities import EXPORT, IMPORT
 from commonwatt.refusal import Hold
@@ -39,7 +40,7 @@ def hold_suspicious(
     from_s = max(end_s - days.LOOK_BACK_S, history.first_s(connection) or 0)
     window = Window(connection, by_id, declarations.as_of(connection, end_s), start_s, end_s, evidence_id_max)
     neighbours = Neighbours(window, meters.sites)
-    for devices in history.chunks(np.unique(claims.device[open_rows])):
+    for devices in history.chunks(distinct(claims.device[open_rows])):
         past = history.past(connection, devices, from_s, end_s, evidence_id_max=evidence_id_max)
         rows = open_rows[np.isin(claims.device[open_rows], devices)]
         reasons[rows] = _of_series(past, claims.where(rows))
@@ -76,11 +77,11 @@ def _plugs_exceed(
 ) -> NDArray[np.bool_]:
     """Which claims of matched energy have an interval in which the plugs of their site used more than the home."""
     exceeded = np.zeros(len(claims), dtype=np.bool_)
-    with_plugs = np.unique(meters.sites[meters.roles == DeviceRole.SUB_METER])
+    with_plugs = distinct(meters.sites[meters.roles == DeviceRole.SUB_METER])
     rows = np.flatnonzero((claims.source == Source.MATCHED) & np.isin(meters.sites[claims.device], with_plugs))
     if not len(rows):
         return exceeded
-    wanted_sites = np.unique(meters.sites[claims.device[rows]])
+    wanted_sites = distinct(meters.sites[claims.device[rows]])
     devices = np.flatnonzero((meters.roles > 0) & np.isin(meters.sites, wanted_sites))
     start_s = max(span_s[0], int(claims.start_s[rows].min()))
     past = history.past(connection, devices, start_s, span_s[1], evidence_id_max=evidence_id_max)

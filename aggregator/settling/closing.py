@@ -42,6 +42,7 @@ from aggregator.settling.settlement import Span
 from aggregator.settling.settlement_columns import Spans, settle
 from aggregator.sql import Database, upsert
 from commonwatt.clock import Civil
+from commonwatt.lookup import distinct
 from commonwatt.page import Integers
 from commonwatt.refusal import Hold
 from commonwatt.units import INTERVAL_S, interval_start_s
@@ -188,7 +189,7 @@ class Closer:
     def _settle(self, connection: sa.Connection, end_s: int) -> Spans:
         """Take every known reading up to `end_s` into its device's account; the spans that they complete."""
         readings = open_readings.take(connection, end_s)
-        accounts = settled_pages.load(connection, np.unique(readings.devices))
+        accounts = settled_pages.load(connection, distinct(readings.devices))
         wraps_at_wh = np.zeros(len(accounts.devices), dtype=np.int64)
         declared = numbers.of(connection).find(numbers.octets(self._known.wraps_at_wh))
         for device, at_wh in zip(declared.tolist(), self._known.wraps_at_wh.values(), strict=True):

@@ -15,6 +15,7 @@ from aggregator import numbers, schema
 from aggregator.settling.open_readings import DEVICES_PER_CHUNK, REGISTERS
 from aggregator.settling.settlement import Registers
 from commonwatt import page
+from commonwatt.lookup import distinct
 from commonwatt.page import UNKNOWN as UNKNOWN
 from commonwatt.page import Integers
 from commonwatt.units import INT64_MAX, INTERVAL_S
@@ -110,7 +111,7 @@ def growth(
     reading at either end is missing or lacks the register."""
     rows = np.full((len(devices), (end_s - start_s) // INTERVAL_S), UNKNOWN)
     found = numbers.of(connection).find(numbers.octets(devices))
-    wanted = np.unique(found[found != numbers.NONE])
+    wanted = distinct(found[found != numbers.NONE])
     for chunk in chunks(wanted):
         steps_wh = past(connection, chunk, start_s, end_s, evidence_id_max=evidence_id_max).steps_wh(quantity)
         here = np.flatnonzero(np.isin(found, chunk))
@@ -129,10 +130,10 @@ def chunks(devices: Integers) -> list[Integers]:
 def forget(connection: sa.Connection, devices: Sequence[bytes]) -> None:
     """Take the readings of devices out of every page, when their evidence goes."""
     found = numbers.of(connection).find(numbers.octets(devices))
-    gone = np.unique(found[found != numbers.NONE])
+    gone = distinct(found[found != numbers.NONE])
     kept, waiting = schema.past_page, schema.reading_page
     for table, is_there in (
-        (kept, kept.c.chunk.in_(np.unique(gone // DEVICES_PER_CHUNK).tolist())),
+        (kept, kept.c.chunk.in_(distinct(gone // DEVICES_PER_CHUNK).tolist())),
         (waiting, sa.true()),
     ):
         keys = list(table.primary_key)
@@ -150,7 +151,7 @@ def _pages(
 ) -> Iterator[tuple[int, Mapping[str, Integers]]]:
     """The pages that may have readings of some devices at some times, with their time."""
     kept, waiting = schema.past_page.c, schema.reading_page.c
-    wanted = np.unique(devices // DEVICES_PER_CHUNK).tolist()
+    wanted = distinct(devices // DEVICES_PER_CHUNK).tolist()
     of_kept = sa.select(kept.time_s, kept.columns).where(kept.chunk.in_(wanted))
     of_waiting = sa.select(waiting.time_s, waiting.columns)
     for query, time in ((of_kept, kept.time_s), (of_waiting, waiting.time_s)):

@@ -11,6 +11,7 @@ from aggregator.settling.settlement import Settled
 from aggregator.settling.settlement_columns import NOT_BEGUN, Accounts
 from aggregator.sql import upsert
 from commonwatt import page
+from commonwatt.lookup import distinct
 from commonwatt.page import UNKNOWN, Integers
 
 _FIRST = "first_"
@@ -20,7 +21,7 @@ _NAMES = (*_TIMES, *REGISTERS, *(_FIRST + name for name in REGISTERS))
 
 def load(connection: sa.Connection, devices: Integers) -> Accounts:
     """The accounts of every device in the chunks of some devices, and of those that have none yet."""
-    chunks = np.unique(devices // DEVICES_PER_CHUNK).tolist()
+    chunks = distinct(devices // DEVICES_PER_CHUNK).tolist()
     table = schema.settled_page.c
     query = sa.select(table.columns).where(table.chunk == sa.bindparam("chunk"))
     pages = [data for chunk in chunks for data in connection.execute(query, {"chunk": chunk}).scalars()]

@@ -20,6 +20,7 @@ from aggregator.settling import history
 from aggregator.settling.claim_pages import Claims
 from aggregator.settling.history import Past
 from aggregator.settling.interval import Meter, Source
+from commonwatt.lookup import distinct
 from commonwatt.page import Integers
 from commonwatt.quantities import EXPORT, IMPORT
 from commonwatt.refusal import Hold
@@ -200,7 +201,7 @@ class Neighbours:
         found = np.zeros(len(claims), dtype=np.bool_)
         for end_s, parts in self._devices.items():
             devices, prints = np.concatenate(parts), np.concatenate(self._prints[end_s])
-            suspects = np.unique(devices[twins.may_be_alike(prints, self._sites[devices])])
+            suspects = distinct(devices[twins.may_be_alike(prints, self._sites[devices])])
             if len(suspects):
                 start_s = end_s - twins.STRETCH * INTERVAL_S
                 touches = (claims.start_s < end_s) & (claims.end_s > start_s)
@@ -214,4 +215,4 @@ class Neighbours:
         )
         both = np.concatenate([past.steps_wh(IMPORT.number), past.steps_wh(EXPORT.number)], axis=1)
         twice = np.concatenate([devices, devices])
-        return np.unique(twice[twins.twins(both, self._sites[twice].tolist())])
+        return distinct(twice[twins.twins(both, self._sites[twice].tolist())])

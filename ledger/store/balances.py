@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from commonwatt.identity import ID_SIZE
+from commonwatt.lookup import distinct
 from ledger.book.account_columns import Accounts, view
 from ledger.book.columns import Integers
 from ledger.store.schema import Damaged, balance, balance_change
@@ -75,7 +76,7 @@ class BalancePages:
         rows["debits_mc"][places] = view(accounts.debits_mc)[changed]
         rows["credits_mc"][places] = view(accounts.credits_mc)[changed]
         del rows  # the rows cannot grow while an array looks at them
-        pages = set(np.unique(places // PAGE_ACCOUNTS).tolist())
+        pages = set(distinct(places // PAGE_ACCOUNTS).tolist())
         self._stale |= pages
         size = len(places) * _CHANGES.itemsize
         if size < len(pages) * _PAGE_SIZE and self._changes_size + size <= CHANGES_SIZE_MAX:

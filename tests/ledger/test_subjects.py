@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from commonwatt.evidence_page import octets
 from commonwatt.identity import key_hint
-from commonwatt.lookup import NONE
+from commonwatt.lookup import NONE, distinct
 from commonwatt.registry import Status
 from ledger.audit import saved_state
 from ledger.book.body import AdmitAccount, AdmitDevice, AdmitGateway, AdmitSite
@@ -141,3 +141,9 @@ def test_a_table_when_many_come_after_another():
     assert [table.number(made(f"{number}", 16)) for number in range(len(table))] == list(range(len(table)))
     assert [rows["member"].tolist() for rows in held] == [list(range(len(rows))) for rows in held]
     assert np.array_equal(np.sort(table.order), np.arange(len(table)))
+
+
+@given(st.lists(st.integers(0, 9)))
+def test_distinct_values(values: list[int]):
+    """Each once, ascending; of none there are none."""
+    assert distinct(np.array(values, dtype=np.int64)).tolist() == sorted(set(values))
