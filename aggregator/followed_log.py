@@ -7,14 +7,18 @@ from pathlib import Path
 
 from aggregator.commune.places import Places
 from aggregator.commune.registry import Directory
-from commonwatt.errors import StorageError
-from ledger.app import LOG
+from commonwatt.errors import FormatError, StorageError
+from commonwatt.identity import load_key
+from ledger import saved
+from ledger.app import LOG, LOG_KEY
 from ledger.book.reader import LogReader
 from ledger.book.state import State
 from ledger.log import merkle
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.published import PublishedLog
 from ledger.log.tiles import ENTRIES, WIDTH, TileName
+from ledger.proof.tree import PublishedTree
+from ledger.saved import SavedState
 
 
 class FollowedLog:
@@ -23,7 +27,7 @@ class FollowedLog:
     def __init__(self, directory: Path) -> None:
         self._commune = directory
         self._log = PublishedLog(directory / LOG)
-        self._reader = LogReader()
+        self._reader = LogReader(self._saved())
         self._read()
         self._changes = self._reader.state.admissions.by_id.changes
         self.directory = Directory.of(self._reader.state, Places.read(self._commune))
@@ -45,6 +49,18 @@ class FollowedLog:
         self._changes = self._reader.state.admissions.by_id.changes
         self.directory = Directory.of(self._reader.state, Places.read(self._commune))
         return True
+
+    def _saved(self) -> State | None:
+        """The state that who leads has saved, if this log goes on from it: then what came before need not be read."""
+        found = SavedState(self._commune / saved.FILE, load_key(self._commune / LOG_KEY)).load()
+        size = self._log.unverified_checkpoint().size
+        if found is None or found.tree.size > size:
+            return None
+        try:
+            is_its_tree = PublishedTree(self._log.tile, size).root(found.tree.size) == found.tree.root()
+        except FormatError:
+            return None
+        return found.state if is_its_tree else None
 
     def _read(self) -> bool:
         self._checkpoint = self._log.unverified_checkpoint()

@@ -2,15 +2,23 @@
 
 from dataclasses import dataclass, field
 
+import pytest
+
 from aggregator.commune.attributes import SiteFacts
 from aggregator.commune.places import Located, Places
 from aggregator.commune.registry import Directory, RegistryPublisher
-from aggregator.testing import COMMUNE, GATEWAY, GENESIS, ident, key
+from aggregator.followed_log import FollowedLog
+from aggregator.testing import COMMUNE, GATEWAY, GENESIS, ident, key, write_papers
 from commonwatt import cose, topics
+from commonwatt.errors import StorageError
 from commonwatt.registry import Snapshot, Status
 from commonwatt.transport import REGISTRY
 from ledger import testing as ledger_testing
 from ledger.book.kinds import Subject
+from ledger.log import tiles
+from ledger.log.published import PublishedLog
+from ledger.log.tiles import ENTRIES, TileName
+from ledger.saved import FILE, Saved, SavedState
 
 
 @dataclass
@@ -78,3 +86,51 @@ def test_what_a_site_sells_elsewhere_is_known_to_settlement(works):
     meters = Directory.of(works.ledger.state, places).meters
     unsold = {name: meters[ident(name)].unsold_permille for name in ("sun-roof", "sun-main", "ana-main")}
     assert unsold == {"sun-roof": 400, "sun-main": 400, "ana-main": 1000}
+
+
+def spoil(works, place: int) -> None:
+    """Another entry stands in the published log."""
+    log = PublishedLog(works.directory / "log")
+    path = log.root / TileName(ENTRIES, 0, log.unverified_checkpoint().size).path
+    entries = tiles.parse_bundle(path.read_bytes())
+    entries[place] = b"nothing that anybody would sign"
+    path.write_bytes(tiles.encode_bundle(entries))
+
+
+def test_a_follower_begins_with_what_the_leader_saved(works):
+    """It believes the same devices without the entries before it, and hears of what comes after."""
+    write_papers(works.directory)
+    state = SavedState(works.directory / FILE, ledger_testing.LOG_KEY)
+    state.save(Saved(works.ledger.state, works.ledger._tree, works.ledger._signed))
+    spoil(works, 3)
+    log = FollowedLog(works.directory)
+    assert log.directory.snapshot == Directory.of(works.ledger.state).snapshot
+    assert not log.step()
+    works.ledger.submit([ledger_testing.status(Subject.DEVICE, "ana-main", Status.REVOKED)])
+    works.ledger.publish()
+    assert log.step()
+    assert log.directory.snapshot.devices[ident("ana-main")].status is Status.REVOKED
+
+
+def test_a_follower_when_nothing_was_saved(works):
+    """It reads every entry, and none that breaks a rule goes unseen."""
+    write_papers(works.directory)
+    log = FollowedLog(works.directory)
+    assert log.directory.snapshot == Directory.of(works.ledger.state).snapshot
+    spoil(works, 3)
+    with pytest.raises(StorageError, match="entry 3 of the published log"):
+        FollowedLog(works.directory)
+
+
+def test_a_directory_when_somebody_is_admitted_later(works):
+    """It stays as it was: who came later is in another one, and in that at once."""
+    before = Directory.of(works.ledger.state)
+    known = set(before.meters)
+    works.ledger.submit([ledger_testing.site("new", "ana"), ledger_testing.device("new meter", "new")])
+    after = Directory.of(works.ledger.state)
+    assert set(before.meters) == known
+    assert len(before.keys) == len(before.meters) == len(known)
+    assert ident("new meter") not in before.meters
+    assert set(after.meters) == {*known, ident("new meter")}
+    assert after.meters[ident("new meter")].account == ident("ana")
+    assert [meter.device for meter in after.meters.values()] == sorted(after.meters)
