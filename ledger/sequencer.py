@@ -240,6 +240,12 @@ class Sequencer:
         assert 0 <= place < self.size
         return self._store.entry(place)
 
+    def entries(self, first: int, end: int) -> Iterator[bytes]:
+        """The entries from `first` up to `end` or the log's, as logged."""
+        if first >= self.size:
+            return iter(())
+        return (data for data, _leaf_hash in itertools.islice(self._store.entries(first), max(end - first, 0)))
+
     def _verified(self, entries: Sequence[bytes]) -> Iterator[Batch]:
         """What is committed together, read; the signatures of many are verified in other processes meanwhile."""
         starts = range(0, len(entries), COMMIT_ENTRIES_MAX)

@@ -347,9 +347,8 @@ def _read_one(ledger: Sequencer, rights: Rights, place: int) -> Entry:
 def _page(ledger: Sequencer, rights: Rights, after: int, limit: int) -> tuple[list[Entry], int, int]:
     """Looks at `limit` places; those that may not be read are left out, so a page may be short."""
     rows, last = [], after
-    for place in range(after + 1, min(after + 1 + limit, ledger.size)):
+    for place, data in enumerate(ledger.entries(after + 1, after + 1 + limit), after + 1):
         last = place
-        data = ledger.entry(place)
         if data and rights.may_read_entry(entry.parse(data), ledger.state, ledger.find_entry):
             rows.append(_entry(place, data))
     return rows, last, ledger.size

@@ -3,6 +3,7 @@
 import sqlite3
 from pathlib import Path
 
+from commonwatt.errors import StorageError
 from ledger.book import entry
 from ledger.book.parties import parties
 from ledger.book.units import holder_of
@@ -20,7 +21,16 @@ class PartyIndex:
 
     def __init__(self, path: Path, ledger: Sequencer) -> None:
         self._ledger = ledger
-        self._connection = sqlite3.connect(path, isolation_level=None)
+        self._path = path
+        try:
+            self._size = self._begin()
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+
+    def _begin(self) -> int:
+        """Open the file; how much of the log it knows."""
+        ledger = self._ledger
+        self._connection = sqlite3.connect(self._path, isolation_level=None)
         self._connection.executescript(_SCHEMA)
         row = self._connection.execute("SELECT genesis, size FROM progress").fetchone()
         genesis = ledger.state.genesis_sha256
@@ -28,7 +38,8 @@ class PartyIndex:
             self._connection.execute("DELETE FROM party")
             self._connection.execute("REPLACE INTO progress VALUES (1, ?, 0)", (genesis,))
             row = (genesis, 0)
-        self._size: int = row[1]
+        size: int = row[1]
+        return size
 
     def close(self) -> None:
         """Give the file back."""
@@ -36,15 +47,17 @@ class PartyIndex:
 
     def places(self, account: bytes, *, after: int, limit: int) -> list[int]:
         """Places above `after` of entries that concern the account's holder, ascending, at most `limit`."""
-        self._catch_up()
-        return [row[0] for row in self._connection.execute(_PAGE, (holder_of(account), after, limit))]
+        try:
+            self._catch_up()
+            return [row[0] for row in self._connection.execute(_PAGE, (holder_of(account), after, limit))]
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
 
     def _catch_up(self) -> None:
         if self._size == self._ledger.size:
             return
         self._connection.execute("BEGIN")
-        for place in range(self._size, self._ledger.size):
-            data = self._ledger.entry(place)
+        for place, data in enumerate(self._ledger.entries(self._size, self._ledger.size), self._size):
             if not data:  # erased: it concerns nobody any more
                 continue
             holders = parties(entry.parse(data), self._ledger.state, self._ledger.find_entry)
@@ -53,3 +66,10 @@ class PartyIndex:
         self._connection.execute("UPDATE progress SET size = ?", (self._ledger.size,))
         self._connection.execute("COMMIT")
         self._size = self._ledger.size
+
+    def _failed(self, error: sqlite3.Error) -> StorageError:
+        return StorageError(
+            f"the index of parties failed: {error}",
+            where=self._path,
+            to_do="make room, delete the file and start again: it is made anew from the log",
+        )

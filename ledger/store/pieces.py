@@ -87,9 +87,9 @@ class Pieces:
         """Where the piece begins that holds the entry at `place`, or would hold it."""
         return self._connection.scalar(_BEGIN, {"place": place}) or 0
 
-    def read(self, first: int) -> list[Piece]:
-        """The pieces from the one that begins at `first` on, as many as are read at once; none past the end."""
-        pieces = [Piece(*row) for row in self._connection.execute(_READ, {"first": first})]
+    def read(self, first: int, count: int = FETCH_PIECES) -> list[Piece]:
+        """At most `count` pieces from the one that begins at `first` on; none past the end."""
+        pieces = [Piece(*row) for row in self._connection.execute(_READ, {"first": first, "count": count})]
         for row in pieces:
             if row.first != first or len(row.leaf_hashes) != HASH_SIZE * row.entry_count:
                 raise Damaged(f"entries are missing after place {first}")
@@ -109,7 +109,7 @@ class Pieces:
         """Empty these entries and forget their ids; their leaf hashes stay."""
         gone = set(places)
         for begin in sorted({self.begin(place) for place in gone}):
-            row = self.read(begin)[0]
+            row = self.read(begin, 1)[0]
             kept = [b"" if place in gone else data for place, data in enumerate(entries_of(row), begin)]
             change = sa.update(piece).where(piece.c.first == begin).values(entries=tiles.encode_bundle(kept))
             self._connection.execute(change)
@@ -135,4 +135,5 @@ def entries_of(row: Piece) -> list[bytes]:
 
 _LAST = sa.select(piece.c.first, piece.c.entry_count).order_by(piece.c.first.desc()).limit(1)
 _BEGIN = sa.select(sa.func.max(piece.c.first)).where(piece.c.first <= sa.bindparam("place"))
-_READ = sa.select(piece).where(piece.c.first >= sa.bindparam("first")).order_by(piece.c.first).limit(FETCH_PIECES)
+_FROM = sa.select(piece).where(piece.c.first >= sa.bindparam("first")).order_by(piece.c.first)
+_READ = _FROM.limit(sa.bindparam("count", type_=sa.Integer))

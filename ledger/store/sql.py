@@ -94,7 +94,8 @@ class Store:
 
     def entry(self, place: int) -> bytes:
         """The entry at a place that exists."""
-        return next(self.entries(place))[0]
+        row = self._guarded(self._read, self._piece_of, place)
+        return self.open_piece(row)[0][place - row.first]
 
     def find(self, entry_id: bytes) -> tuple[int, bytes] | None:
         """Place and bytes of a signed entry."""
@@ -163,6 +164,9 @@ class Store:
         self._pieces = Pieces(connection)
         self._balances = BalancePages(connection)
         return connection
+
+    def _piece_of(self, place: int) -> Piece:
+        return self._pieces.read(self._pieces.begin(place), 1)[0]
 
     def _read(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         with self._connection.begin():
