@@ -15,6 +15,9 @@ from ledger.book.refusals import Refusal
 from ledger.book.replay import ReplayError
 from ledger.book.state import State
 
+TIME_S_MAX = 253_370_764_800
+"""The year 9999 begins. Whoever signs an entry dates it, as absurdly as they like: books must still close."""
+
 
 @dataclass(frozen=True, slots=True)
 class Movement:
@@ -50,7 +53,8 @@ def movements(slots: Iterable[tuple[bytes, bytes]], state: State | None = None) 
         changed = _changes(state, known)
         if changed and isinstance(parsed, SignedEntry):
             assert is_balanced([Posting(*row) for row in changed])
-            yield Movement(place, parsed.entry.id, parsed.entry.time_s, parsed.entry.kind.label, changed)
+            time_s = min(parsed.entry.time_s, TIME_S_MAX)
+            yield Movement(place, parsed.entry.id, time_s, parsed.entry.kind.label, changed)
 
 
 def _changes(state: State, known: dict[bytes, int]) -> tuple[tuple[bytes, int], ...]:

@@ -11,12 +11,14 @@ import pytest
 from beancount import loader
 from beancount.core.data import Transaction
 
+from commonwatt.units import INT64_MAX
 from ledger import testing
 from ledger.audit import formats as export_formats
 from ledger.audit.export import movements
 from ledger.audit.formats import FEC_FIELDS, Books, Format
 from ledger.book.accounts import Posting, is_balanced
 from ledger.book.body import PaymentAnswer, PaymentRequest, Redeem, Reverse, TopUp
+from ledger.book.entry import Entry
 from ledger.book.kinds import ISSUANCE, Subject
 from ledger.book.payments import Verdict
 from ledger.book.state import State
@@ -158,3 +160,18 @@ def test_formats_when_nothing_moved(tmp_path: Path) -> None:
     for form in Format:
         assert found == ()
         assert text(Books(state, found, {}), form)
+
+
+def test_formats_when_an_entry_is_dated_absurdly(tmp_path: Path) -> None:
+    """Whoever signs a payment dates it; no date keeps the commune from its books."""
+    body = testing.Transfer(testing.ident("ana"), testing.ident("ben"), 1, "")
+    with testing.village(tmp_path, "ana", "ben") as ledger:
+        testing.mint(ledger, [testing.earned("ana", 1000)])
+        for time_s in (0, INT64_MAX):
+            data = Entry(testing.entry_id(str(time_s)), time_s, body).sign(testing.key("ana"), testing.GENESIS_SHA256)
+            assert isinstance(ledger.submit([data])[0], Placed)
+        ledger.publish()
+    state = State()
+    found = tuple(movements(PublishedLog(tmp_path / "log").slots(), state))
+    for form in Format:
+        assert "9999" in text(Books(state, found, {}), form)
