@@ -142,7 +142,7 @@ def _devices() -> list[panels.Panel]:
 
 
 def _gateways() -> list[panels.Panel]:
-    shown = link_to("cw-fleet", "Show this one alone", gateway="${__value.raw}")
+    shown = link_to("cw-fleet", "Show this one alone", gateway="${__value.raw:percentencode}")
     return [
         states(
             "Gateways over time",

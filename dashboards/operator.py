@@ -92,7 +92,10 @@ def _now() -> list[panels.Panel]:
 
 def _rated() -> list[panels.Panel]:
     chosen_feeder = link_to(
-        "cw-operator", "Look at it", level="${__field.labels.level}", place="${__field.labels.place}"
+        "cw-operator",
+        "Look at it",
+        level="${__field.labels.level:percentencode}",
+        place="${__field.labels.place:percentencode}",
     )
     return [
         panels.levels(
@@ -134,7 +137,7 @@ def _rated() -> list[panels.Panel]:
 
 
 def _every_place() -> panels.Panel:
-    listed = link_to("cw-operator", "Look at it", level="${below}", place="${__value.raw}")
+    listed = link_to("cw-operator", "Look at it", level="${below}", place="${__value.raw:percentencode}")
     return rows(
         "Every ${below}",
         "Highest mean power of a quarter of an hour towards the homes (load) and back (reverse), sums over the "

@@ -76,9 +76,9 @@ def to_others(label: str, tag: str) -> dashboard.DashboardLink:
 
 
 def link_to(uid: str, title: str, **chosen: str) -> dashboard.DashboardLink:
-    """A click that leads to a dashboard with variables set, the commune and the time kept."""
+    """A click that leads to a dashboard with variables set; commune, time and time zone stay."""
     wanted = "".join(f"&var-{name}={value}" for name, value in chosen.items())
-    url = f"/d/{uid}?${{__url_time_range}}&${{commune:queryparam}}{wanted}"
+    url = f"/d/{uid}?${{__url_time_range}}&${{commune:queryparam}}&${{tz:queryparam}}{wanted}"
     return dashboard.DashboardLink(title).type(_LINK).url(url)
 
 

@@ -55,6 +55,16 @@ def test_page_when_an_alert_comes(alert):
     assert set(listed) == {file.stem for file in PAGES.glob("*.md")} - {"README"} == {one.page for one in ALERTS}
 
 
+@pytest.mark.parametrize("page", sorted(PAGES.glob("[a-z]*.md")), ids=lambda page: page.stem)
+def test_page_when_it_says_where_to_look(page):
+    """Every dashboard, row and panel that it names in italics is there."""
+    there = {"Operator", "Fleet", "Minting and ledger"}
+    there |= {panel["title"] for board in DASHBOARDS.values() for panel in board["panels"]}
+    look = page.read_text().partition("**How to look.**")[2].partition("**What to do.**")[0]
+    named = set(re.findall(r"(?<!\*)\*([A-Z][^*]+)\*(?!\*)", look.replace("\n", " ")))
+    assert named <= there, named - there
+
+
 @pytest.mark.parametrize("alert", ALERTS, ids=by_name)
 def test_rule_when_grafana_reads_it(alert):
     """Query, newest value and limit; the panel to look at exists; words of the sentence are labels of the query."""

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.dashboards.running import complete_series, figures, run
 from tests.dashboards.servers import Influx
 
 pytestmark = pytest.mark.xdist_group("dashboards")
+DOCS = BUILT.parents[1] / "docs" / "operating"
 SHOWN = Shown(fixed.START_S, fixed.END_S - 1)
 NAMES = sorted(DASHBOARDS)
 
@@ -43,6 +45,16 @@ def test_schema_when_grafana_imports_it(name):
     schema = json.loads(source("schema/classic.schema.json").read_text())
     found = jsonschema_rs.Draft7Validator(schema).iter_errors(DASHBOARDS[name])
     assert [f"{error.instance_path}: {error.message}" for error in found] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_when_clicked(name):
+    """They lead to a heading of a page that is there, or to a dashboard that is built."""
+    text = json.dumps(DASHBOARDS[name])
+    for page, heading in set(re.findall(r'/docs/operating/([\w-]+\.md)#([\w-]+)"', text)):
+        headings = re.findall(r"^## (.+)$", (DOCS / page).read_text(), re.MULTILINE)
+        assert heading in {line.lower().replace(" ", "-") for line in headings}
+    assert set(re.findall(r"/d/([\w-]+)\?", text)) <= {board["uid"] for board in DASHBOARDS.values()}
 
 
 @pytest.mark.parametrize("name", NAMES)
