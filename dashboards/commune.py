@@ -138,21 +138,23 @@ def _shares() -> list[panels.Panel]:
 
 
 def _days() -> list[panels.Panel]:
-    solar, used, shared = _("made of the sun"), _("used"), _("shared between neighbours")
+    own, shared, rest = _("own roofs"), _("neighbours"), _("the rest of the grid")
     avoided, drawn = _("avoided"), _("of what we drew from the grid")
     return [
         trend(
-            _("Energy of each day"),
+            _("Where our electricity came from"),
             _(
-                "What was produced, used and shared, from midnight to midnight. A day without a bar was not "
-                "measured, or not told."
+                "Each day's use, from midnight to midnight: from people's own roofs, from neighbours in the same "
+                "quarter of an hour, and from the rest of the grid. A day without a bar was not measured, or not "
+                "told."
             ),
-            ask(queries.COMMUNE_SOLAR_DAILY_WH, solar),
-            ask(queries.COMMUNE_USED_DAILY_WH, used),
+            ask(queries.COMMUNE_OWN_DAILY_WH, own),
             ask(queries.COMMUNE_MATCHED_DAILY_WH, shared),
+            ask(queries.COMMUNE_REST_DAILY_WH, rest),
             unit=look.WATT_HOURS,
-            colors={solar: look.SUN, used: look.USE, shared: look.SHARED},
+            colors={own: look.SUN, shared: look.SHARED, rest: look.IMPORT},
             is_bars=True,
+            is_stacked=True,
             step="1d",
             span=16,
             height=9,
@@ -160,11 +162,12 @@ def _days() -> list[panels.Panel]:
         ),
         trend(
             _("CO2 of each day"),
-            _("What our production avoided, and what the energy that we drew from the grid emitted."),
-            ask(queries.CO2_AVOIDED_DAILY_G, avoided),
+            _("What the energy from the grid emitted is drawn upwards, what our production avoided downwards."),
             ask(queries.CO2_IMPORTED_DAILY_G, drawn),
+            ask(queries.CO2_AVOIDED_DAILY_G, avoided),
             unit=look.GRAMS,
             colors={avoided: look.SHARED, drawn: look.USE},
+            below=[avoided],
             is_bars=True,
             step="1d",
             span=8,

@@ -16,6 +16,16 @@ USE = "#7A8794"
 BEFORE = "#B4BAC2"
 """The period before, to compare with."""
 
+SOURCES = {
+    "production": SUN,
+    "matched": SHARED,
+    "shifting": IMPORT,
+    "savings": EXPORT,
+    "heat": "#C26B4A",
+    "declared": USE,
+}
+"""What credits are made for."""
+
 # How it fares.
 GOOD = "#4C9F70"
 WATCH = "#E08A26"

@@ -320,11 +320,9 @@ def _requests() -> list[panels.Panel]:
             unit=look.COUNT,
             names={
                 "kind": "Asked for",
-                "level": "Of a",
                 "place": "Where",
                 "start": "From",
                 "end": "Until",
-                "notice": "Notice",
                 "asked": "Homes asked",
                 "measured": "Homes measured",
                 "expected_wh": "Expected",
@@ -335,13 +333,13 @@ def _requests() -> list[panels.Panel]:
             units={
                 "From": "dateTimeAsLocal",
                 "Until": "dateTimeAsLocal",
-                "Notice": look.SECONDS,
                 "Expected": look.WATT_HOURS,
                 "Used": look.WATT_HOURS,
                 "Shifted": look.WATT_HOURS,
             },
-            hidden=("Time", "request"),
-            span=16,
+            hidden=("Time", "request", "level"),
+            span=24,
+            height=6,
             empty="nothing was asked in the time shown",
         ),
         trend(
@@ -359,7 +357,8 @@ def _requests() -> list[panels.Panel]:
             },
             is_bars=True,
             step="1d",
-            span=8,
+            span=24,
+            height=6,
             empty="nothing was asked in the time shown",
         ),
     ]

@@ -107,6 +107,8 @@ def trend(
         .draw_style(common_models.GraphDrawStyle.BARS if is_bars else common_models.GraphDrawStyle.LINE)
         .line_interpolation(common_models.LineInterpolation.STEP_AFTER)
         .line_width(0 if is_bars else 2)
+        .bar_alignment(common_models.BarAlignment.AFTER)
+        .bar_width_factor(0.85)
         .fill_opacity(80 if is_bars else 60 if is_stacked else 8)
         .show_points(common_models.VisibilityMode.AUTO)
         .span_nulls(SAMPLES_MAY_MISS_MS if step == "1m" else False)
@@ -156,6 +158,7 @@ def levels(
         .value_mode(common_models.BarGaugeValueMode.TEXT)
         .name_placement(common_models.BarGaugeNamePlacement.AUTO)
         .show_unfilled(True)
+        .max_viz_height(60)
         .min(0)
     )
     if top is not None:

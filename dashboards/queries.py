@@ -99,7 +99,7 @@ FREQUENCY_MAX_HZ = _select('max("frequency_mhz_max") / 1000', "grid", how=_STEP)
 
 # What the operator asked for, and what came.
 REQUESTS_TABLE = _select(
-    'last("start_s") * 1000 AS "start", last("end_s") * 1000 AS "end", last("notice_s") AS "notice", '
+    'last("start_s") * 1000 AS "start", last("end_s") * 1000 AS "end", '
     'last("sites_asked") AS "asked", last("sites") AS "measured", last("expected_wh") AS "expected_wh", '
     'last("used_wh") AS "used_wh", last("shifted_wh") AS "shifted_wh", last("reward_mc") / 1000 AS "reward"',
     "request",
@@ -214,8 +214,8 @@ COMMUNE_SOLAR_WEEK_WH = _select('sum("solar_wh")', **_IN_DAYS, when=_WEEK)
 COMMUNE_SOLAR_BEFORE_WH = _select('sum("solar_wh")', **_IN_DAYS, when=_BEFORE)
 COMMUNE_USED_WEEK_WH = _select('sum("used_wh")', **_IN_DAYS, when=_WEEK)
 COMMUNE_USED_BEFORE_WH = _select('sum("used_wh")', **_IN_DAYS, when=_BEFORE)
-COMMUNE_SOLAR_DAILY_WH = _select('sum("solar_wh")', **_IN_DAYS, how=_DAY)
-COMMUNE_USED_DAILY_WH = _select('sum("used_wh")', **_IN_DAYS, how=_DAY)
+COMMUNE_OWN_DAILY_WH = _select('sum("used_wh") - sum("import_wh")', **_IN_DAYS, how=_DAY)
+COMMUNE_REST_DAILY_WH = _select('sum("import_wh") - sum("matched_wh")', **_IN_DAYS, how=_DAY)
 COMMUNE_MATCHED_DAILY_WH = _select('sum("matched_wh")', **_IN_DAYS, how=_DAY)
 COMMUNE_SOLAR_W = _select('mean("solar_wh") * 4', "energy_15m", _WHOLE, _STEP)
 COMMUNE_USED_W = _select('mean("used_wh") * 4', "energy_15m", _WHOLE, _STEP)

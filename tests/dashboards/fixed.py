@@ -230,7 +230,7 @@ def _gateway(n: int) -> dict[str, int]:
 def _rare() -> Iterator[str]:
     for day in DAYS:
         end_s = int((day + timedelta(days=1)).timestamp())
-        for source, policy, energy_wh in (("sharing", "1", 40_000), ("shifting", "2", 5_000)):
+        for source, policy, energy_wh in (("matched", "1", 40_000), ("shifting", "2", 5_000)):
             fields = {"energy_wh": energy_wh, "amount_mc": energy_wh * 9 // 10, "association_mc": energy_wh // 10}
             told = fields | {"total_mc": energy_wh, "mints": 50, "sites": 40}
             yield line("mint", {"source": source, "policy": policy}, told, end_s - 1)
