@@ -1,5 +1,7 @@
 """`commonwatt init`, `admit`, `aggregator run`, `device list` and `device label`."""
 
+import logging
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from commonwatt.device.flashing import cli as flashing
 from commonwatt.device.signing import cli as signing
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
+
+log = logging.getLogger(__name__)
 
 app = typer.Typer(no_args_is_help=True, help=_("Verify, settle and mint."))
 device_app = typer.Typer(no_args_is_help=True, help=_("List the devices of a commune and how they stand."))
@@ -150,6 +154,32 @@ def run_command(
     run(options, Stop().on_signals())
 
 
+@app.command("statistics", help=_("Serve `commonwatt statistics` over HTTP, until told to stop."))
+def statistics_command(
+    directory: Path = _DIRECTORY,
+    listen: str = typer.Option("127.0.0.1:8073", help=_("HOST:PORT to listen on; put TLS in front of it.")),
+    database: str = typer.Option(
+        "", help=_("The engine's URL; default: what aggregator.toml says, or SQLite in DIR.")
+    ),
+) -> None:
+    """Reads only, but for the memory of what was told; the aggregator may be running."""
+    import threading
+
+    from aggregator.commune.directory import CommuneDirectory
+    from aggregator.privacy.http import StatisticsPages
+    from commonwatt.service import set_up_logging
+
+    set_up_logging()
+    CommuneDirectory(directory).load()  # a directory that is no commune's is named as such
+    address = _host_port(listen, "--listen")
+    ends = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_ignored: ends.set())
+    with StatisticsPages(directory, address, database_url=database) as pages:
+        log.info("listening on http://%s:%d", address[0], pages.port)
+        ends.wait()
+
+
 @device_app.command("replace", help=_("Put a new meter in an old one's place; the account stays as it is."))
 def replace_command(
     directory: Path = _DIRECTORY,
@@ -197,10 +227,10 @@ def _hex(text: str, size: int, where: str) -> bytes:
     return value
 
 
-def _host_port(text: str) -> tuple[str, int]:
+def _host_port(text: str, option: str = "--watch") -> tuple[str, int]:
     host, _colon, port = text.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65_535:
-        raise UserError(_("{text!r} is not HOST:PORT").format(text=text), where="--watch")
+        raise UserError(_("{text!r} is not HOST:PORT").format(text=text), where=option)
     return host.strip("[]"), int(port)
 
 

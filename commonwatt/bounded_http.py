@@ -65,11 +65,20 @@ Answers = Callable[[str, str], Answer | None]
 
 
 class Pages:
-    """Answers GET at an address while its `with` lasts. `headers`: of every answer."""
+    """Answers GET at an address while its `with` lasts. `headers`: of every answer. `with_query`: whether `answers`
+    wants what stands behind the path's question mark too."""
 
-    def __init__(self, address: tuple[str, int], answers: Answers, *, headers: Mapping[str, str], name: str) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        answers: Answers,
+        *,
+        headers: Mapping[str, str],
+        name: str,
+        with_query: bool = False,
+    ) -> None:
         self._address = address
-        self._handler = _handler(answers, headers)
+        self._handler = _handler(answers, headers, with_query=with_query)
         self._name = name
         self._server: BoundedServer | None = None
 
@@ -91,12 +100,13 @@ class Pages:
         self._server.server_close()
 
 
-def _handler(answers: Answers, headers: Mapping[str, str]) -> type[BaseHTTPRequestHandler]:
+def _handler(answers: Answers, headers: Mapping[str, str], *, with_query: bool) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = TIMEOUT_S
 
         def do_GET(self) -> None:
-            found = answers(self.path.partition("?")[0], self.headers.get("Accept-Language", ""))
+            target = self.path if with_query else self.path.partition("?")[0]
+            found = answers(target, self.headers.get("Accept-Language", ""))
             if found is None:
                 self.send_error(HTTPStatus.NOT_FOUND)
                 return

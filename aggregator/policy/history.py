@@ -13,7 +13,7 @@ from aggregator.commune.places import Places
 from aggregator.commune.registry import Directory
 from aggregator.earning import declared, heat, saving_rows, shifting_rows, weather_rows
 from aggregator.earning.earned import Earned
-from aggregator.earning.local_time import Integers
+from aggregator.earning.local_time import Integers, day_of, start_of
 from aggregator.earning.saving_rows import Told
 from aggregator.earning.window import sites_of
 from aggregator.earning.worth import ClaimColumns
@@ -64,12 +64,14 @@ def read(directory: Path, last_s: int, policies: Sequence[Rules]) -> History:
         if end_s is None:
             raise UserError(_("no interval has closed yet"), where=directory, to_do=_("wait until one has"))
         start_s = end_s - last_s
-        claims = claim_pages.joined([(at, data) for at, data in connection.execute(_CLAIMS, {"start_s": start_s})])
+        from_s = min(_caps_begin_s(rules, start_s) for rules in policies)
+        claims = claim_pages.joined([(at, data) for at, data in connection.execute(_CLAIMS, {"start_s": from_s})])
         names = list(connection.execute(sa.select(schema.number.c.id).order_by(schema.number.c.number)).scalars())
         claims = _corrected(connection, claims, names)
         grades = {device: int(meter.grade) for device, meter in meters.items()}
-        past = _Past(start_s, end_s, meters, stated, _measured(claims, names, grades))
-        measured = tuple(_with_further(connection, past, rules) for rules in policies)
+        past = _Past(from_s, end_s, meters, stated, _measured(claims, names, grades))
+        found = (_with_further(connection, past, rules) for rules in policies)
+        measured = tuple(replace(of_policy, counts_from_s=start_s) for of_policy in found)
     return History(start_s, end_s, measured)
 
 
@@ -79,6 +81,16 @@ _CLAIMS = (
     .where(_page.closing_s > sa.bindparam("start_s"))
     .order_by(_page.closing_s, _page.part)
 )
+
+
+def _caps_begin_s(rules: Rules, start_s: int) -> int:
+    """From when on something may have been used of the caps that hold at a time."""
+    terms = [*rules.sources.values(), *rules.declared.values()]
+    spans = {span for row in terms for span, _cap_mc in row.caps}
+    day = day_of(start_s, rules.zone)
+    if "month" in spans:
+        return start_of(day.replace(day=1), rules.zone)
+    return start_of(day, rules.zone) if "day" in spans else start_s
 
 
 def _corrected(connection: sa.Connection, claims: Claims, names: list[bytes]) -> Claims:

@@ -22,11 +22,13 @@ from ledger.book import mint
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What one policy would value: claims, and the accounts that their numbers mean. `given`: declared values that it
-    takes, each with the civil time of its confirmation."""
+    takes, each with the civil time of its confirmation. What was settled or confirmed by `counts_from_s` only uses of
+    caps what it did."""
 
     accounts: tuple[bytes, ...]
     claims: ClaimColumns
     given: tuple[tuple[Earned, int], ...] = ()
+    counts_from_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ def _earned(measured: Measured, rules: Rules) -> tuple[dict[bytes, int], int]:
     """Milli-credits by account, and the association's."""
     given = _given(measured, rules)
     claims = measured.claims
-    amounts_mc = np.concatenate([worth(claims, rules).amounts_mc, given.amounts_mc])
+    valued_mc = np.where(claims.closings_s > measured.counts_from_s, worth(claims, rules).amounts_mc, 0)
+    amounts_mc = np.concatenate([valued_mc, given.amounts_mc])
     if not len(amounts_mc):
         return {}, 0
     accounts = np.concatenate([claims.accounts, given.accounts])
@@ -106,4 +109,6 @@ def _given(measured: Measured, rules: Rules) -> _Given:
     for kind, terms in rules.declared.items():
         at = np.array([place for place, (row, _time_s) in enumerate(rows) if row.kind == kind], dtype=np.int64)
         amounts_mc[at] = capped(amounts_mc[at], accounts[at], windows_s[at], terms, rules, {}, what=kind)
+    times_s = np.array([time_s for _row, time_s in rows], dtype=np.int64)
+    amounts_mc[times_s <= measured.counts_from_s] = 0
     return _Given(accounts, windows_s, amounts_mc)

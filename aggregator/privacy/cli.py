@@ -3,15 +3,11 @@
 import json
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
-
-if TYPE_CHECKING:
-    from aggregator.privacy.statistics import Row
 
 _DIRECTORY = typer.Argument(help=_("The directory of a commune."))
 _ZONE = typer.Option("Europe/Paris", help=_("Where days begin."))
@@ -40,7 +36,7 @@ def statistics(
     days = cells.days(_date(first, "--from"), _date(last or first, "--to"), zone)
     rows = ask.ask(directory, cell, days, by, database_url=database)
     if as_json:
-        typer.echo(json.dumps({"cell": cell, "rows": [_as_json(row) for row in rows]}, indent=1))
+        typer.echo(json.dumps({"cell": cell, "rows": [row.as_json() for row in rows]}, indent=1))
         return
     time, homes, left_out = _("UTC"), _("homes"), _("left out")
     typer.echo(f"{time:16}  {homes:>6}  {left_out:>8}  " + "  ".join(f"{name:>16}" for name in FIGURES))
@@ -106,17 +102,6 @@ def share(
             most=sum(row.most_wh or 0 for row in known),
         )
     )
-
-
-def _as_json(row: "Row") -> dict[str, object]:
-    return {
-        "start_s": row.start_s,
-        "end_s": row.end_s,
-        "sites": row.sites,
-        "left_out": row.left_out,
-        **row.figures,
-        "withheld": {name: reason.value for name, reason in row.withheld.items()},
-    }
 
 
 def _date(text: str, where: str) -> date:

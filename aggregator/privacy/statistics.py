@@ -38,6 +38,11 @@ class Row:
     figures: Mapping[str, int]
     withheld: Mapping[str, Withheld]
 
+    def as_json(self) -> dict[str, object]:
+        """As programs read it: figures by name, and reasons by the name of what is withheld."""
+        head = {"start_s": self.start_s, "end_s": self.end_s, "sites": self.sites, "left_out": self.left_out}
+        return {**head, **self.figures, "withheld": {name: reason.value for name, reason in self.withheld.items()}}
+
 
 @dataclass(frozen=True, slots=True)
 class Counted:

@@ -159,6 +159,28 @@ def test_admit_says_what_the_ledger_refuses(commune, tmp_path):
     assert "baker" in errors
 
 
+def test_admit_says_when_two_devices_have_one_key(commune, tmp_path):
+    """Whose readings it signs could not be told: the second is named and not admitted, nor ever believed."""
+    copied = (
+        roster()
+        + f"""
+[[devices]]
+name = "the copy"
+site = "mill"
+public_key = "{public_key("meter")}"
+role = "production"
+rated_power_w = 9000
+grade = "device"
+"""
+    )
+    (tmp_path / "roster.toml").write_text(copied)
+    code, _, errors = commonwatt("admit", commune, tmp_path / "roster.toml")
+    assert code == 2
+    assert "device 'the copy' is refused: duplicate-key" in errors
+    listed = commonwatt("device", "list", commune)[1]
+    assert (listed.count("meter"), listed.count("the copy")) == (1, 0)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -245,3 +246,14 @@ def test_charges_when_a_policy_brings_some():
         "what was not spent for 730 d goes to the association (energy)",
     ]
     assert "Charge: every 30 d" in explain(charging)
+
+
+def test_replay_when_a_cap_was_used_before_its_start():
+    """What the day had taken in by then is not there any more; what was settled before is not counted."""
+    text = TEXT.replace("rate_mc_per_kwh = 800", "rate_mc_per_kwh = 800\ncap_mc_per_day = 1000")
+    capped = Policy.parse(text, where="capped")
+    rows = measured([settled(ANA, Source.PRODUCTION, 1000, at) for at in (8, 9)])
+    late = replace(rows, counts_from_s=FIRST_S + INTERVAL_S * 9)
+    whole, last = (replay((found, capped.rules), (found, capped.rules)) for found in (rows, late))
+    assert whole.total_before_mc == 1000
+    assert last.total_before_mc == 200

@@ -3,12 +3,18 @@
 import csv
 import json
 import shutil
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aggregator import numbers
+from aggregator.privacy.http import StatisticsPages
 from aggregator.private.store import PrivateStore
 from aggregator.reading import reading
 from aggregator.settling import claim_pages
@@ -290,3 +296,81 @@ def test_share_when_the_open_data_were_changed(town, tmp_path):
     assert "not the file that the manifest names" in commonwatt("share", out, tmp_path / "mine.csv")[2]
     (out / "datapackage.json").unlink()
     assert "no open data of a commune" in commonwatt("share", out, tmp_path / "mine.csv")[2]
+
+
+@pytest.fixture
+def served(town: Town) -> Iterator[Callable[[str], tuple[int, str, Any]]]:
+    """Asks over a socket: status, content type, what the body says."""
+    with StatisticsPages(town.directory, ("127.0.0.1", 0)) as pages:
+
+        def ask(target: str, language: str = "en") -> tuple[int, str, Any]:
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{pages.port}{target}", headers={"Accept-Language": language}
+            )
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return answer.status, answer.headers["Content-Type"], json.load(answer)
+            except urllib.error.HTTPError as error:
+                with error:
+                    return error.code, error.headers["Content-Type"], json.load(error)
+
+        yield ask
+
+
+def test_statistics_on_http(town, served):
+    """What the command prints, and remembered as if it had been asked: the cell that differs by few is a problem."""
+    question = f"/v1/statistics?from={DAY}&zone=UTC&cell="
+    status, content_type, body = served(f"{question}quarter%3AOld%20Town")
+    assert (status, content_type) == (200, "application/json; charset=utf-8")
+    assert body == {"cell": "quarter:Old Town", "rows": [town.row("quarter:Old Town")]}
+    status, content_type, body = served(f"{question}feeder%3AMill")
+    assert (status, content_type) == (403, "application/problem+json")
+    assert (body["type"], body["status"]) == ("/problems/differs-by-few", 403)
+    assert body["detail"] == "With what was told before, it would lay a few homes bare."
+    assert body["rows"][0]["withheld"]["import_wh"] == "differs-by-few"
+    assert "import_wh" not in body["rows"][0]
+    assert town.reasons("feeder:Mill") == {"differs-by-few"}
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "reason"),
+    [
+        ("/v1/statistics?from=2024-07-16&zone=UTC", 404, "not-settled"),
+        (f"/v1/statistics?from={DAY}&zone=UTC&cell=quarter%3AHamlet", 403, "too-few-sites"),
+        (f"/v1/statistics?from={DAY}&cell=street%3AMill", 400, "parameters"),
+        (f"/v1/statistics?from={DAY}&by=hour", 400, "parameters"),
+        (f"/v1/statistics?from={DAY}&colour=red", 400, "parameters"),
+        (f"/v1/statistics?from={DAY}&from={DAY}", 400, "parameters"),
+        (f"/v1/statistics?from={DAY}&to=2026-07-15", 400, "parameters"),
+        (f"/v1/statistics?from={DAY}&zone=Mars", 400, "parameters"),
+        ("/v1/statistics", 400, "parameters"),
+        ("/v1/statistics?" + "&".join(["a=1"] * 50), 400, "parameters"),
+        ("/statistics", 404, "http"),
+    ],
+)
+def test_question_on_http_when_it_is_refused(served, target, status, reason):
+    """A problem by its reason."""
+    found, content_type, body = served(target)
+    assert (found, content_type, body["type"]) == (status, "application/problem+json", f"/problems/{reason}")
+
+
+def test_question_on_http_in_french(served):
+    """Sentences are in the language of who asks; reasons are not."""
+    _status, _type, body = served(f"/v1/statistics?from={DAY}&zone=UTC&cell=quarter%3AHamlet", "fr")
+    assert body["type"] == "/problems/too-few-sites"
+    assert "foyers" in body["detail"]
+
+
+def test_question_on_http_when_nothing_can_be_read(town, served):
+    """The store is not there: later, perhaps; and the port that somebody has is said."""
+    (town.directory / "aggregator.db").unlink()
+    assert served(f"/v1/statistics?from={DAY}")[0] == 503
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = taken.getsockname()
+        code, _said, errors = town_command(town, "--listen", f"127.0.0.1:{address[1]}")
+    assert code == 2
+    assert "cannot listen there" in errors
+
+
+def town_command(town: Town, *words: str) -> tuple[int, str, str]:
+    return commonwatt("aggregator", "statistics", town.directory, *words)
