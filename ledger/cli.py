@@ -97,15 +97,17 @@ def prove_command(
     index: int = typer.Argument(min=0, help=_("The entry's place in the log.")),
     line: int | None = typer.Option(None, min=0, help=_("For a mint: open this line, down to the signed reading.")),
     long: bool = typer.Option(False, "--long", help=_("For a mint: open every line.")),
-    database: Path | None = typer.Option(None, help=_("The aggregator's database; default: beside the log.")),
+    database: str = typer.Option(
+        "", help=_("The aggregator's database, a file or postgresql://…; default: the file beside the log.")
+    ),
     out: Path | None = typer.Option(None, help=_("Where to; a name in .tlog-proof writes C2SP's text form.")),
 ) -> None:
     """Reads the published files and, to open a mint, the aggregator's database."""
     from ledger.proof import cli as proof_cli
 
     log = PublishedLog(arguments.log_in(path))
-    database = database or log.root.parent / "aggregator.db"
-    proof_cli.prove(log, index, line=line, long=long, database=database, out=out or Path(f"{index}.proof"))
+    evidence = database or log.root.parent / "aggregator.db"
+    proof_cli.prove(log, index, line=line, long=long, database=evidence, out=out or Path(f"{index}.proof"))
 
 
 @app.command("constitution", help=_("Write what verifiers pin: the log's key, the genesis entry, the witnesses."))

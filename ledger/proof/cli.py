@@ -38,7 +38,7 @@ def verify_command(
     typer.echo(_("PROVEN. What happened after that head, a reversal for example, it cannot show."))
 
 
-def prove(log: PublishedLog, index: int, *, line: int | None, long: bool, database: Path, out: Path) -> None:
+def prove(log: PublishedLog, index: int, *, line: int | None, long: bool, database: Path | str, out: Path) -> None:
     """Write the proof of an entry, as CBOR or, when `out` ends in .tlog-proof, as text."""
     file = proof_make.prove(log, index)
     if line is not None or long:

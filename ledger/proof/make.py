@@ -1,16 +1,19 @@
 """Makes proofs: from the published log, and for a mint from the lines and blocks in the aggregator's database.
 
-Reads `line_page` and `evidence_page` of DIR/aggregator.db as its judges do: read-only, the aggregator may be
-running.
+Reads `line_page` and `evidence_page` of DIR/aggregator.db, or of a PostgreSQL database, as judges do: read-only, the
+aggregator may be running.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from commonwatt import block, cose, evidence_file, evidence_page
 from commonwatt.errors import FormatError, UserError
+from commonwatt.evidence_file import Reading
 from commonwatt.i18n import _
 from commonwatt.identity import key_hint
 from ledger.book import entry
@@ -25,6 +28,9 @@ from ledger.proof import lines as stored_lines
 from ledger.proof.file import Chain, LongOpening, Opening, ProofFile, short
 from ledger.proof.tlog_proof import TlogProof
 from ledger.proof.tree import PublishedTree
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,25 +94,67 @@ def _up_to(chain: Chain, signed_block: bytes) -> Chain:
     return chain
 
 
-def read_evidence(database: Path, mint: Mint) -> Evidence:
-    """What an aggregator's database holds behind a mint; UserError if it cannot be read or holds another mint."""
-    try:
-        connection = sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)
+def read_evidence(database: Path | str, mint: Mint) -> Evidence:
+    """What an aggregator's database holds behind a mint; UserError if it cannot be read or holds another mint.
+    `database`: a file, or a URL postgresql://…"""
+    is_file = "://" not in str(database)
+    with _opened_file(Path(database)) if is_file else _opened_server(str(database)) as (connection, where):
         try:
             lines = stored_lines.read(connection, mint)
             blocks = _blocks(connection, lines)
-        finally:
-            connection.close()
-    except (sqlite3.Error, FormatError) as error:
-        raise UserError(
-            _("cannot read the aggregator's database: {error}").format(error=error), where=database
-        ) from error
-    if len(lines) != mint.lines:
-        raise UserError(_("these are not the lines of this mint"), where=database)
+        except FormatError as error:
+            raise _unreadable(error, where) from error
+        if len(lines) != mint.lines:
+            raise UserError(_("these are not the lines of this mint"), where=where)
     return Evidence(lines, blocks)
 
 
-def _blocks(connection: sqlite3.Connection, lines: Iterable[Line]) -> dict[bytes, bytes]:
+@contextmanager
+def _opened_file(path: Path) -> Iterator[tuple[Reading, object]]:
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            yield connection, path
+    except sqlite3.Error as error:
+        raise _unreadable(error, path) from error
+
+
+@contextmanager
+def _opened_server(url: str) -> Iterator[tuple[Reading, object]]:
+    import sqlalchemy as sa  # only here: who proves from a file needs no SQLAlchemy
+
+    from ledger.store.engine import place_of, postgres
+
+    place = place_of(url, "the aggregator's database cannot lie there")
+    if isinstance(place, Path):
+        with _opened_file(place) as opened:
+            yield opened
+        return
+    database = postgres(place)
+    try:
+        with database.read_only().begin() as connection:
+            yield _QuestionMarks(connection), database.where
+    except sa.exc.SQLAlchemyError as error:
+        raise _unreadable(getattr(error, "orig", None) or error, database.where) from error
+    finally:
+        database.close()
+
+
+class _QuestionMarks:
+    """A PostgreSQL connection that takes SQLite's marks for parameters; no text of ours has others."""
+
+    def __init__(self, connection: "sa.Connection") -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, parameters: Any = (), /) -> Any:
+        """A cursor over the rows."""
+        return self._connection.exec_driver_sql(sql.replace("?", "%s"), parameters)
+
+
+def _unreadable(error: BaseException, where: object) -> UserError:
+    return UserError(_("cannot read the aggregator's database: {error}").format(error=error), where=where)
+
+
+def _blocks(connection: Reading, lines: Iterable[Line]) -> dict[bytes, bytes]:
     """The signed blocks that lines name, by SHA-256; each has the reading at the end of its line."""
     wanted = {line.block_sha256: line.end_s for line in lines}
     found: dict[bytes, bytes] = {}

@@ -8,6 +8,10 @@ from aggregator import settings, testing
 from aggregator.reading import NothingMeasuredError, reading
 from aggregator.testing import TIME_S, commonwatt, ident
 from commonwatt.errors import UserError
+from ledger.book.mint import is_leaf
+from ledger.log.published import PublishedLog
+from ledger.proof import file
+from ledger.proof.file import Opening
 from tests.aggregator.conftest import Works, open_works
 
 DAY_S = 86_400
@@ -62,6 +66,26 @@ def test_commands_say_the_same_on_both_engines(tmp_path, postgres_url):
     assert "rated power" in told["holds why"]["postgres"]
     assert told["evidence delete"]["postgres"].startswith("0 89 blocks")
     assert [command for command, text in told.items() if not text["postgres"].startswith("0 ")] == []
+
+
+def test_a_mint_is_proven_from_either_engine(tmp_path, postgres_url):
+    """The lines and blocks behind a mint come from a file or a server, and open down to the signed reading."""
+    for name in ("sqlite", "postgres"):
+        directory = tmp_path / name
+        directory.mkdir()
+        url = f"sqlite:///{directory / settings.DATABASE}" if name == "sqlite" else postgres_url
+        (directory / settings.FILE).write_text(f'database = "{url}"\n')
+        measured(directory)
+        entries = list(PublishedLog(directory / "log").entries())
+        index = next(place for place, data in enumerate(entries) if is_leaf(data))
+        proof = directory / "mint.proof"
+        words = ("ledger", "prove", directory, index, "--line", 0, "--database", url, "--out", proof)
+        code, _text, errors = commonwatt(*words)
+        assert (code, errors) == (0, ""), errors
+        assert isinstance(file.parse(proof.read_bytes()).opening, Opening)
+    code, _text, errors = commonwatt(*words[:-4], "--database", "postgresql://u:secret@127.0.0.1:9/d", "--out", proof)
+    assert (code, "secret" in errors) == (2, False)
+    assert "cannot read the aggregator's database" in errors
 
 
 def test_reading_when_there_is_nothing_to_read(tmp_path, postgres_url):
