@@ -181,7 +181,7 @@ class _Fleet:
         known = len(state.admissions.by_id.accounts)
         bench_town.settle(state, self._count, public_keys=public_keys, roles=list(map(_role, range(self._count))))
         for account in state.admissions.by_id.accounts.rows["id"][known:].tolist():
-            state.book.open_account(account)
+            state.note_wallet(account)
 
     def batches(self, hour: int) -> list[Message]:
         """A block of every device for an hour, in another order every time."""

@@ -66,7 +66,7 @@ def found(directory: Path, count: int) -> None:
         bench_town.settle(ledger.state, count)
         accounts = octets_of(subjects.accounts.rows, "id")[known[0] :]
         for account in subjects.accounts.rows["id"][known[0] :].tolist():
-            ledger.state.book.open_account(account)
+            ledger.state.note_wallet(account)
         for start in range(0, count, RUN_LEAVES_MAX):
             _mint(ledger, accounts[start : start + RUN_LEAVES_MAX], start)
         size = ledger.publish().size

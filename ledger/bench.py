@@ -232,7 +232,9 @@ def _large_village(leaves: int) -> Iterator[tuple[Sequencer, Path]]:
     folder = _new_folder()
     with testing.village(folder) as sequencer:
         for name in _accounts(leaves):
-            sequencer.state.book.open_account(name)  # admissions are not what is measured
+            body = AdmitAccount(Subject.MEMBER, name, name * 2, bytes(32))  # admissions are not what is measured
+            sequencer.state.admissions.admit(body)
+            sequencer.state.note_wallet(name)
         yield sequencer, folder
 
 

@@ -115,8 +115,10 @@ class Accounts(Mapping[bytes, Account]):
         parts = (names[at : at + _NAME_SIZE] for at in range(0, len(names), _NAME_SIZE))
         self.names = [part if part[-1] else part[:-1] for part in parts]
         self.debits_mc, self.credits_mc, self.minted_until_s = (array("q", column) for column in columns)
-        if len(self.minted_until_s) != SOURCES * len(self.names):
-            raise FormatError("malformed", "claim keys of another number of sources")
+        count = len(self.names)
+        sizes = (len(self.minted_until_s), len(standings), len(wallets))
+        if sizes != (SOURCES * count, count, KEY_SIZE * count):
+            raise FormatError("malformed", "columns of another number of accounts or sources")
         self._numbers = {name: number for number, name in enumerate(self.names)}
         self.standings, self.wallets = bytearray(standings), bytearray(wallets)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from commonwatt.units import INT64_MAX
-from ledger.book.account_columns import SOURCES, view
+from ledger.book.account_columns import HAS_WALLET, SOURCES, octets, view
 from ledger.book.body import MintRun
 from ledger.book.columns import Integers, Truths
 from ledger.book.entry import SignedEntry
@@ -106,11 +106,14 @@ def _are_of(leaves: MintArrays, claims: Iterable[tuple[bytes, int]]) -> Truths:
 
 
 def _claims(state: State, leaves: MintArrays, numbers: Integers) -> Integers | None:
-    """Where the claim keys of the leaves stand, if each is there once, of an account that is there, and free."""
-    if (numbers < 0).any() or (numbers == state.book.accounts.number(ISSUANCE)).any():
+    """Where the claim keys of the leaves stand, if each is there once, of an admitted account, and free."""
+    accounts = state.book.accounts
+    is_admitted = octets(accounts.standings, 1)[numbers, 0] & HAS_WALLET != 0
+    is_admitted |= numbers == accounts.number(state.founded.genesis.association)
+    if (numbers < 0).any() or not is_admitted.all():
         return None
     claims: Integers = numbers * SOURCES + (leaves.sources - SOURCE_PRODUCTION)
-    until_s = view(state.book.accounts.minted_until_s)
+    until_s = view(accounts.minted_until_s)
     is_claimed = np.zeros(len(until_s), dtype=np.bool_)
     is_claimed[claims] = True
     is_free = np.count_nonzero(is_claimed) == len(leaves) and (until_s[claims] <= leaves.window_start_s).all()

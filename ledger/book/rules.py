@@ -220,8 +220,8 @@ def _stage(state: State, mint: Mint, leaf_hash: bytes) -> Refusal | None:
 def _check_leaf(state: State, stage: Stage, mint: Mint) -> Refusal | None:
     claim = (mint.account, mint.source)
     gross_mc = mint.amount_mc + mint.association_mc
-    if mint.account == ISSUANCE or mint.account not in state.book.accounts:
-        return Refusal.UNKNOWN_ACCOUNT
+    if mint.account != state.founded.genesis.association and state.admissions.account(mint.account) is None:
+        return Refusal.UNKNOWN_ACCOUNT  # also of who was erased: whose claims are not known any more
     if gross_mc == 0:
         return Refusal.AMOUNT_ZERO
     if (mint.window_start_s, mint.window_end_s) != (stage.window_start_s, stage.window_end_s):

@@ -14,7 +14,7 @@ from commonwatt.registry import Status
 from ledger import app, backup, cli, testing
 from ledger.audit.mirror import mirror
 from ledger.audit.verify import Mode, verify
-from ledger.book import erased, rules
+from ledger.book import erased, mint_arrays, mint_bulk, rules
 from ledger.book.body import CarryForward
 from ledger.book.kinds import Subject
 from ledger.book.measures import Carried
@@ -122,6 +122,19 @@ def test_log_when_a_person_is_erased(book: Any) -> None:
     too_much = testing.pay("ben", "eve", book.balance_mc("ben") + 1)
     assert rules.apply(reader.state, too_much, reader.state.size) is Refusal.INSUFFICIENT_FUNDS
     assert isinstance(rules.apply(reader.state, testing.pay("ben", "eve", 1), reader.state.size), State)
+
+
+def test_claim_when_its_account_was_erased(book: Any) -> None:
+    """Which windows were minted is not known any more, so nothing is minted to an account without a holder."""
+    lived(book)
+    state = reread(without(slots_of(book), carry(book, "ana"))).state
+    assert book.state.minted_until_s.get((testing.ident("ana"), 1)) > 0
+    leaf = testing.earned("ana", 900, 100)
+    assert rules.apply(state, leaf.encode(), state.size) is Refusal.UNKNOWN_ACCOUNT
+    assert mint_bulk.credits_of(state, mint_arrays.from_leaves([leaf])) is None
+    for name in ("ben", "association"):
+        leaf = testing.earned(name, 900, 100, window=9)
+        assert mint_bulk.credits_of(state, mint_arrays.from_leaves([leaf])) is not None
 
 
 def test_log_when_one_after_the_other_is_erased(book: Any) -> None:

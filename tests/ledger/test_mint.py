@@ -70,9 +70,7 @@ def test_run_when_larger_than_a_tile(tmp_path: Path) -> None:
     """A run of several tiles is stored leaf by leaf as encoded, before its run."""
     names = [f"member {number}" for number in range(600)]
     leaves = [testing.earned(name, 10) for name in names]
-    with testing.village(tmp_path) as ledger:
-        for name in names:
-            ledger.state.book.open_account(testing.ident(name))  # admissions are not what is tested
+    with testing.village(tmp_path, *names) as ledger:
         first = ledger.size
         assert testing.mint(ledger, leaves) == Placed(first + 600)
         assert [ledger.entry(first + index) for index in range(600)] == [leaf.encode() for leaf in leaves]
