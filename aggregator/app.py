@@ -30,12 +30,14 @@ from aggregator.observe import witnesses as observed_witnesses
 from aggregator.observe.stages import Stages
 from aggregator.receive import mqtt
 from aggregator.receive.gate import Gate
-from aggregator.receive.mqtt import Claims
+from aggregator.receive.mqtt import Claims, Hear
 from aggregator.receive.receiver import Receiver
 from aggregator.report import StatusFile
 from aggregator.sql import Database
-from aggregator.telemetry.feed import TelemetryFeed
-from aggregator.telemetry.influx import InfluxSettings, InfluxSink
+from aggregator.telemetry.gateways import GatewayStates
+from aggregator.telemetry.influx import InfluxSettings
+from aggregator.telemetry.look import Look
+from aggregator.telemetry.service import Telemetry
 from commonwatt import settings
 from commonwatt.clock import CivilClock, MonotonicClock
 from commonwatt.errors import StorageError, UserError
@@ -86,12 +88,14 @@ class Aggregator:
         self._sink_settings = settings.load(InfluxSettings, options.influx) if options.influx else None
         self._protocol, self._stages = MonotonicClock(), Stages()
         url = aggregator_settings.database_url(options.directory, options.database_url or "")
+        self._database_url = url
         self._database = stack.enter_context(Database(url))
         self._watch = _clock_watch(self._database, options.clock, self._protocol)
         self._books: Books | None = None
         self._status: StatusFile | None = None
-        self._feed: TelemetryFeed | None = None
-        self._sink: InfluxSink | None = None
+        self._telemetry: Telemetry | None = None
+        self._look_for_telemetry: Look | None = None
+        self._gateways = GatewayStates()
         self._look_at_s = 0.0
         self._log: FollowedLog | None = None
         if not self._lead():
@@ -104,7 +108,8 @@ class Aggregator:
         stack.callback(intake.close)
         claims: Claims = Claims()
         self._receivers, self._link = _connections(
-            account, jetstream, self._commune, self._gate, claims, self._database
+            *(account, jetstream, self._commune, self._gate, claims, self._database),
+            hear=lambda delivery: self._gateways.take(delivery, options.clock.now_s()),
         )
         for receiver in self._receivers.values():
             stack.enter_context(receiver)
@@ -183,9 +188,16 @@ class Aggregator:
         clock = options.clock
         self._status = StatusFile(options.status_file, database=self._database, ledger=books.ledger, clock=clock)
         if self._sink_settings is not None:
-            sink = InfluxSink(self._sink_settings, commune=self._commune.name, directory=options.directory)
-            self._sink = self._stack.enter_context(sink)
-            self._feed = TelemetryFeed(sink, database=self._database, clock=self._protocol)
+            telemetry = Telemetry(
+                self._sink_settings,
+                directory=options.directory,
+                database_url=self._database_url,
+                slug=self._commune.name,
+                civil=clock,
+                protocol=self._protocol,
+            )
+            self._telemetry = self._stack.enter_context(telemetry)
+            self._look_for_telemetry = Look(self._sink_settings, civil=clock, protocol=self._protocol)
         log.info("%s: leading, %d entries in the log", self._commune.title, books.ledger.size)
         return True
 
@@ -194,8 +206,12 @@ class Aggregator:
         books = None
         if self._books is not None and self._status is not None:
             self._status.step(self._desk.intake.directory)
-            if self._feed is not None:
-                self._feed.step(self._desk.intake.directory, self._status.state)
+            if self._telemetry is not None and self._look_for_telemetry is not None:
+                self._status.withheld = self._telemetry.feed.withheld
+                seen = self._look_for_telemetry.take(
+                    self._books, self._desk.intake, self._status.state, self._gateways, self._options.directory
+                )
+                self._telemetry.see(seen)
             if self._page is not None:
                 books = self._look_at_books(self._books, self._status)
         if self._page is not None:
@@ -216,8 +232,8 @@ class Aggregator:
 
     def _look(self, books: observed.Books | None) -> observed.State:
         behind_s = 0.0
-        if self._sink is not None and self._books is not None:
-            behind_s = max(0, self._books.closer.last_end_s - self._sink.cursor.closed_s)
+        if self._telemetry is not None and self._books is not None:
+            behind_s = max(0, self._books.closer.last_end_s - self._telemetry.feed.closed_s)
         return observed.look(
             commune=self._commune.name,
             directory=self._options.directory,
@@ -226,7 +242,7 @@ class Aggregator:
             stages=self._stages,
             watch=self._watch,
             books=books,
-            telemetry={} if self._sink is None else {"InfluxDB": self._sink.trouble},
+            telemetry={} if self._telemetry is None else {"InfluxDB": self._telemetry.trouble},
             telemetry_behind_s=behind_s,
         )
 
@@ -254,7 +270,14 @@ def _intake(
 
 
 def _connections(
-    account: BrokerAccount, jetstream: str | None, commune: Commune, gate: Gate, claims: Claims, database: Database
+    account: BrokerAccount,
+    jetstream: str | None,
+    commune: Commune,
+    gate: Gate,
+    claims: Claims,
+    database: Database,
+    *,
+    hear: Hear,
 ) -> tuple[dict[str, Receiver], MqttLink]:
     """Who brings batches, and over what answers leave: receipts and registries are MQTT's own, retained ones too."""
     # A broker knows one client of a name. Alone, ours stays the same, so that a restart takes the old one's place.
@@ -263,7 +286,7 @@ def _connections(
     if jetstream is None:
         if database.is_shared:
             log.warning("several aggregators on MQTT each receive everything: set jetstream in the account file")
-        link = mqtt.link(account, commune.name, client_id=client_id, claims=claims, offer=gate.offer)
+        link = mqtt.link(account, commune.name, client_id=client_id, claims=claims, hear=hear, offer=gate.offer)
         return {"mqtt": link}, link
     try:
         from aggregator.receive.jetstream import JetStreamReceiver
@@ -272,7 +295,7 @@ def _connections(
             f"JetStream needs the package {error.name}, which is not installed",
             to_do="pip install 'commonwatt[jetstream]'",
         ) from error
-    link = mqtt.link(account, commune.name, client_id=client_id, claims=claims, offer=None)
+    link = mqtt.link(account, commune.name, client_id=client_id, claims=claims, hear=hear, offer=None)
     return {"mqtt": link, "jetstream": JetStreamReceiver(jetstream, account, commune.name, gate)}, link
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from aggregator.telemetry import cli as telemetry_cli
 from commonwatt.clock import CivilClock
 from commonwatt.device.cli import calibrate_command, states_command
 from commonwatt.device.flashing import cli as flashing
@@ -17,6 +18,7 @@ from commonwatt.i18n import _
 log = logging.getLogger(__name__)
 
 app = typer.Typer(no_args_is_help=True, help=_("Verify, settle and mint."))
+app.add_typer(telemetry_cli.app, name="telemetry")
 device_app = typer.Typer(no_args_is_help=True, help=_("List the devices of a commune and how they stand."))
 device_app.command("states", help=_("Print what a device says of its meter, for calibrate."))(states_command)
 device_app.command("calibrate", help=_("Work out a plug's gains from a known load."))(calibrate_command)

@@ -1,6 +1,7 @@
 """The process's state for people (status.json): counts from the database, balances from the ledger."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ ACCOUNTS_SHOWN_MAX = 10_000
 
 
 class StatusFile:
-    """Rewrites status.json about once a second. `state`: what was written last."""
+    """Rewrites status.json about once a second. `state`: what was written last; `withheld`: figures that telemetry
+    did not tell, by reason."""
 
     def __init__(self, path: Path, *, database: Database, ledger: Sequencer, clock: Civil) -> None:
         self._path = path
@@ -40,6 +42,7 @@ class StatusFile:
         self._protocol = MonotonicClock()
         self._next_s = 0.0
         self.state: dict[str, Any] = {}
+        self.withheld: Mapping[str, int] = {}
 
     def step(self, directory: Directory) -> None:
         """Write if it is time to."""
@@ -50,7 +53,8 @@ class StatusFile:
 
     def write(self, directory: Directory) -> None:
         """Write now."""
-        self.state = report(self._database, self._ledger, directory, civil_s=self._clock.now_s())
+        found = report(self._database, self._ledger, directory, civil_s=self._clock.now_s())
+        self.state = {**found, "withheld": dict(self.withheld)}
         status.write(self._path, self.state)
 
 
@@ -79,7 +83,6 @@ def report(database: Database, ledger: Sequencer, directory: Directory, *, civil
         "credits_mc": _credits_mc(ledger),
         "intervals": {"closed": closed, "last_end_s": last_end_s or 0},
         "held": held,
-        "withheld": _under(counted, "withheld."),
         "frozen_devices": frozen,
         "windows_minted": minted,
         "log_size": ledger.size,

@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def bench(
-    part: str = typer.Argument(help=_("firmware, gateway, aggregator, ledger, or all.")),
+    part: str = typer.Argument(help=_("firmware, gateway, aggregator, telemetry, ledger, or all.")),
     name: str = typer.Argument("", help=_("One figure of the part; all of them if left away.")),
     as_json: bool = typer.Option(False, "--json", help=_("Print a JSON array instead of a table.")),
 ) -> None:

@@ -109,6 +109,19 @@ def _startup() -> Measured:
     return bench_start.measure_startup()
 
 
+def _telemetry_points() -> Measured:
+    from bench import telemetry
+
+    return telemetry.points_per_s()
+
+
+def _telemetry_plain() -> float:
+    """What the same database takes from a plain client."""
+    from bench import telemetry
+
+    return telemetry.plain_points_per_s()
+
+
 GROWTH_MAX = 120.0
 """What a block may cost among five million devices, in % of its cost among fifty thousand."""
 
@@ -254,6 +267,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     Benchmark("aggregator", "savings_recovered", _savings_recovered),
     Benchmark("aggregator", "plausibility_precision", _plausibility("precision"), _pvanalytics("precision")),
     Benchmark("aggregator", "plausibility_recall", _plausibility("recall"), _pvanalytics("recall")),
+    Benchmark("telemetry", "points", _telemetry_points, _telemetry_plain),
     Benchmark("ledger", "mints", _ledger("mints"), _tree),
     Benchmark("ledger", "transfers", _ledger("transfers"), _verify_on_two),
     Benchmark("ledger", "transfer_latency", _ledger("transfer_latency")),

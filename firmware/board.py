@@ -155,6 +155,10 @@ class Radio:
         """That address."""
         return "127.0.0.1"
 
+    def level_dbm(self):
+        """How well the network is heard: there is none here."""
+        return 0
+
 
 def radio(config):
     """The radio, off."""

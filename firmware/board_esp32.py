@@ -210,6 +210,13 @@ class Radio:
         """That address."""
         return self._station.ifconfig()[0]
 
+    def level_dbm(self):
+        """How well the network is heard; 0: the driver does not say."""
+        try:
+            return self._station.status("rssi")
+        except (OSError, ValueError, TypeError):
+            return 0
+
 
 def radio(_config):
     """The radio, off."""

@@ -9,6 +9,7 @@ from commonwatt import status, topics
 from commonwatt.clock import Civil, Protocolar
 from commonwatt.errors import StorageError
 from commonwatt.i18n import _
+from gateway.devices import fleet
 from gateway.devices.shelf_http import Depot
 from gateway.meters.meter import Meter
 from gateway.meters.silence import meaning_of
@@ -76,8 +77,17 @@ class Reporter:
 
     def short(self) -> dict[str, Any]:
         """What the aggregator's side may see: counts, no device's data."""
-        state = self.full()
-        return {key: state[key] for key in ("state", "civil_s", "blocks", "spool", "batches", "registry")}
+        state, gateway = self.full(), self._gateway
+        states = gateway.desks.states.by_device.values()
+        meters = [meter["state"] for meter in state["meters"].values()]
+        return {
+            **{key: state[key] for key in ("state", "civil_s", "blocks", "spool", "batches", "registry")},
+            "clock_trusted": gateway.may_sign,
+            "clock_jumps": gateway.age.jumps,
+            "fleet": fleet.counts(states),
+            "grid": fleet.grid(states),
+            "meters": {how: meters.count(how) for how in ("ok", "silent", "doubtful")},
+        }
 
     def sentence(self) -> str:
         """One line for `systemctl status`."""

@@ -11,10 +11,13 @@ from pydantic import Field, model_validator
 
 from commonwatt.settings import Settings
 
-Purpose = Literal["statistics", "comparison"]
+Purpose = Literal["statistics", "comparison", "own-dashboard"]
 PURPOSES: tuple[Purpose, ...] = ("statistics", "comparison")
 """What a member agrees to, each by itself: to be counted in statistics of places, and to stand (without a name)
 beside homes that want to compare themselves. Settlement is no purpose: it is what a member joined for."""
+OWN_DASHBOARD: Purpose = "own-dashboard"
+"""To have the home's own energy in a bucket that the member keeps; agreed to by its name alone, never by
+`consent_until`."""
 
 MemberKind = Literal["owner", "tenant", "landlord", "building-operator", "energy-supplier"]
 Heating = Literal["electric", "heat-pump", "other"]

@@ -18,16 +18,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Witnesses:
-    """`count`: of the policy. `cosigned_entries`, `cosigned_age_s`: of the newest head with a quorum, 0 and None
+    """`names`: of the policy. `cosigned_entries`, `cosigned_age_s`: of the newest head with a quorum, 0 and None
     before the first. By witness: `entries` it cosigned last and `ages_s` since it did (wall); (name, reason) →
     `refused` rounds."""
 
-    count: int
+    names: tuple[str, ...]
     cosigned_entries: int
     cosigned_age_s: float | None
     entries: Mapping[str, int]
     ages_s: Mapping[str, float]
     refused: Mapping[tuple[str, str], int]
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.names)
 
 
 def look(directory: Path, *, wall_s: float) -> Witnesses | None:
@@ -43,7 +48,7 @@ def look(directory: Path, *, wall_s: float) -> Witnesses | None:
     followed = progress.read(directory / LOG)
     seen = {name: row for name, row in followed.items() if row.cosigned_s}
     return Witnesses(
-        count=len(policy.witnesses),
+        names=tuple(witness.name for witness in policy.witnesses),
         cosigned_entries=entries,
         cosigned_age_s=age_s,
         entries={name: row.entries for name, row in seen.items()},

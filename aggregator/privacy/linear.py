@@ -25,11 +25,11 @@ GROUPS_MAX = 1_000
 def leaves_few(sets: Sequence[frozenset[bytes]], least: int) -> bool:
     """Whether some combination of totals over these sets stands for 1 to `least` − 1 sites."""
     distinct = list(dict.fromkeys(row for row in sets if row))
-    if len(distinct) > SETS_MAX:
-        return True
     sizes = Counter(tuple(int(site in row) for row in distinct) for site in frozenset().union(*distinct))
     if all(size >= least for size in sizes.values()):
         return False
+    if len(distinct) > SETS_MAX:
+        return True
     full = _rank(list(sizes))
     for number, group in enumerate(_groups([atom for atom in sizes if sizes[atom] < least], sizes, least)):
         if number == GROUPS_MAX or _rank([atom for atom in sizes if atom not in group]) < full:

@@ -56,6 +56,19 @@ class Memory:
         self._connection.execute(sa.insert(schema.told_group).prefix_with("OR IGNORE"), group)
         self._connection.execute(sa.insert(schema.told).prefix_with("OR IGNORE"), row)
 
+    def extend(self, told: Told) -> None:
+        """As `add`, for what is told in small steps one after another: a step that follows one over the same sites
+        makes that row longer, and one that is in a row already changes nothing."""
+        row = schema.told.c
+        digest = hashlib.sha256(b"".join(sorted(told.sites))).digest()
+        is_same = sa.and_(row.cell == told.cell, row.sites == digest)
+        covering = sa.select(row.number).where(is_same, row.start_s <= told.start_s, row.end_s >= told.end_s)
+        if self._connection.scalar(covering.limit(1)) is not None:
+            return
+        longer = sa.update(schema.told).where(is_same, row.end_s == told.start_s).values(end_s=told.end_s)
+        if self._connection.execute(longer).rowcount == 0:
+            self.add(told)
+
     def _group(self, digest: bytes) -> Sites:
         if digest not in self._groups:
             group = schema.told_group.c

@@ -1,4 +1,5 @@
-"""Batches straight from an MQTT broker, which holds back what is more than it lets be under way; and claims."""
+"""Batches straight from an MQTT broker, which holds back what is more than it lets be under way; claims; and what
+gateways say of themselves."""
 
 import queue
 from collections.abc import Callable
@@ -11,6 +12,9 @@ RECONNECT_S_MAX = 5
 Claims = queue.SimpleQueue[Delivery]
 """Claims that came: few, small, retained by the broker, and not to wait behind batches."""
 
+Hear = Callable[[Delivery], object]
+"""Takes the state of a gateway: kept by the broker, and worth no place in a queue."""
+
 
 def link(
     account: BrokerAccount,
@@ -18,6 +22,7 @@ def link(
     *,
     client_id: str,
     claims: Claims,
+    hear: Hear,
     offer: Callable[[Delivery], object] | None,
 ) -> MqttLink:
     """The connection over which receipts and registries leave, and claims come. `offer`: takes batches, if they come
@@ -26,10 +31,13 @@ def link(
     def deliver(delivery: Delivery) -> None:
         if topics.claim_parties(delivery.topic) is not None:
             claims.put(delivery)
+        elif delivery.topic.endswith(f"/{topics.STATE}"):
+            hear(delivery)
+            delivery.done()
         elif offer is not None:
             offer(delivery)
 
-    channels = [f"{topics.CLAIM}/+", *([topics.BATCH] if offer else [])]
+    channels = [f"{topics.CLAIM}/+", topics.STATE, *([topics.BATCH] if offer else [])]
     return MqttLink(
         account,
         client_id=client_id,

@@ -99,6 +99,11 @@ class Closer:
             declarations.remember(connection, declared, from_s=self.next_end_s - INTERVAL_S)
 
     @property
+    def known(self) -> Known:
+        """What the log said when it was read last."""
+        return self._known
+
+    @property
     def last_end_s(self) -> int:
         """End of the last interval closed; the genesis' own beginning before the first."""
         return self.next_end_s - INTERVAL_S

@@ -11,7 +11,7 @@ from aggregator.privacy.rule import Withheld
 from aggregator.telemetry.measurements import FACETS, INTERVALS_PER_DAY, MEASUREMENTS
 from commonwatt.refusal import Hold, Refusal
 
-UNITS, SOURCES, REQUESTS_PER_YEAR, EVENT_KINDS = 4, 6, 52, 6
+UNITS, SOURCES, REQUESTS_PER_YEAR, EVENT_KINDS = 4, 6, 52, 5
 POLICIES_PER_YEAR = 2
 FIRMWARE_VERSIONS = 12
 WITNESSES = 5

@@ -15,7 +15,8 @@ _BACKOFF_MS_MAX = const(300000)
 
 
 class Wifi:
-    """`station` has join(ssid, password), is_up() and leave(); `on_up()` is called when the network came."""
+    """`station` has join(ssid, password), is_up(), leave() and level_dbm(), 0 if nobody knows how well it hears the
+    network; `on_up()` is called when the network came."""
 
     def __init__(self, station, owner, on_up, random, look_ms=_LOOK_MS, backoff_ms=_BACKOFF_MS):
         self._station = station
@@ -31,7 +32,12 @@ class Wifi:
 
     def state(self):
         """What a person is told, flat: counts since this start."""
-        return {"wifi_joins": self.joins, "wifi_failures": self.failures, "wifi_losses": self.losses}
+        return {
+            "wifi_joins": self.joins,
+            "wifi_failures": self.failures,
+            "wifi_losses": self.losses,
+            "wifi_rssi_dbm": self._station.level_dbm() if self.is_up else 0,
+        }
 
     async def run(self):
         """Stay joined, for ever."""

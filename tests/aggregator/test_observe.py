@@ -41,7 +41,7 @@ REPORT = {
     "checkpoint_size": 40,
 }
 WITNESSES = Witnesses(
-    count=3,
+    names=("townhall", "operator", "association"),
     cosigned_entries=38,
     cosigned_age_s=12.0,
     entries={"townhall": 38, "operator": 30},

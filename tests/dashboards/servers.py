@@ -71,15 +71,13 @@ class Influx:
 
 
 @contextmanager
-def influxd(folder: Path) -> Iterator[Influx]:
-    """Run an InfluxDB 1 while the `with` lasts."""
+def influxd(folder: Path, ports: tuple[int, int] | None = None) -> Iterator[Influx]:
+    """Run an InfluxDB 1 while the `with` lasts, and kill it then. `ports`: to start it again where it was."""
     program = program_of("influxd", "influxdb")
-    port, rpc = free_port(), free_port()
+    port, rpc = ports or (free_port(), free_port())
     settings = folder / "influxdb.conf"
     settings.write_text(_INFLUXD.format(folder=folder, port=port, rpc=rpc))
-    with _running(
-        [program, "-config", str(settings)], f"http://127.0.0.1:{port}/ping", folder / "influxd.log"
-    ) as url:
+    with running([program, "-config", str(settings)], f"http://127.0.0.1:{port}/ping", folder / "influxd.log") as url:
         yield Influx(url.removesuffix("/ping"))
 
 
@@ -89,7 +87,7 @@ def victoria_metrics(folder: Path) -> Iterator[str]:
     port = free_port()
     command = [program_of("victoria-metrics", "victoria-metrics"), f"-httpListenAddr=127.0.0.1:{port}"]
     command += [f"-storageDataPath={folder}", "-dedup.minScrapeInterval=1ms", "-retentionPeriod=100y"]
-    with _running(command, f"http://127.0.0.1:{port}/health", folder.with_suffix(".log")) as url:
+    with running(command, f"http://127.0.0.1:{port}/health", folder.with_suffix(".log")) as url:
         yield url.removesuffix("/health")
 
 
@@ -102,8 +100,9 @@ def program_of(name: str, package: str) -> str:
 
 
 @contextmanager
-def _running(command: Sequence[str], url: str, log: Path) -> Iterator[str]:
-    with log.open("wb") as told, subprocess.Popen(command, stdout=told, stderr=told) as process:
+def running(command: Sequence[str], url: str, log: Path) -> Iterator[str]:
+    """Run a program while the `with` lasts, from when `url` answers."""
+    with log.open("ab") as told, subprocess.Popen(command, stdout=told, stderr=told) as process:
         try:
             await_that(lambda: _answers(url), process, log)
             yield url

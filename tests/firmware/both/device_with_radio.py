@@ -46,6 +46,9 @@ class Radio:
     def address(self):
         return "127.0.0.1"
 
+    def level_dbm(self):
+        return -61
+
     def _note(self, line):
         with open(self._log, "a") as file:
             file.write(line + "\n")

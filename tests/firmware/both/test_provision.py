@@ -308,6 +308,9 @@ class Station:
     def leave(self):
         self.left += 1
 
+    def level_dbm(self):
+        return -61
+
 
 def test_wifi_when_it_comes_and_goes():
     """A failing radio, a network that is not there and one that goes are states; each coming nudges the link."""
@@ -322,6 +325,9 @@ def test_wifi_when_it_comes_and_goes():
             pass  # the story is told to its end
         assert (wifi.joins, wifi.losses, wifi.failures, station.left) == (2, 2, 2, 4)
         assert not wifi.is_up
+        assert wifi.state()["wifi_rssi_dbm"] == 0
+        wifi.is_up = True
+        assert wifi.state()["wifi_rssi_dbm"] == -61
 
     run(tell())
     assert len(ups) == 2
