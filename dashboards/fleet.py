@@ -3,6 +3,7 @@
 from dashboards import look, panels, queries
 from dashboards.board import Board, ask
 from dashboards.panels import levels, number, rows, states, trend
+from dashboards.sdk import InfluxQL
 from dashboards.variables import chosen, link_to
 
 UP = {"0": ("silent", look.ACT), "1": ("heard", look.GOOD)}
@@ -103,7 +104,7 @@ def _devices() -> list[panels.Panel]:
             "Last reading taken",
             "Devices by how long ago the last reading that arrived was taken. Anything older than a day deserves a "
             "visit.",
-            ask(queries.DEVICES_BY_SEEN, "$tag_class"),
+            *_of_facet("seen"),
             unit=look.COUNT,
             steps=look.NEUTRAL,
             span=4,
@@ -113,7 +114,7 @@ def _devices() -> list[panels.Panel]:
             "Clock quality",
             "Devices by what they know of the time. *unsynchronised* ones sign nothing yet; *learning* ones soon "
             "will.",
-            ask(queries.DEVICES_BY_CLOCK, "$tag_class"),
+            *_of_facet("clock"),
             unit=look.COUNT,
             steps=look.NEUTRAL,
             span=4,
@@ -123,7 +124,7 @@ def _devices() -> list[panels.Panel]:
             "Radio",
             "Devices by how well they hear their Wi-Fi: good from −67 dBm, fair from −75, weak below. A weak one "
             "loses minutes, not energy.",
-            ask(queries.DEVICES_BY_RADIO, "$tag_class"),
+            *_of_facet("radio"),
             unit=look.COUNT,
             steps=look.NEUTRAL,
             span=4,
@@ -139,6 +140,20 @@ def _devices() -> list[panels.Panel]:
             empty="no device tells its version",
         ),
     ]
+
+
+CLASSES = {
+    "hour": "under an hour",
+    "six-hours": "under 6 hours",
+    "day": "under a day",
+    "week": "under a week",
+}
+"""Words for classes that do not say it themselves."""
+
+
+def _of_facet(facet: str) -> list[InfluxQL]:
+    asked = [(name, query) for (of_facet, name), query in queries.DEVICES_OF_CLASS.items() if of_facet == facet]
+    return [ask(query, CLASSES.get(name, name)) for name, query in asked]
 
 
 def _gateways() -> list[panels.Panel]:

@@ -10,6 +10,8 @@ Names end in the unit of what comes out. Rules that a test holds them to (tests/
 Energy comes per interval of 15 minutes: × 4 it is the mean power in W.
 """
 
+from aggregator.telemetry.measurements import FACETS
+
 _COMMUNE = '"commune" =~ /^${commune:regex}$/'
 _WHOLE = f"{_COMMUNE} AND \"level\" = 'commune'"
 _PLACE = f'{_COMMUNE} AND "level" = \'${{level}}\' AND "place" =~ /^${{place:regex}}$/'
@@ -24,6 +26,10 @@ _DAY = "GROUP BY time(1d) fill(none) tz('${tz}')"
 def _select(what: str, measurement: str, where: str = _COMMUNE, how: str = "", when: str = _NOW) -> str:
     which = f"{where} AND {when}" if where else when
     return f'SELECT {what} FROM "{measurement}" WHERE {which} {how}'.rstrip()
+
+
+def _class(facet: str, name: str) -> str:
+    return f"{_COMMUNE} AND \"facet\" = '{facet}' AND \"class\" = '{name}'"
 
 
 def _some(what: str, measurement: str, tag: str, how: str = "") -> str:
@@ -114,12 +120,15 @@ WITHHELD = _some('spread("figures")', "withheld", "reason")
 # Fleet: devices by class; facets are state, seen, clock, radio and firmware.
 _STATE = f"{_COMMUNE} AND \"facet\" = 'state'"
 _CLASS = 'GROUP BY "class"'
-DEVICES_ONLINE = _select('last("devices")', "fleet", f"{_STATE} AND \"class\" = 'online'")
-DEVICES_OFFLINE = _select('last("devices")', "fleet", f"{_STATE} AND \"class\" = 'offline'")
+DEVICES_ONLINE = _select('last("devices")', "fleet", _class("state", "online"))
+DEVICES_OFFLINE = _select('last("devices")', "fleet", _class("state", "offline"))
 DEVICES_BY_STATE = _select('last("devices")', "fleet", _STATE, _by("class"))
-DEVICES_BY_SEEN = _select('last("devices")', "fleet", f"{_COMMUNE} AND \"facet\" = 'seen'", _CLASS)
-DEVICES_BY_CLOCK = _select('last("devices")', "fleet", f"{_COMMUNE} AND \"facet\" = 'clock'", _CLASS)
-DEVICES_BY_RADIO = _select('last("devices")', "fleet", f"{_COMMUNE} AND \"facet\" = 'radio'", _CLASS)
+DEVICES_OF_CLASS = {
+    (facet, name): _select('last("devices")', "fleet", _class(facet, name))
+    for facet in ("seen", "clock", "radio")
+    for name in FACETS[facet]
+}
+"""One query for each class of a facet, so that they stand in their own order and not in that of the alphabet."""
 DEVICES_BY_FIRMWARE = _select('last("devices")', "fleet", f"{_COMMUNE} AND \"facet\" = 'firmware'", _CLASS)
 
 # Gateways, as each said last of itself.

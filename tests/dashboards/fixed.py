@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from aggregator.telemetry.measurements import FACETS
 from commonwatt.units import INTERVAL_S
 
 DATABASE, COMMUNE, ZONE = "fixed", "solville", ZoneInfo("Europe/Paris")
@@ -153,14 +154,9 @@ def _samples(n: int) -> Iterator[tuple[str, dict[str, str], dict[str, int]]]:
     )
     for witness, behind in (("townhall", 0), ("association", n % 5)):
         yield "witness", {"witness": witness}, {"cosigned_size": 1000, "behind_entries": behind, "cosigned_age_s": 60}
-    classes = {
-        "state": ("online", "offline", "never"),
-        "seen": ("hour", "day", "never"),
-        "clock": ("trusted", "learning"),
-    }
-    for facet, names in {**classes, "radio": ("good", "weak"), "firmware": ("1.4.0", "1.3.2")}.items():
+    for facet, names in {**FACETS, "firmware": ("1.4.0", "1.3.2")}.items():
         for place, name in enumerate(names):
-            yield "fleet", {"facet": facet, "class": name}, {"devices": (110, 8, 2)[place]}
+            yield "fleet", {"facet": facet, "class": name}, {"devices": 110 >> 2 * place}
     for gateway in GATEWAYS:
         yield "gateway", {"gateway": gateway}, _gateway(n)
         volts = {"voltage_mv_min": 228_400, "voltage_mv_max": 241_700, "meters": 12}
