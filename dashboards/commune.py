@@ -138,21 +138,19 @@ def _shares() -> list[panels.Panel]:
 
 
 def _days() -> list[panels.Panel]:
-    own, shared, rest = _("own roofs"), _("neighbours"), _("the rest of the grid")
+    here, elsewhere = _("made here"), _("made elsewhere")
     avoided, drawn = _("avoided"), _("of what we drew from the grid")
     return [
         trend(
             _("Where our electricity came from"),
             _(
-                "Each day's use, from midnight to midnight: from people's own roofs, from neighbours in the same "
-                "quarter of an hour, and from the rest of the grid. A day without a bar was not measured, or not "
-                "told."
+                "Each day's use, from midnight to midnight: what was made here when it was used, and what came "
+                "from elsewhere. A day without a bar was not measured, or not told."
             ),
-            ask(queries.COMMUNE_OWN_DAILY_WH, own),
-            ask(queries.COMMUNE_MATCHED_DAILY_WH, shared),
-            ask(queries.COMMUNE_REST_DAILY_WH, rest),
+            ask(queries.MADE_HERE_DAILY_WH, here),
+            ask(queries.FROM_ELSEWHERE_DAILY_WH, elsewhere),
             unit=look.WATT_HOURS,
-            colors={own: look.SUN, shared: look.SHARED, rest: look.IMPORT},
+            colors={here: look.SHARED, elsewhere: look.IMPORT},
             is_bars=True,
             is_stacked=True,
             step="1d",

@@ -223,9 +223,6 @@ COMMUNE_SOLAR_WEEK_WH = _select('sum("solar_wh")', **_IN_DAYS, when=_WEEK)
 COMMUNE_SOLAR_BEFORE_WH = _select('sum("solar_wh")', **_IN_DAYS, when=_BEFORE)
 COMMUNE_USED_WEEK_WH = _select('sum("used_wh")', **_IN_DAYS, when=_WEEK)
 COMMUNE_USED_BEFORE_WH = _select('sum("used_wh")', **_IN_DAYS, when=_BEFORE)
-COMMUNE_OWN_DAILY_WH = _select('sum("used_wh") - sum("import_wh")', **_IN_DAYS, how=_DAY)
-COMMUNE_REST_DAILY_WH = _select('sum("import_wh") - sum("matched_wh")', **_IN_DAYS, how=_DAY)
-COMMUNE_MATCHED_DAILY_WH = _select('sum("matched_wh")', **_IN_DAYS, how=_DAY)
 COMMUNE_SOLAR_W = _select('mean("solar_wh") * 4', "energy_15m", _WHOLE, _STEP)
 COMMUNE_USED_W = _select('mean("used_wh") * 4', "energy_15m", _WHOLE, _STEP)
 COMMUNE_KNOWN = _select('mean("completeness_permille") / 1000', **_IN_DAYS)
@@ -242,6 +239,12 @@ SELF_DAILY = _select('mean("self_sufficiency_permille") / 1000', **_IN_DAYS, how
 
 SELF_CONSUMPTION = _weighted("self_consumption_permille", "solar_wh", **_IN_DAYS)
 SELF_SUFFICIENCY = _weighted("self_sufficiency_permille", "used_wh", **_IN_DAYS)
+
+# Of the same intervals: energies and ratios are each told by themselves, so sums of two need not fit together.
+_HERE = '"self_sufficiency_permille" * "used_wh" / 1000 AS "here", "used_wh" AS "used"'
+_USES = _select(_HERE, **_IN_DAYS)
+MADE_HERE_DAILY_WH = f'SELECT sum("here") FROM ({_USES}) WHERE {_NOW} {_DAY}'
+FROM_ELSEWHERE_DAILY_WH = f'SELECT sum("used") - sum("here") FROM ({_USES}) WHERE {_NOW} {_DAY}'
 
 # A home's own, from a database that has nothing else.
 _HOME_15M, _HOME_1D = {"measurement": "home_15m", "where": ""}, {"measurement": "home_1d", "where": ""}
