@@ -1,6 +1,6 @@
 """What every answer does: nothing foreign runs, the reader's language is spoken, and nobody asks without end.
 
-The rules are headers that browsers enforce; a page of ours needs no script, no frame and nothing from elsewhere.
+The rules are headers that browsers enforce: scripts of ours alone, no frame, and nothing from elsewhere.
 """
 
 from http.cookies import CookieError, SimpleCookie
@@ -17,7 +17,7 @@ LANGUAGE_COOKIE = "language"
 
 SECURITY = {
     "content-security-policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; manifest-src 'self'; "
+        "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; manifest-src 'self'; "
         "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
     "x-content-type-options": "nosniff",

@@ -14,7 +14,7 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip i
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed: apt install chromium")
 
-PAGES = ["/", "/log", "/data", "/nowhere"]
+PAGES = ["/", "/log", "/verify", "/data", "/nowhere"]
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -68,7 +68,7 @@ def test_pages_by_keyboard(browser, site: Site) -> None:
         stops.append(page.evaluate("document.activeElement.textContent.trim()"))
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
     assert stops[0] == "Skip to the content"
-    assert stops[2:5] == ["The town", "The log", "Open data"]
+    assert stops[2:6] == ["The town", "The log", "Check a proof", "Open data"]
     page.get_by_role("link", name="Français").click()
     assert page.locator("html").get_attribute("lang") == "fr"
     page.goto(site.url + "/log")

@@ -21,7 +21,8 @@ from web import chart
 from web.chart import Bar, Line
 from web.looks import Looks, Words
 from web.manners import LANGUAGE_COOKIE, language_of
-from web.public import figures
+from web.public import figures, proofs
+from web.public.proofs import ConstitutionReader
 from web.public.town import Town, TownReader
 
 log = logging.getLogger(__name__)
@@ -33,14 +34,15 @@ _YEAR_S = 365 * 86_400
 class PublicPages:
     """Routes over one commune."""
 
-    def __init__(self, reader: TownReader, looks: Looks) -> None:
-        self._reader, self._looks = reader, looks
+    def __init__(self, reader: TownReader, constitution: ConstitutionReader, looks: Looks) -> None:
+        self._reader, self._constitution, self._looks = reader, constitution, looks
 
     def routes(self) -> list[Route]:
         """Every public address."""
         return [
             Route("/", self.town, name="town"),
             Route("/log", self.log, name="log"),
+            Route("/verify", self.verify, name="verify"),
             Route("/data", self.data, name="data"),
             Route("/data/energy-15min-{month}.csv", self.month, name="month"),
             Route("/language", self.language, name="language"),
@@ -53,6 +55,15 @@ class PublicPages:
     def log(self, request: Request) -> Response:
         """The public log, who witnesses it, and how a stranger checks it."""
         return self._answer(request, "log.html", lambda town, _words: {"head": town.head})
+
+    def verify(self, request: Request) -> Response:
+        """Where the reader's own browser checks a proof."""
+        told = proofs.as_script(self._constitution.read().model_dump(mode="json"))
+
+        def values(_town: Town, _words: Words) -> dict[str, Any]:
+            return {"constitution": told, "sentences": proofs.as_script(proofs.words())}
+
+        return self._answer(request, "verify.html", values)
 
     def data(self, request: Request) -> Response:
         """The open data, by month."""

@@ -1,0 +1,75 @@
+// The page: takes a file, says each step in the reader's language. Texts come with the page.
+
+import { canVerify } from "./bytes.js";
+import { explain, parseProof, trustIn } from "./steps.js";
+
+const SIZE_MAX = 16_000_000;
+const words = JSON.parse(document.getElementById("words").textContent);
+const told = document.getElementById("constitution").textContent;
+const list = document.getElementById("steps"), verdict = document.getElementById("verdict");
+const choice = document.getElementById("proof");
+const language = document.documentElement.lang;
+
+const number = new Intl.NumberFormat(language, { maximumFractionDigits: 3 });
+const moment = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short" });
+const show = {
+  size: (value) => number.format(value), count: (value) => number.format(value),
+  index: (value) => number.format(value), number: (value) => number.format(value), all: (value) => number.format(value),
+  seq: (value) => number.format(value), power: (value) => number.format(value),
+  energy: (value) => `${number.format(value / 1000)} kWh`, amount: (value) => number.format(value / 1000),
+  kind: (value) => words.kinds[value] ?? value, time: (value) => moment.format(value * 1000),
+  start: (value) => moment.format(value * 1000), end: (value) => moment.format(value * 1000),
+  seen: (value) => value.map((row) => `${row.name} (${moment.format(row.time * 1000)})`).join(", "),
+  grown: (value) => value.map((row) => `${words.quantities[row.quantity] ?? row.quantity} +${show.energy(row.energy)}`).join(", "),
+  source: (value) => words.sources[value] ?? value,
+};
+
+function sentence(reason, values) {
+  const template = words.steps[reason] ?? words.steps.malformed;
+  return template.replace(/\{(\w+)\}/g, (_, name) => (show[name] ?? String)(values[name]));
+}
+
+function say(isGood, text) {
+  const item = document.createElement("li");
+  item.className = isGood ? "good" : "bad";
+  item.textContent = text;
+  list.append(item);
+}
+
+function conclude(isGood, text) {
+  verdict.className = isGood ? "good" : "bad";
+  verdict.textContent = text;
+}
+
+async function check(bytes) {
+  list.replaceChildren();
+  conclude(true, "");
+  verdict.className = "";
+  try {
+    const trust = await trustIn(JSON.parse(told));
+    const proof = parseProof(bytes);
+    let isGood = false;
+    for await (const step of explain(proof, trust)) {
+      say(step.isGood, sentence(step.reason, step.values));
+      ({ isGood } = step);
+    }
+    conclude(isGood, isGood ? words.proven : words.failed);
+  } catch (error) {
+    say(false, sentence(error.reason ?? "malformed", error.values ?? {}));
+    conclude(false, words.failed);
+  }
+}
+
+choice.addEventListener("change", async () => {
+  const [file] = choice.files;
+  if (!file) return;
+  if (file.size > SIZE_MAX) {
+    list.replaceChildren();
+    conclude(false, words.large);
+    return;
+  }
+  await check(new Uint8Array(await file.arrayBuffer()));
+});
+
+if (await canVerify()) choice.disabled = false;
+else conclude(false, words.old);
