@@ -45,6 +45,7 @@ CREATE TABLE held(device BLOB, start_s INTEGER, end_s INTEGER, reason INTEGER, e
 CREATE TABLE line_page(window_start_s INTEGER, first_account BLOB, columns BLOB, block_sha256s BLOB);
 CREATE TABLE told(source INTEGER, site BLOB, start_s INTEGER, revision INTEGER, end_s INTEGER, reason INTEGER,
     expected_wh INTEGER, used_wh INTEGER, credited_wh INTEGER, held_wh INTEGER, closing_s INTEGER);
+CREATE TABLE weather(station TEXT, day INTEGER, mean_dc INTEGER);
 CREATE TABLE declared(site BLOB, from_s INTEGER, installed_wp INTEGER, contracted_va INTEGER, latitude REAL,
     longitude REAL, tilt_deg REAL, azimuth_deg REAL, storage_wh INTEGER, pvlib TEXT);
 """
