@@ -30,6 +30,8 @@ PLACE = ROOT / "var" / "shots"
 DAY_S = 86_400
 ZONE, ZONE_S = "Europe/Paris", 7200
 """What the dashboards' days are days of, and how far it is ahead of UTC in the village's July."""
+HOME = "swiss2"
+"""The home that has a database of its own (tests/dashboards/fill.py)."""
 STEP_S = 900
 """The village is looked at every quarter of an hour: curves, not dots."""
 PICTURE_BYTES_MAX = 200_000
@@ -47,6 +49,7 @@ class Shot:
     file: str
     days: tuple[int, int]
     theme: str = "dark"
+    database: str = BUCKET
     width: int = 1600
 
 
@@ -56,6 +59,8 @@ SHOTS = (
     Shot("dash-minting", "operators/minting", (0, 5)),
     Shot("dash-commune", "public/commune-en", (1, 5), theme="light"),
     Shot("dash-commune-fr", "public/commune-fr", (1, 5), theme="light"),
+    Shot("dash-home", "home/home-en", (1, 5), theme="light", database=HOME),
+    Shot("dash-home-fr", "home/home-fr", (1, 5), theme="light", database=HOME),
 )
 
 
@@ -105,7 +110,7 @@ def _fill(influx: str) -> None:
         return
     shutil.rmtree(home, ignore_errors=True)
     print("Forty homes live five days (minutes) …", flush=True)
-    argv = [sys.executable, "-m", "tests.dashboards.fill", str(home), influx, BUCKET, str(STEP_S)]
+    argv = [sys.executable, "-m", "tests.dashboards.fill", str(home), influx, str(STEP_S)]
     subprocess.run(argv, cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
     done.touch()
 
@@ -126,7 +131,7 @@ def _draw(found: dict[str, str], influx: str) -> int:
     raw = PLACE / "raw"
     raw.mkdir(exist_ok=True)
     plan = {
-        "site": str(PLACE / "site"), "dashboards": str(BUILT), "influx": influx, "database": BUCKET, "zone": ZONE,
+        "site": str(PLACE / "site"), "dashboards": str(BUILT), "influx": influx, "zone": ZONE,
         "interval": f"{STEP_S // 60}m",
         "chromium": found["chromium"], "out": str(raw), "shots": [_told(shot) for shot in SHOTS],
     }  # fmt: skip
@@ -141,9 +146,8 @@ def _draw(found: dict[str, str], influx: str) -> int:
 
 def _told(shot: Shot) -> dict[str, Any]:
     start_ms, end_ms = ((START_S - ZONE_S + day * DAY_S) * 1000 for day in shot.days)
-    return {
-        "name": shot.name, "file": shot.file, "from": start_ms, "to": end_ms, "theme": shot.theme, "width": shot.width
-    }  # fmt: skip
+    fields = {name: getattr(shot, name) for name in ("name", "file", "theme", "database", "width")}
+    return {**fields, "from": start_ms, "to": end_ms}
 
 
 def _keep(seen: dict[str, Any], raw: Path) -> None:

@@ -1,5 +1,5 @@
 // Takes the pictures: `node shots.mjs PLAN`, a JSON file that shots/__main__.py writes.
-// PLAN: {site, dashboards, influx, database, zone, interval, chromium, out, shots: [{name, file, from, to, width, theme, variables}]}
+// PLAN: {site, dashboards, influx, zone, interval, chromium, out, shots: [{name, file, database, from, to, width, theme, variables}]}
 // Prints one JSON line for each dashboard: what it asked, what failed. Exit code 1 if anything failed.
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
@@ -25,7 +25,6 @@ const FONTS = { '/Inter-Regular.woff2': '/inter-latin-400-normal.woff2', '/Inter
 async function answer(request, response) {
   const url = new URL(request.url, 'http://shots');
   if (url.pathname === '/query') {
-    url.searchParams.set('db', plan.database);
     const asked = await fetch(`${plan.influx}/query?${url.searchParams}`);
     response.writeHead(asked.status, { 'Content-Type': 'application/json' }).end(await asked.text());
     return;
@@ -49,7 +48,7 @@ async function take(browser, shot) {
   page.on('response', (response) => response.status() >= 400 && failed.push(`${response.status()} ${response.url()}`));
   const { width = 1600, theme = 'dark' } = shot;
   await page.setViewport({ width, height: 900 });
-  const query = new URLSearchParams({ d: shot.file, from: shot.from, to: shot.to, theme, zone: plan.zone, interval: plan.interval });
+  const query = new URLSearchParams({ d: shot.file, from: shot.from, to: shot.to, theme, zone: plan.zone, db: shot.database, interval: plan.interval });
   for (const [name, value] of Object.entries(shot.variables ?? {})) query.set(`var-${name}`, value);
   await page.goto(`${home}/?${query}`);
   const told = () => page.evaluate(() => window.shots ?? { queries: [], errors: ['the page did not start'] });

@@ -153,7 +153,8 @@ def announce(directory: Path, start: str, end: str, kind: str, *more: str) -> No
 
 @dataclass
 class Life:
-    """The village's aggregator while it lives, step by step. `clock`: civil and protocol."""
+    """The village's aggregator while it lives, step by step. `clock`: civil and protocol; `step_s`: how
+    much is gone through at once."""
 
     village: Village
     clock: ManualClock
@@ -165,6 +166,7 @@ class Life:
     meters: dict[str, MeterStandIn]
     batches: dict[str, int]
     tell: Callable[[Seen], object]
+    step_s: int = STEP_S
 
     def step(self, start_s: int) -> None:
         """Everybody sends the hours that begin at `start_s`; what is due is closed and minted, and told."""
@@ -177,7 +179,7 @@ class Life:
 
     def go_on(self, start_s: int) -> None:
         """Let a step of time pass."""
-        self.clock.civil_s = start_s + STEP_S + 60
+        self.clock.civil_s = start_s + self.step_s + 60
         self.clock.protocol_s += 60.0
 
     def settle(self) -> None:
@@ -196,7 +198,7 @@ class Life:
         rows = self.village.registers[name].rows
         first = (start_s - rows[0][0]) // 900
         return self.meters[name].sign(
-            start_s, [registers for _time_s, registers in rows[first : first + STEP_S // 900 + 1]]
+            start_s, [registers for _time_s, registers in rows[first : first + self.step_s // 900 + 1]]
         )
 
     def _batch(self, gateway: str, blocks: Sequence[bytes]) -> Message:
@@ -243,13 +245,18 @@ class Life:
         self.gateways.take(Message(topic, json.dumps(state).encode()), self.clock.now_s())
 
 
-def lives(village: Village, stack: ExitStack, telemetry: Callable[[Seen], object] | None = None) -> Life:
+def lives(
+    village: Village,
+    stack: ExitStack,
+    telemetry: Callable[[Seen], object] | None = None,
+    step_s: int = STEP_S,
+) -> Life:
     """The aggregator of the village, open until the stack is closed. `telemetry`: who is told how everything stands;
     none: a feed that puts everything into the journal at once."""
     clock = ManualClock(START_S)
     place = CommuneDirectory(village.directory)
     database = stack.enter_context(Database(database_url(village.directory)))
-    watch = ClockWatch(civil=clock, protocol=clock, civil_per_s=STEP_S / 60)
+    watch = ClockWatch(civil=clock, protocol=clock, civil_per_s=step_s / 60)
     signer: SigningKey = place.load_key("aggregator")
     books = stack.enter_context(
         open_books(
@@ -276,7 +283,7 @@ def lives(village: Village, stack: ExitStack, telemetry: Callable[[Seen], object
     look = Look(village.settings, civil=clock, protocol=clock)
     meters = {name: MeterStandIn(name, device.quantities) for name, device in FORTY_HOMES.devices.items()}
     batches = dict.fromkeys(FORTY_HOMES.gateways, 0)
-    return Life(village, clock, books, intake, database, look, GatewayStates(), meters, batches, telemetry)
+    return Life(village, clock, books, intake, database, look, GatewayStates(), meters, batches, telemetry, step_s)
 
 
 def journaling(village: Village, clock: ManualClock, stack: ExitStack) -> Callable[[Seen], object]:
@@ -302,13 +309,17 @@ def journaling(village: Village, clock: ManualClock, stack: ExitStack) -> Callab
 def live(village: Village, days: int = DAYS) -> None:
     """All hours of the days, and the grace and the last window after them."""
     with ExitStack() as stack:
-        life = lives(village, stack)
-        end_s = START_S + DAY_S * days
-        for start_s in range(START_S, end_s, STEP_S):
-            life.step(start_s)
-        for start_s in range(end_s, end_s + GRACE_S + STEP_S, STEP_S):
-            life.go_on(start_s)
-            life.settle()
+        go_through(lives(village, stack), days)
+
+
+def go_through(life: Life, days: int = DAYS) -> None:
+    """The same for a village that is open."""
+    end_s = START_S + DAY_S * days
+    for start_s in range(START_S, end_s, life.step_s):
+        life.step(start_s)
+    for start_s in range(end_s, end_s + GRACE_S + life.step_s, life.step_s):
+        life.go_on(start_s)
+        life.settle()
 
 
 def lines(directory: Path) -> Iterator[str]:

@@ -4,12 +4,14 @@ import { sceneGraph } from '@grafana/scenes';
 import { from } from 'rxjs';
 import { log } from './log';
 
+const DATABASE = new URLSearchParams(location.search).get('db') ?? '';
+
 type Series = { name: string; tags?: Record<string, string>; columns: string[]; values: any[][] };
 
 export async function ask(query: string): Promise<Series[]> {
   log.pending++;
   try {
-    const answer = await (await fetch('/query?' + new URLSearchParams({ epoch: 'ms', q: query }))).json();
+    const answer = await (await fetch('/query?' + new URLSearchParams({ db: DATABASE, epoch: 'ms', q: query }))).json();
     const result = answer.results?.[0] ?? {};
     const error: string | undefined = answer.error ?? result.error;
     const series: Series[] = result.series ?? [];
