@@ -13,16 +13,18 @@ import dataclasses
 import hashlib
 import hmac
 import logging
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import ledger.book
-from commonwatt import files
+from commonwatt import cbor, cose, files, identity, units
 from commonwatt.errors import FormatError
 from commonwatt.identity import SigningKey
 from ledger import collector
 from ledger.audit import saved_state
 from ledger.book.state import State
+from ledger.log import merkle
 from ledger.log.tiles import TileTree
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,8 @@ log = logging.getLogger(__name__)
 FILE = "ledger.state"
 ENTRIES_MIN = 2000
 """Fewer entries since the last time are read again sooner than they are saved."""
+
+_BESIDE_THE_BOOK = (merkle, cbor, cose, identity, units)
 
 _MAGIC = b"commonwatt ledger state 1\n"
 _PURPOSE = b"commonwatt ledger state key 1"
@@ -107,6 +111,16 @@ class SavedState:
 @cache
 def rules_sha256() -> bytes:
     """Over the source of everything that decides what a state is: a state of other rules is nobody's."""
-    folder = Path(next(iter(ledger.book.__path__)))
-    digests = [hashlib.sha256(path.read_bytes()).digest() for path in sorted(folder.glob("*.py"))]
+    return source_sha256(rules_files())
+
+
+def rules_files() -> list[Path]:
+    """The book, and what it leaves to others: hashes, encoding, signatures, keys, the bounds of amounts."""
+    book = sorted(Path(next(iter(ledger.book.__path__))).glob("*.py"))
+    return [*book, *(Path(str(module.__file__)) for module in _BESIDE_THE_BOOK)]
+
+
+def source_sha256(paths: Sequence[Path]) -> bytes:
+    """Over the bytes of files, in this order."""
+    digests = [hashlib.sha256(path.read_bytes()).digest() for path in paths]
     return hashlib.sha256(b"".join(digests)).digest()

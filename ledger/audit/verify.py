@@ -85,7 +85,7 @@ def verify(
             report.problems.append(Problem(CHECKPOINT, "signatures", "the log's line stands there twice"))
     names = _known_names(files, head.size, lenient, report)
     check = TreeCheck(files, head, names, needs_entries=mode is Mode.AUDIT)
-    judge = _Audit(report, log) if mode is Mode.AUDIT else _PublicEntries(report, log)
+    judge = Audit(report, log) if mode is Mode.AUDIT else _PublicEntries(report, log)
     with collector.paused():
         judge.read_all(check.groups())
     report.problems += check.problems
@@ -131,19 +131,20 @@ def _is_covered(name: TileName, size: int) -> bool:
     return name.first + name.width <= count
 
 
-class _Audit:
-    """Replays entries until the first that is refused."""
+class Audit:
+    """Replays entries, those after a `state` if one is given, until the first that is refused."""
 
-    def __init__(self, report: Report, log: Verifier) -> None:
+    def __init__(self, report: Report, log: Verifier, state: State | None = None) -> None:
         self._report = report
         self._log = log
-        self._state = State()
+        self._state = state or State()
+        self._begun, self._erased = self._state.size, self._state.erasure.count
         self._reader: LogReader | None = LogReader(self._state)
 
     def read_all(self, groups: Iterable[Checked | None]) -> None:
         """The log's entries in groups; None where the files do not agree on them."""
         head = self._report.checkpoint
-        with closing(signatures.pool_for(head.size if head is not None else 0)) as pool:
+        with closing(signatures.pool_for(head.size - self._begun if head is not None else 0)) as pool:
             for group, read in pool.ahead(self._state, _batches(groups)):
                 self._read(group, read)
 
@@ -153,7 +154,8 @@ class _Audit:
             return
         is_first = reader.size == 0
         is_good = group is not None and reader.read(group.entries, group.leaf_hashes, read)
-        self._report.entries, self._report.erased = reader.size, reader.state.erasure.count
+        self._report.entries = reader.size - self._begun
+        self._report.erased = reader.state.erasure.count - self._erased
         if is_first and reader.state.constitution is not None:
             _check_origin(reader.state.founded.genesis, self._log, self._report)
         if not is_good:
@@ -172,7 +174,7 @@ class _Audit:
     def _refuse(self, reader: LogReader) -> None:
         """Name the entry that is refused, if there is one, and read no more."""
         if reader.refused is not None:
-            is_left = reader.refused is Refusal.MISPLACED and reader.size < self._report.entries
+            is_left = reader.refused is Refusal.MISPLACED and reader.size < self._begun + self._report.entries
             what = "mint leaves without their mint-run" if is_left else f"refused: {reader.refused.label}"
             self._report.problems.append(_entry_problem(self._report, reader.size, what))
         self._reader = None

@@ -5,23 +5,23 @@ after it is replayed. Files of the part that was audited before are not read aga
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from commonwatt import __version__, files
 from commonwatt.errors import FormatError, UserError
 from commonwatt.i18n import _
+from ledger import collector
 from ledger.audit import saved_state
-from ledger.audit.verify import Report, check_cosigned
-from ledger.book import rules
-from ledger.book.refusals import Refusal
+from ledger.audit.verify import Audit, Report, check_cosigned
 from ledger.book.state import State
 from ledger.log import merkle
 from ledger.log.checkpoint import Checkpoint, open_checkpoint
 from ledger.log.note import Verifier
 from ledger.log.published import PublishedLog
-from ledger.log.tiles import CHECKPOINT, ENTRIES, WIDTH, TileName
-from ledger.log.tree_check import Problem
+from ledger.log.tiles import CHECKPOINT, ENTRIES, WIDTH, TileName, TileTree
+from ledger.log.tree_check import Checked, Problem
 from ledger.proof.tree import PublishedTree
 from ledger.witness.policy import TlogPolicy
 
@@ -82,44 +82,61 @@ def verify_since(files: PublishedLog, log: Verifier, saved: Saved, policy: TlogP
         what = f"has {head.size} entries, the saved one {old.size}: the log was cut"
         report.problems.append(Problem(CHECKPOINT, "size", what))
         return report
-    try:
-        problem = _replay(files, old, head, saved.state, report)
-    except FormatError as error:
-        problem = Problem(CHECKPOINT, "", str(error))
-    if problem is not None:
-        report.problems.append(problem)
-    elif policy is not None:
+    judge, grown = Audit(report, log, saved.state), _Grown(files, old, head)
+    with collector.paused():
+        judge.read_all(grown.groups())
+    judge.finish()
+    if grown.problem is not None and not report.problems:  # a refused entry comes before it
+        report.problems.append(grown.problem)
+    if policy is not None and not report.problems:
         report.problems += check_cosigned(files, log, head, policy)
     report.state = None if report.problems else saved.state
     return report
 
 
-def _replay(files: PublishedLog, old: Checkpoint, head: Checkpoint, state: State, report: Report) -> Problem | None:
-    published = PublishedTree(files.tile, head.size)
-    if old.size and published.root(old.size) != old.root:
-        return Problem(CHECKPOINT, "root", f"the tree of {old.size} entries is not the one that was saved: a fork")
-    begun = old.size - old.size % WIDTH
-    tree = published.at(old.size, _bundle(files, begun, head.size)[: old.size - begun])
-    for first in range(begun, head.size, WIDTH):
-        name = TileName(ENTRIES, first // WIDTH, min(WIDTH, head.size - first))
-        entries = files.bundle(name)
-        hashes = files.tile(TileName(0, name.index, name.width))
-        for place, (data, leaf) in enumerate(zip(entries, merkle.slot_hashes(entries, hashes), strict=True), first):
-            if leaf != hashes[place - first]:
-                return Problem(name.path, f"entry {place}", "does not hash to what the tree holds")
-            if place < old.size:
-                continue
-            answer = rules.apply(state, data, place, leaf)
-            if isinstance(answer, Refusal):
-                return Problem(name.path, f"entry {place}", f"refused: {answer.label}")
-            tree.append(data, leaf)
-            report.entries += 1
-    if state.stage is not None:
-        return Problem(CHECKPOINT, f"entry {state.stage.first}", "mint leaves without their mint-run")
-    if state.erasure.uncovered:
-        return Problem(CHECKPOINT, f"entry {min(state.erasure.uncovered)}", f"refused: {Refusal.NOT_CARRIED.label}")
-    return None if tree.root() == head.root else Problem(CHECKPOINT, "root", "is not the root of the tiles")
+class _Grown:
+    """What a log holds after an `old` head, checked against the tree that grows from there to the new one.
 
+    `problem`: the first thing that is wrong, when `groups` has ended.
+    """
 
-def _bundle(files: PublishedLog, first: int, size: int) -> list[bytes]:
-    return files.bundle(TileName(ENTRIES, first // WIDTH, min(WIDTH, size - first))) if first < size else []
+    def __init__(self, files: PublishedLog, old: Checkpoint, head: Checkpoint) -> None:
+        self.problem: Problem | None = None
+        self._files = files
+        self._old = old
+        self._head = head
+
+    def groups(self) -> Iterator[Checked | None]:
+        """The entries by bundles, as far as they are good; None at the end if they are not all."""
+        try:
+            yield from self._good()
+        except FormatError as error:
+            self.problem = Problem(CHECKPOINT, "", str(error))
+        if self.problem is not None:
+            yield None
+
+    def _good(self) -> Iterator[Checked]:
+        old, size = self._old.size, self._head.size
+        published = PublishedTree(self._files.tile, size)
+        if old and published.root(old) != self._old.root:
+            what = f"the tree of {old} entries is not the one that was saved: a fork"
+            self.problem = Problem(CHECKPOINT, "root", what)
+            return
+        tree: TileTree | None = None
+        for first in range(old - old % WIDTH, size, WIDTH):
+            name = TileName(ENTRIES, first // WIDTH, min(WIDTH, size - first))
+            entries, hashes = self._files.bundle(name), self._files.tile(replace(name, level=0))
+            known = max(0, old - first)
+            tree = tree or published.at(old, entries[:known])
+            found = merkle.slot_hashes(entries, hashes)
+            wrong = next((row for row in range(len(found)) if found[row] != hashes[row]), len(found))
+            yield Checked(entries[known:wrong], hashes[known:wrong])
+            if wrong < len(found):
+                what = "does not hash to what the tree holds"
+                self.problem = Problem(name.path, f"entry {first + wrong}", what)
+                return
+            for leaf_hash in hashes[known:]:
+                tree.append(b"", leaf_hash)
+            tree.take_finished()
+        if tree is not None and tree.root() != self._head.root:
+            self.problem = Problem(CHECKPOINT, "root", "is not the root of the tiles")

@@ -157,3 +157,19 @@ def test_the_state_when_it_cannot_be_written(village: Path, caplog: pytest.LogCa
         expected = ledger.state.digest()
     assert "the state is not saved" in caplog.text
     assert read_from(village, caplog)[0] == expected
+
+
+def test_the_rules_when_any_file_that_decides_was_changed(tmp_path: Path):
+    """Another byte in the book, in the tree, in encoding, signatures, keys or units: those are other rules."""
+    paths = saved.rules_files()
+    beside = {"merkle.py", "cbor.py", "cose.py", "identity.py", "units.py", "rules.py", "state.py", "mint_bulk.py"}
+    assert beside <= {path.name for path in paths}
+    copies = [tmp_path / str(number) for number in range(len(paths))]
+    for path, copy in zip(paths, copies, strict=True):
+        shutil.copy(path, copy)
+    assert saved.source_sha256(copies) == saved.rules_sha256()
+    for copy in copies:
+        before = copy.read_bytes()
+        copy.write_bytes(before + b"\n")
+        assert saved.source_sha256(copies) != saved.rules_sha256()
+        copy.write_bytes(before)
