@@ -85,13 +85,13 @@ def _numbers() -> list[panels.Panel]:
             empty=none,
         ),
         number(
-            _("What the grid cost me"),
+            _("The grid cost me") + " (${currency})",  # Grafana fills in variables in titles, not in units
             _(
                 "Import × what I pay, less export × what I get; both prices stand above. Not a bill: no "
                 "subscription, no tax."
             ),
             ask(queries.HOME_COST),
-            unit="currency:${currency}",
+            unit="none",
             decimals=2,
             empty=none,
         ),

@@ -16,7 +16,7 @@ _LONG = re.compile(r"time\(\d+[dw]\)")
 _OPEN_ENDS = re.compile(r"=~ /(?!\^)|=~ /[^/]*[^$]/(?=\s|$)")
 UNITS = {
     *("watth", "watt", "volt", "hertz", "percentunit", "s", "bytes", "short", "suffix: /s", "massg", "none"),
-    *("suffix: cr", "suffix: g/kWh", "bool_yes_no", "currency:${currency}"),
+    *("suffix: cr", "suffix: g/kWh", "bool_yes_no"),
 }
 
 

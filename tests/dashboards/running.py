@@ -18,11 +18,10 @@ PLAUSIBLE = {
     "suffix: /s": (0, 1e6),
     "massg": (0, 1e9),
     "short": (0, 1e9),
-    "none": (0, 1e3),
+    "none": (-1e4, 1e4),
     "suffix: cr": (0, 1e9),
     "suffix: g/kWh": (1, 1500),
     "bool_yes_no": (0, 1),
-    "currency:${currency}": (-1e4, 1e4),
 }
 """By unit: what a commune's figures lie within, in the unit of the query."""
 
