@@ -331,8 +331,8 @@ def _requests() -> list[panels.Panel]:
                 "reward": "Credits",
             },
             units={
-                "From": "dateTimeAsLocal",
-                "Until": "dateTimeAsLocal",
+                "From": "dateTimeAsIso",
+                "Until": "dateTimeAsIso",
                 "Expected": look.WATT_HOURS,
                 "Used": look.WATT_HOURS,
                 "Shifted": look.WATT_HOURS,
