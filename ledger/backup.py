@@ -6,6 +6,7 @@ Restoring audits the copy in full and builds the store anew, in one transaction.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,11 @@ def back_up(directory: Path, target: Path) -> Kept:
 
     Repeated, it adds what is new, and never replaces what it holds by another history. UserError, StorageError.
     """
+    with _told(target):
+        return _back_up(directory, target)
+
+
+def _back_up(directory: Path, target: Path) -> Kept:
     key = _log_key(directory)
     source = PublishedLog(directory / app.LOG)
     try:
@@ -92,6 +98,22 @@ def restore(backup: Path, directory: Path, *, store: str = "") -> Checkpoint:
     `store`: the database URL it is to lie in from now on; "": what DIR/ledger.toml says. A ledger that is there
     already is left alone, and so is a published log that has more entries than the backup.
     """
+    with _told(directory):
+        return _restore(backup, directory, store)
+
+
+@contextmanager
+def _told(where: Path) -> Iterator[None]:
+    """What the disk refuses becomes a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"the disk fails: {error.strerror}", where=error.filename or where, to_do="mend the disk, then run again"
+        ) from error
+
+
+def _restore(backup: Path, directory: Path, store: str) -> Checkpoint:
     if not (directory / app.COMMUNE_FILE).exists():
         _copy(backup / app.COMMUNE_FILE, directory / app.COMMUNE_FILE)
     key = _log_key(directory)
@@ -104,12 +126,17 @@ def restore(backup: Path, directory: Path, *, store: str = "") -> Checkpoint:
     _check_is_newest(directory / app.LOG, report.checkpoint, key)
     settings = _settle(directory, store)
     state = report.state
-    Store.create(settings.engine(directory), _rows(log, report.checkpoint.size), lambda: _balances(state)).close()
-    if directory.resolve() != backup.resolve():
-        mirror(log, directory / app.LOG, key)
-        for name in KEPT:
-            if (backup / name).exists() and not (directory / name).exists():
-                _copy(backup / name, directory / name)
+
+    def bring_the_rest() -> dict[bytes, tuple[int, int]]:
+        """In the store's own transaction, so that the store is the last to be there: cut off, all is done again."""
+        if directory.resolve() != backup.resolve():
+            mirror(log, directory / app.LOG, key)
+            for name in KEPT:
+                if (backup / name).exists() and not (directory / name).exists():
+                    _copy(backup / name, directory / name)
+        return _balances(state)
+
+    Store.create(settings.engine(directory), _rows(log, report.checkpoint.size), bring_the_rest).close()
     return report.checkpoint
 
 
@@ -156,8 +183,8 @@ def _settle(directory: Path, store: str) -> LedgerSettings:
     path = directory / ledger_settings.FILE
     if settings.store:
         raise UserError(_("names another store: {store}").format(store=settings.store), where=path)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(f'store = "{store}"\n')
+    before = path.read_bytes() if path.exists() else b""
+    _put(path, before + f'store = "{store}"\n'.encode())
     return ledger_settings.load(directory)
 
 
@@ -186,18 +213,9 @@ def _balances(state: State) -> dict[bytes, tuple[int, int]]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    try:
-        data = source.read_bytes()
-    except OSError as error:
-        raise StorageError(f"cannot be read: {error.strerror}", where=source, to_do="mend the disk") from error
-    _put(target, data)
+    _put(target, source.read_bytes())
 
 
 def _put(target: Path, data: bytes) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        files.replace(target, data)
-    except OSError as error:
-        raise StorageError(
-            f"cannot be written: {error.strerror}", where=target, to_do="make room, run again"
-        ) from error
+    target.parent.mkdir(parents=True, exist_ok=True)
+    files.replace(target, data)

@@ -55,7 +55,9 @@ def submit(
             files.replace(folder / (name + ENTRY), signed, mode=0o600)
         return [_await(folder, name, clock, until_s) for name in names]
     except OSError as error:
-        raise StorageError(f"cannot be written: {error.strerror}", where=folder, to_do="make room") from error
+        raise StorageError(
+            f"the inbox fails: {error.strerror}", where=folder, to_do="make room, then repeat the command"
+        ) from error
     finally:
         for name in names:
             with suppress(OSError):
@@ -72,7 +74,17 @@ class Inbox:
         self._next_s = 0.0
 
     def step(self) -> bool:
-        """Carry out what lies there, in the order of its names; whether the ledger has grown by it."""
+        """Carry out what lies there, in the order of its names; whether the ledger has grown by it. StorageError."""
+        try:
+            return self._step()
+        except OSError as error:
+            raise StorageError(
+                f"the inbox fails: {error.strerror}",
+                where=error.filename or self._folder,
+                to_do="make room or mend the disk and start again; what was taken is carried out then, once",
+            ) from error
+
+    def _step(self) -> bool:
         now_s = self._clock.monotonic_s()
         if now_s < self._next_s or not self._folder.is_dir():
             return False
@@ -100,11 +112,8 @@ class Inbox:
     def _answer(self, path: Path, answer: Placed | Refused) -> None:
         said = json.dumps(_said(answer))
         log.log(logging.INFO if isinstance(answer, Placed) else logging.WARNING, "inbox: %s: %s", path.stem, said)
-        try:
-            files.replace(path.with_suffix(ANSWER), said.encode(), mode=0o600)
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise StorageError(f"cannot be written: {error.strerror}", where=path, to_do="make room") from error
+        files.replace(path.with_suffix(ANSWER), said.encode(), mode=0o600)
+        path.unlink(missing_ok=True)
 
 
 def _said(answer: Placed | Refused) -> dict[str, object]:

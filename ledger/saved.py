@@ -19,7 +19,7 @@ from pathlib import Path
 
 import ledger.book
 from commonwatt import cbor, cose, files, identity, units
-from commonwatt.errors import FormatError
+from commonwatt.errors import FormatError, StorageError
 from commonwatt.identity import SigningKey
 from ledger import collector
 from ledger.audit import saved_state
@@ -87,9 +87,14 @@ class SavedState:
         self.size = saved.tree.size
 
     def forget(self) -> None:
-        """Remove the file for good: the log is no longer what it was."""
-        self._path.unlink(missing_ok=True)
-        files.sync_directory(self._path.parent)
+        """Remove the file for good: the log is no longer what it was. StorageError."""
+        try:
+            self._path.unlink(missing_ok=True)
+            files.sync_directory(self._path.parent)
+        except OSError as error:
+            raise StorageError(
+                f"cannot be removed: {error.strerror}", where=self._path, to_do="mend the disk, then run again"
+            ) from error
         self.size = 0
 
     def _parse(self, data: bytes) -> Saved:

@@ -217,6 +217,10 @@ class Sequencer:
         """Which of these leaves a hold stops that was refused: they are never minted."""
         return mint_bulk.are_barred(self.state, leaves)
 
+    def are_stranded(self, leaves: MintArrays) -> Truths:
+        """Which of these leaves can never be minted as they are: of their time a released hold left only a part."""
+        return mint_bulk.are_stranded(self.state, leaves)
+
     def publish(self) -> Checkpoint:
         """Write the tiles and the signed checkpoint of everything committed. Cheap when nothing is new."""
         with self._all_or_nothing():

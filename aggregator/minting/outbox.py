@@ -49,6 +49,10 @@ class Minting(Protocol):
         """Which of these are stopped for good."""
         ...
 
+    def are_stranded(self, leaves: MintArrays) -> Truths:
+        """Which of these would be refused since a hold over a part of their time was released too late."""
+        ...
+
     def publish(self) -> Checkpoint:
         """Publish what was placed."""
         ...
@@ -104,6 +108,7 @@ class Minter:
     """Hands prepared runs to the ledger, oldest window first, and notes their places. `key`: the aggregator's.
 
     `held`: the runs of claims that a hold stops; each is tried again with every step, and nothing else waits for it.
+    Claims that are stranded wait likewise, but are not among them: whoever watches the outbox is to see those.
     """
 
     def __init__(self, *, database: Database, ledger: Minting, key: SigningKey) -> None:
@@ -149,13 +154,15 @@ class Minter:
 
         A run that the ledger has already is whole: what was minted is not held any more.
         """
-        is_held = self._ledger.are_held(leaves)
+        is_stranded = self._ledger.are_stranded(leaves)
+        is_held = self._ledger.are_held(leaves) | is_stranded
         if not is_held.any():
             return leaves
         is_waiting = is_held & ~self._ledger.are_barred(leaves)
         free = leaves.kept(~is_held)
+        for_people = not is_stranded.any()
         if is_waiting.all():
-            self.held |= {run.id}
+            self.held |= {run.id} if for_people else set()
             return free
         run_pages.delete(connection, run.id)
         if len(free):
@@ -166,7 +173,9 @@ class Minter:
             held_id = new_id()
             connection.execute(sa.insert(schema.run), {**run._mapping, "id": held_id})
             run_pages.write(connection, held_id, leaves.kept(is_waiting))
-            self.held |= {held_id}
+            self.held |= {held_id} if for_people else set()
         counts = (int(is_waiting.sum()), int(is_held.sum() - is_waiting.sum()))
+        if is_stranded.any():
+            log.error("window from %d: a hold over a part of it was released after later mints", run.window_start_s)
         log.warning("window from %d: %d claims are held, %d are refused for good", run.window_start_s, *counts)
         return free

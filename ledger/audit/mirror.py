@@ -71,7 +71,19 @@ class Mirrored:
 
 
 def mirror(source: PublishedLog, directory: Path, log: Verifier) -> Mirrored:
-    """Bring `directory` to the size of `source`; UserError or FormatError says why not, and the head stays then."""
+    """Bring `directory` to the size of `source`; UserError, FormatError or StorageError says why not, and then the
+    head stays."""
+    try:
+        return _mirror(source, directory, log)
+    except OSError as error:
+        raise StorageError(
+            f"cannot be mirrored: {error.strerror}",
+            where=error.filename or directory,
+            to_do="make room or mend the disk, then run again",
+        ) from error
+
+
+def _mirror(source: PublishedLog, directory: Path, log: Verifier) -> Mirrored:
     data = source.checkpoint_bytes()
     head, _signed = open_checkpoint(data, log)
     before = _held(directory, log)
@@ -171,16 +183,13 @@ def _differs(directory: Path, name: TileName) -> FormatError:
 def _fetch_cosigned(source: PublishedLog, directory: Path) -> None:
     try:
         _write(directory / COSIGNED, source.read(COSIGNED, size_max=note.NOTE_SIZE_MAX))
-    except FormatError:
-        return  # this log has no witnesses
+    except FormatError as error:
+        if error.reason == "missing":
+            return  # this log has no witnesses
+        raise
 
 
 def _write(target: Path, data: bytes) -> None:
     """Atomically: a mirror that is killed goes on where it stopped."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        files.replace(target, data)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write: {error.strerror}", where=target, to_do="make room, then run again"
-        ) from error
+    target.parent.mkdir(parents=True, exist_ok=True)
+    files.replace(target, data)

@@ -76,6 +76,15 @@ def are_barred(state: State, leaves: MintArrays) -> Truths:
     return _are_of(leaves, [row.claim for row in refused if row.overlaps(*window)])
 
 
+def are_stranded(state: State, leaves: MintArrays) -> Truths:
+    """Which leaves can never be minted as they are (WINDOW_MINTED): later time was minted, and a released hold left
+    only a part of their own time owed. Whoever mints leaves them out."""
+    start_s, end_s = leaves.window_start_s, leaves.window_end_s
+    owed = {row[:2] for row in state.claims.owed if row[2] < end_s and start_s < row[3]}
+    late = (claim for claim in owed if start_s < state.minted_until_s.get(claim, 0))
+    return _are_of(leaves, [claim for claim in late if not state.claims.is_owed(claim, start_s, end_s)])
+
+
 def apply_run(state: State, credit: Credits, signed: SignedEntry, run: MintRun) -> bool:
     """Put the leaves and their run into the state; False, and nothing changed, unless rules.py would.
 

@@ -1,10 +1,11 @@
 """Reads a published log from its directory: sizes capped, names strict, nothing believed (verify.py judges)."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from commonwatt.errors import FormatError, UserError
+from commonwatt.errors import FormatError, StorageError, UserError
 from commonwatt.i18n import _
 from ledger.log import checkpoint, merkle, note, tiles
 from ledger.log.checkpoint import Checkpoint
@@ -12,6 +13,9 @@ from ledger.log.tiles import ENTRIES, WIDTH, TileName
 
 COSIGNED = "checkpoint.cosigned"
 """Beside `checkpoint`: the newest head that the witnesses' quorum has cosigned (witness_client.py writes it)."""
+
+_DISK_FAILS = (errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""What says nothing about the log: the same file may be read another time."""
 
 BUNDLE_SIZE_MAX = WIDTH * (2 + 65_535)
 
@@ -21,7 +25,7 @@ class PublishedLog:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        if not (root / tiles.CHECKPOINT).is_file():
+        if not _is_file(root / tiles.CHECKPOINT):
             raise UserError(
                 _("there is no published log here (no file 'checkpoint')"),
                 where=root,
@@ -42,13 +46,15 @@ class PublishedLog:
             yield from ((here / name).relative_to(self.root).as_posix() for name in sorted(files + links))
 
     def read(self, path: str, *, size_max: int) -> bytes:
-        """The bytes of a file; FormatError "missing" or "too-large"."""
+        """The bytes of a file; FormatError "missing" or "too-large", StorageError if the disk fails."""
         file = self.root / path
         try:
             if file.stat().st_size > size_max:
                 raise FormatError("too-large", f"more than {size_max} bytes")
             return file.read_bytes()
         except OSError as error:
+            if error.errno in _DISK_FAILS:
+                raise _unreadable(file, error) from error
             raise FormatError("missing", error.strerror or "cannot be read") from error
 
     def checkpoint_bytes(self) -> bytes:
@@ -111,3 +117,14 @@ def _counted(items: list[bytes], name: TileName) -> list[bytes]:
     if len(items) != name.width:
         raise FormatError("malformed", f"holds {len(items)}, its name says {name.width}")
     return items
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> StorageError:
+    return StorageError(f"cannot be read: {error.strerror}", where=path, to_do="mend the disk, then run again")

@@ -102,7 +102,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         parts = self.path.split("/")
-        found = self.witness.checkpoint(parts[1]) if len(parts) == 3 and parts[2] == "checkpoint" else None
+        try:
+            found = self.witness.checkpoint(parts[1]) if len(parts) == 3 and parts[2] == "checkpoint" else None
+        except StorageError as error:
+            log.error("%s", error)
+            self._send(500, "this witness cannot remember\n")
+            return
         if found is None:
             self._send(404, "no checkpoint of such a log was cosigned here\n")
         else:

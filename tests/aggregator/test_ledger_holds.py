@@ -90,3 +90,29 @@ def test_a_held_claim_is_no_ill_of_the_outbox(make_works):
     assert (told.outbox_runs, told.outbox_age_s) == (0, 0.0)
     told = books_of(works.database, works.directory, {}, held=frozenset(), **look)
     assert told.outbox_runs == 1
+
+
+def test_a_claim_that_a_hold_over_part_of_its_window_stranded(make_works):
+    """Released after later windows were minted it is never minted: it waits, who watches sees it, others go on."""
+    works = make_works()
+    hold = Hold(ident("ana"), MATCHED, TIME_S, TIME_S + HOUR_S // 8, 5, "is that her meter?")
+    works.ledger.submit([signed(hold, "steward", entry_id="hold")])
+    before = share(works, hours=2)
+    works.ledger.submit([signed(Release(entry_id("hold"), True, "it is"), "steward")])
+    assert works.minter.step() == 0
+    assert waiting(works) == (1, 1)
+    assert works.balances() == before
+    look = {"witnesses": None, "due_s": 0.0, "civil_s": TIME_S + DAY_S, "wall_s": 0.0}
+    assert books_of(works.database, works.directory, {}, held=works.minter.held, **look).outbox_runs == 1
+    third = range(9, 13)
+    works.clock.civil_s = TIME_S + 3 * HOUR_S
+    works.deliver(
+        *works.meters["sun-roof"].sign_each(TIME_S + 9 * 900, [(1000 * at + at % 3,) for at in third]),
+        *works.meters["sun-main"].sign_each(TIME_S + 9 * 900, [(0, 900 * at + at % 3) for at in third]),
+        *works.meters["ana-main"].sign_each(TIME_S + 9 * 900, [(300 * at + at % 3, 0) for at in third]),
+    )
+    works.close_until(TIME_S + 3 * HOUR_S)
+    after = works.balances()
+    assert after["sun"] > before["sun"]
+    assert after["ana"] > before["ana"]
+    assert waiting(works) == (1, 1)

@@ -113,7 +113,7 @@ def test_a_run_that_the_ledger_refuses_stops_the_service(make_works):
         def are_held(self, leaves):
             return np.zeros(len(leaves), dtype=bool)
 
-        are_barred = are_held
+        are_barred = are_stranded = are_held
 
         def publish(self):
             raise AssertionError("nothing to publish")
