@@ -39,11 +39,16 @@ class PublishedLog:
 
     def paths(self) -> Iterator[str]:
         """Every file, relative with forward slashes, sorted; a link to a directory counts as a file."""
-        for folder, folders, files in os.walk(self.root):
+        for folder, folders, files in os.walk(self.root, onerror=self._skip):
             folders.sort()
             here = Path(folder)
             links = [name for name in folders if (here / name).is_symlink()]
             yield from ((here / name).relative_to(self.root).as_posix() for name in sorted(files + links))
+
+    def _skip(self, error: OSError) -> None:
+        """A folder that is gone or closed to us is passed over: who looks for what is in it will name it."""
+        if error.errno in _DISK_FAILS:
+            raise _unreadable(Path(error.filename or self.root), error) from error
 
     def read(self, path: str, *, size_max: int) -> bytes:
         """The bytes of a file; FormatError "missing" or "too-large", StorageError if the disk fails."""
