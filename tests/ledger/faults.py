@@ -41,10 +41,10 @@ class Call(NamedTuple):
 class Faults:
     """For `with`: notes the calls, and lets the one numbered `fails_at` fail, when it `is_done` or before.
 
-    `within`: only those that this file makes itself or by way of one other; "": all.
+    `within`: only those that these files make themselves or by way of one other; "": all.
     """
 
-    def __init__(self, fails_at: int = -1, *, is_done: bool = False, within: str = "") -> None:
+    def __init__(self, fails_at: int = -1, *, is_done: bool = False, within: tuple[str, ...] = ("",)) -> None:
         self.calls: list[Call] = []
         self.has_failed = False
         self._returned: set[int] = set()
@@ -75,7 +75,11 @@ class Faults:
         if event not in ("c_call", "c_return") or not _is_call(function):
             return
         path = tuple(_ours(frame))
-        if not path or path[0].startswith(NETWORK) or not any(self._within in line for line in path[:2]):
+        if (
+            not path
+            or path[0].startswith(NETWORK)
+            or not any(part in line for part in self._within for line in path[:2])
+        ):
             return
         if event == "c_call":
             self.calls.append(Call(function.__name__, path[:LINES]))
