@@ -3,6 +3,7 @@
 The clocks are in our hand, so that rates are counted and not timed.
 """
 
+import gzip
 import threading
 import time
 import urllib.request
@@ -85,7 +86,8 @@ class Station:
         self.gate = Gate(limits, clock, batch_bytes_max=BATCH_SIZE_MAX)
         self.watch = ClockWatch(civil=clock, protocol=clock)
         account, offer = self.broker.account("aggregator"), None if jetstream else self.gate.offer
-        self.link = mqtt.link(account, COMMUNE, client_id="aggregator", claims=claims, offer=offer)
+        channels = {"claims": claims, "hear": lambda _state: None, "offer": offer}
+        self.link = mqtt.link(account, COMMUNE, client_id="aggregator", **channels)
         self.stack.enter_context(self.link)
         if jetstream:
             url = f"nats://127.0.0.1:{self.broker.nats_port}"
@@ -266,10 +268,12 @@ class _InfluxWrites(BaseHTTPRequestHandler):
     server: Influx
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["Content-Encoding"] == "gzip":
+            body = gzip.decompress(body)
         self.send_response(503 if self.server.is_down else 204)
         if not self.server.is_down:
-            self.server.lines.extend(body.split("\n"))
+            self.server.lines.extend(body.decode().split("\n"))
         self.send_header("Content-Length", "0")
         self.end_headers()
 

@@ -7,6 +7,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 
 import pytest
 
@@ -22,9 +23,11 @@ from commonwatt.errors import StorageError, UserError
 from commonwatt.mqtt import Message
 from commonwatt.testing import ManualClock
 from tests.dashboards.http_server import TAKEN, Database, Reply, Request, running
-from tests.dashboards.stores import influxql, promql
+from tests.dashboards.servers import Influx
+from tests.dashboards.stores import promql
 
 RETRY_S, RETRY_S_MAX = 5.0, 60.0
+ODD = "odd"
 
 
 @pytest.fixture
@@ -278,27 +281,36 @@ def test_tag_when_people_chose_the_name(name):
     assert line == f"energy_15m,commune=demo,place={NAMES[name]} sites=10i 5"
 
 
-def test_tags_when_a_real_influxdb_reads_them(stores, tmp_path):
+@pytest.fixture
+def odd(stores):
+    """InfluxQL to a bucket of its own in the InfluxDB: what is odd is not to stand among the village's points."""
+    server = Influx(stores.influx.url)
+    server.write(ODD, [])
+    yield partial(server.ask, ODD)
+    server.ask(ODD, f'DROP DATABASE "{ODD}"')
+
+
+def test_tags_when_a_real_influxdb_reads_them(stores, odd, tmp_path):
     """Every name comes back as it was cleaned, and each is a series of its own; so in a VictoriaMetrics."""
     clean_names = {clean(name) for name in NAMES}
     sent = [Point("odd", 1_721_700_000, {"sites": 1}, {"place": name}).line("demo") for name in NAMES]
     for server in (stores.influx, stores.victoria):
-        told = server.settings()
+        told = server.settings(bucket=ODD)
         with InfluxServer(told) as connection, Journal(tmp_path / f"{server.name}.db") as journal:
             with journal.transaction() as transaction:
                 transaction.add(sent)
             clock = ManualClock()
             assert Writer(connection, journal, told, civil=clock, protocol=clock).step()
         server.flush()
-    series = influxql(stores.influx, "SELECT sites FROM odd GROUP BY place")
+    series = odd("SELECT sites FROM odd GROUP BY place")
     assert {row["tags"]["place"] for row in series} == clean_names
     found = promql(stores.victoria, "last_over_time(odd_sites[1d])", 1_721_700_060)
     assert {row["metric"]["place"] for row in found} == clean_names
 
 
-def test_type_conflict_when_a_real_influxdb_answers_it(stores, tmp_path):
+def test_type_conflict_when_a_real_influxdb_answers_it(stores, odd, tmp_path):
     """A field that was a number and comes as a text: that line lies aside, with InfluxDB's words, alone."""
-    told = stores.influx.settings()
+    told = stores.influx.settings(bucket=ODD)
     sent = [
         f"conflict,commune=demo value={value} {time_s}" for value, time_s in (("1i", 10), ('"one"', 11), ("3i", 12))
     ]
@@ -315,7 +327,7 @@ def test_type_conflict_when_a_real_influxdb_answers_it(stores, tmp_path):
             assert transaction.waiting() == 0
     assert aside.line == sent[1]
     assert re.search("field type conflict", aside.says)
-    (series,) = influxql(stores.influx, "SELECT value FROM conflict")
+    (series,) = odd("SELECT value FROM conflict")
     assert [value for _time, value in series["values"]] == [1, 3]
 
 

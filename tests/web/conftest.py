@@ -88,7 +88,8 @@ def serving(directory: Path, *, per_s: float = 1000.0) -> Iterator[Site]:
     """The pages of a commune's directory."""
     clock = ManualClock()
     pages = app.build(directory, zone=ZONE, clock=clock, wall=CivilClock(), per_s=per_s)
-    config = uvicorn.Config(pages, host="127.0.0.1", port=0, log_config=None, lifespan="off", server_header=False)
+    quiet = {"log_config": None, "log_level": "critical", "access_log": False}
+    config = uvicorn.Config(pages, host="127.0.0.1", port=0, lifespan="off", server_header=False, **quiet)
     server = uvicorn.Server(config)
     with config.bind_socket() as listener:
         listener.listen()
