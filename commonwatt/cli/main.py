@@ -1,5 +1,6 @@
 """`commonwatt`: one command, its parts found by entry points; mistakes end in a sentence, not a traceback."""
 
+import os
 import sys
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -11,6 +12,10 @@ from typer import main as typer_main
 from commonwatt import __version__
 from commonwatt.errors import CommonwattError, UserError
 from commonwatt.i18n import _
+
+# Read when numpy is first imported. Our columns are sums and look-ups, for which its threads only wait, and waiting
+# takes a core from the processes that verify.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 GROUP = "commonwatt.commands"
 
