@@ -5,7 +5,7 @@ amounts milli-credits.
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 """The number of the last revision below migrations/versions."""
 
 metadata = sa.MetaData()
@@ -149,6 +149,8 @@ pool = sa.Table(
     _number("sites"),
     sa.Column("largest_supply_wh", sa.BigInteger),  # of one site; none: not recorded
     sa.Column("largest_demand_wh", sa.BigInteger),
+    sa.Column("second_supply_wh", sa.BigInteger),  # of another one; none: not recorded
+    sa.Column("second_demand_wh", sa.BigInteger),
     comment="what gaps and late blocks may still take from a closed interval; how many sites stood behind it",
 )
 

@@ -15,6 +15,8 @@ from aggregator.privacy import rule
 from aggregator.privacy.rule import Withheld
 from commonwatt.units import INTERVAL_S
 
+_OF_SITES = ("sites", "largest_supply_wh", "largest_demand_wh", "second_supply_wh", "second_demand_wh")
+
 
 @dataclass(frozen=True, slots=True)
 class PublicTotal:
@@ -36,7 +38,7 @@ def since(
     """Rows of closed intervals that end after `end_s`, in order; `of_row` makes totals of them."""
     closing, pool = schema.closing.c, schema.pool.c
     query = (
-        sa.select(schema.closing, pool.sites, pool.largest_supply_wh, pool.largest_demand_wh)
+        sa.select(schema.closing, *(pool[name] for name in _OF_SITES))
         .join(schema.pool, pool.end_s == closing.end_s)
         .where(closing.end_s > end_s)
         .order_by(closing.end_s)
@@ -54,8 +56,8 @@ def last_end_s(connection: sa.Connection) -> int | None:
 def of_row(row: Any) -> PublicTotal:
     """What may be told of a closed interval."""
     reasons = [
-        rule.check_total(row.supply_wh, row.largest_supply_wh, sites=row.sites),
-        rule.check_total(row.demand_wh, row.largest_demand_wh, sites=row.sites),
+        rule.check_total(row.supply_wh, row.largest_supply_wh, sites=row.sites, second=row.second_supply_wh),
+        rule.check_total(row.demand_wh, row.largest_demand_wh, sites=row.sites, second=row.second_demand_wh),
     ]
     has_supply, has_demand = (reason is None for reason in reasons)
     has_both = has_supply and has_demand

@@ -30,23 +30,25 @@ class Withheld(Enum):
     DIFFERS_BY_FEW = "differs-by-few"
 
 
-def check_total(total: int, largest: int | None, *, sites: int) -> Withheld | None:
-    """Why a total may not be told, or None. `largest`: the largest part of one site; None: nobody noted it."""
+def check_total(total: int, largest: int | None, *, sites: int, second: int | None = None) -> Withheld | None:
+    """Why a total may not be told, or None. `largest` and `second`: the two largest parts of one site each.
+
+    None: nobody noted it; versions that noted the largest alone judged, and told, by it alone.
+    """
     if sites < SITES_MIN:
         return Withheld.TOO_FEW_SITES
     if largest is None:
         return Withheld.NOT_RECORDED
-    return Withheld.DOMINATED if largest * 1000 > total * LARGEST_PERMILLE_MAX else None
+    is_laid_bare = largest * 1000 > total * LARGEST_PERMILLE_MAX
+    if second is not None:
+        is_laid_bare |= (total - largest - second) * 1000 < largest * OTHERS_PERMILLE_MIN
+    return Withheld.DOMINATED if is_laid_bare else None
 
 
 def check_parts(parts: Collection[int]) -> Withheld | None:
-    """`check_total` where every site's part (0 at least) is known: the second largest may not know the largest."""
+    """`check_total` where every site's part (0 at least) is known."""
     largest, second, *_others = sorted([*parts, 0, 0], reverse=True)
-    reason = check_total(sum(parts), largest, sites=len(parts))
-    if reason is not None or largest == 0:
-        return reason
-    others = sum(parts) - largest - second
-    return Withheld.DOMINATED if others * 1000 < largest * OTHERS_PERMILLE_MIN else None
+    return check_total(sum(parts), largest, sites=len(parts), second=second)
 
 
 def check_earlier(sites: frozenset[bytes], earlier: Iterable[frozenset[bytes]]) -> Withheld | None:

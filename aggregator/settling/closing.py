@@ -291,6 +291,8 @@ def _record(connection: sa.Connection, end_s: int, evident: _Evident, log_size: 
         "sites": closed.sites,
         "largest_supply_wh": closed.largest_supply_wh,
         "largest_demand_wh": closed.largest_demand_wh,
+        "second_supply_wh": closed.second_supply_wh,
+        "second_demand_wh": closed.second_demand_wh,
     }
     left = [{"end_s": end, "left_wh": wh, **behind} for end, wh in closed.left_wh.items()]
     connection.execute(upsert(schema.pool, keep=behind), left)

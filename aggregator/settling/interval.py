@@ -84,7 +84,7 @@ class HeldSpan:
 @dataclass(frozen=True, slots=True)
 class Closed:
     """What closing one interval gave. `left_wh`: Wh still unallocated after the gaps, by every interval it changed
-    and the closed one; `sites`: how many sites' main meters were on time; `largest_…`: of one of them."""
+    and the closed one; `sites`: how many sites' main meters were on time; `largest_…`, `second_…`: of two of them."""
 
     pool: Matched
     claims: tuple[Claim, ...]
@@ -93,6 +93,8 @@ class Closed:
     sites: int
     largest_supply_wh: int
     largest_demand_wh: int
+    second_supply_wh: int
+    second_demand_wh: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +144,18 @@ def close(
         *claims_afterwards([(item.span, item.meter) for item in afterwards], left_wh),
         *claims_released(released, meters, left_wh),
     ]
+    supplies_wh = sorted([*(max(0, -net_wh) for net_wh in nets_wh.values()), 0, 0], reverse=True)
+    demands_wh = sorted([*(max(0, net_wh) for net_wh in nets_wh.values()), 0, 0], reverse=True)
     return Closed(
         pool,
         tuple(claim for claim in claims if claim.energy_wh > 0),
         tuple(held),
         {end: wh for end, wh in left_wh.items() if unallocated_wh.get(end) != wh},
         len(mains),
-        largest_supply_wh=max(0, *(-net_wh for net_wh in nets_wh.values()), 0),
-        largest_demand_wh=max(0, *nets_wh.values(), 0),
+        largest_supply_wh=supplies_wh[0],
+        largest_demand_wh=demands_wh[0],
+        second_supply_wh=supplies_wh[1],
+        second_demand_wh=demands_wh[1],
     )
 
 

@@ -47,6 +47,8 @@ class Closed:
     sites: int
     largest_supply_wh: int
     largest_demand_wh: int
+    second_supply_wh: int
+    second_demand_wh: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,9 @@ def close(
         *interval.claims_afterwards(afterwards, left_wh),
         *interval.claims_released(released, commune.meters, left_wh),
     ]
+    # The two at either end; noughts where fewer homes gave or asked for anything.
+    second_supply_wh, largest_supply_wh = np.partition(np.append(np.maximum(-nets_wh, 0), [0, 0]), -2)[-2:].tolist()
+    second_demand_wh, largest_demand_wh = np.partition(np.append(np.maximum(nets_wh, 0), [0, 0]), -2)[-2:].tolist()
     return Closed(
         pool,
         on_time,
@@ -96,8 +101,10 @@ def close(
         tuple(held),
         {end: wh for end, wh in left_wh.items() if before_wh.get(end) != wh},
         len(nets_wh),
-        largest_supply_wh=-int(nets_wh.min(initial=0)),
-        largest_demand_wh=int(nets_wh.max(initial=0)),
+        largest_supply_wh=largest_supply_wh,
+        largest_demand_wh=largest_demand_wh,
+        second_supply_wh=second_supply_wh,
+        second_demand_wh=second_demand_wh,
     )
 
 

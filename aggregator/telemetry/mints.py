@@ -79,11 +79,8 @@ def points(
     minted = _by_source(connection, window)
     earlier = [_energies_wh(connection, other, sites) for other in _told_before(connection, window)]
     for source, energies_wh in sorted(_energies_wh(connection, window, sites).items()):
-        total_wh, largest_wh = sum(energies_wh.values()), max(energies_wh.values(), default=0)
         others = [frozenset(found[source]) for found in earlier if source in found]
-        reason = rule.check_total(total_wh, largest_wh, sites=len(energies_wh)) or rule.check_earlier(
-            frozenset(energies_wh), others
-        )
+        reason = rule.check_parts(energies_wh.values()) or rule.check_earlier(frozenset(energies_wh), others)
         if reason is not None:
             withheld[f"withheld.{reason.value}"] += 1
             continue

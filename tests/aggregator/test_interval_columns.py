@@ -137,7 +137,7 @@ def test_columns_and_rule_agree_on_an_interval(meters, rows, frozen, left, relea
     pool = (plain.pool.supply_wh, plain.pool.demand_wh, plain.pool.matched_wh)
     assert (found.pool.supply_wh, found.pool.demand_wh, found.pool.matched_wh) == pool
     assert {**before_wh, **found.left_wh} == {**before_wh, **plain.left_wh}
-    for name in ("sites", "largest_supply_wh", "largest_demand_wh"):
+    for name in ("sites", "largest_supply_wh", "largest_demand_wh", "second_supply_wh", "second_demand_wh"):
         assert getattr(found, name) == getattr(plain, name)
 
 

@@ -23,6 +23,14 @@ from ledger.book.mint import Mint
 END_S = TIME_S + 900
 
 
+def test_total_when_two_make_up_nearly_all():
+    """The second largest, who knows its own figure, may not know the largest to within a tenth."""
+    assert check_total(1050, 500, sites=12, second=500) is None
+    assert check_total(1049, 500, sites=12, second=500) is Withheld.DOMINATED
+    assert check_total(1000, 500, sites=12, second=500) is Withheld.DOMINATED
+    assert check_total(0, 0, sites=12, second=0) is None
+
+
 @pytest.mark.parametrize(
     ("total", "largest", "sites", "reason"),
     [
@@ -72,8 +80,8 @@ def test_closing_notes_how_much_one_site_stood_for(works):
         meters["ben-main"].sign(TIME_S, [(0, 0), (100, 0)]),
     )
     works.close_until(END_S)
-    query = f"SELECT sites, largest_supply_wh, largest_demand_wh FROM pool WHERE end_s = {END_S}"
-    assert works.rows(query) == [(3, 300, 100)]
+    query = "SELECT sites, largest_supply_wh, largest_demand_wh, second_supply_wh, second_demand_wh FROM pool"
+    assert works.rows(f"{query} WHERE end_s = {END_S}") == [(3, 300, 100, 0, 40)]
 
 
 @pytest.mark.parametrize(
