@@ -7,16 +7,13 @@ from pathlib import Path
 
 from aggregator.commune.places import Places
 from aggregator.commune.registry import Directory
-from commonwatt.errors import FormatError, StorageError
+from commonwatt.errors import FormatError
 from commonwatt.identity import load_key
 from ledger import saved
 from ledger.app import LOG, LOG_KEY
-from ledger.book.reader import LogReader
 from ledger.book.state import State
-from ledger.log import merkle
-from ledger.log.checkpoint import Checkpoint
+from ledger.follower import LogFollower
 from ledger.log.published import PublishedLog
-from ledger.log.tiles import ENTRIES, WIDTH, TileName
 from ledger.proof.tree import PublishedTree
 from ledger.saved import SavedState
 
@@ -27,27 +24,16 @@ class FollowedLog:
     def __init__(self, directory: Path) -> None:
         self._commune = directory
         self._log = PublishedLog(directory / LOG)
-        self._reader = LogReader(self._saved())
-        self._read()
-        self._changes = self._reader.state.admissions.by_id.changes
-        self.directory = Directory.of(self._reader.state, Places.read(self._commune))
-
-    @property
-    def state(self) -> State:
-        """What the entries say that were read so far."""
-        return self._reader.state
-
-    @property
-    def checkpoint(self) -> Checkpoint:
-        """The head up to which entries were read; its signature is not looked at here."""
-        return self._checkpoint
+        self._follower = LogFollower(self._log, self._saved())
+        self._changes = self._follower.state.admissions.by_id.changes
+        self.directory = Directory.of(self._follower.state, Places.read(self._commune))
 
     def step(self) -> bool:
         """Read what is new; whether somebody was admitted, changed or revoked. StorageError: a wrong log."""
-        if not self._read() or self._changes == self._reader.state.admissions.by_id.changes:
+        if not self._follower.step() or self._changes == self._follower.state.admissions.by_id.changes:
             return False
-        self._changes = self._reader.state.admissions.by_id.changes
-        self.directory = Directory.of(self._reader.state, Places.read(self._commune))
+        self._changes = self._follower.state.admissions.by_id.changes
+        self.directory = Directory.of(self._follower.state, Places.read(self._commune))
         return True
 
     def _saved(self) -> State | None:
@@ -61,17 +47,3 @@ class FollowedLog:
         except FormatError:
             return None
         return found.state if is_its_tree else None
-
-    def _read(self) -> bool:
-        self._checkpoint = self._log.unverified_checkpoint()
-        size, first = self._checkpoint.size, self._reader.size
-        for start in range(first // WIDTH * WIDTH, size, WIDTH):
-            bundle = self._log.bundle(TileName(ENTRIES, start // WIDTH, min(WIDTH, size - start)))
-            entries = bundle[max(0, first - start) :]
-            if not self._reader.read(entries, [merkle.leaf_hash(data) for data in entries]):
-                raise StorageError(
-                    f"entry {self._reader.size} of the published log breaks a rule",
-                    where=self._log.where,
-                    to_do="restore the log that belongs to this commune",
-                )
-        return size > first

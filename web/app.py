@@ -18,7 +18,6 @@ from ledger.http.limits import RateLimit
 from web.looks import HERE, Looks
 from web.manners import Manners
 from web.public.pages import PublicPages
-from web.public.proofs import ConstitutionReader
 from web.public.town import TownReader
 
 BURST = 60
@@ -31,8 +30,7 @@ def build(directory: Path, *, zone: ZoneInfo, clock: Protocolar, wall: CivilCloc
     `per_s`: requests a second that one address may make in the long run.
     """
     looks = Looks(zone)
-    reader = TownReader(directory, zone=zone, clock=clock, wall=wall)
-    pages = PublicPages(reader, ConstitutionReader(directory), looks)
+    pages = PublicPages(TownReader(directory, zone=zone, clock=clock, wall=wall), looks)
     limit = RateLimit(burst=BURST, per_s=per_s, clock=clock)
 
     def missing(request: Request, error: Exception) -> Response:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from commonwatt.errors import UserError
+from commonwatt.cli.missing import packages_of
 from commonwatt.i18n import _
 from commonwatt.service import set_up_logging
 
@@ -26,14 +26,7 @@ def run_command(
     per_s: float = typer.Option(20.0, "--rate", min=0.1, help=_("Requests a second for each client address.")),
 ) -> None:
     """Beside the aggregator, which need not run: until SIGTERM or SIGINT."""
-    try:
+    with packages_of("web run", extra="web"):
         from web import server
-    except ModuleNotFoundError as error:
-        raise UserError(
-            _("the part '{name}' needs the package {package}, which is not installed").format(
-                name="web run", package=error.name
-            ),
-            to_do="pip install 'commonwatt[web]'",
-        ) from error
     set_up_logging()
     server.run(directory, host=host, port=port, zone=zone, clock=clock, per_s=per_s)

@@ -11,6 +11,7 @@ from babel.numbers import format_decimal, format_percent
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from commonwatt.i18n import LANGUAGES, _, speaking
+from web.public.month import Month
 
 HERE = Path(__file__).parent
 NAMES = {"en": "English", "fr": "Français"}
@@ -73,9 +74,9 @@ class Words:
         """ "15 July 2024" or "15 juillet 2024"."""
         return str(format_date(day, "d MMMM y", locale=self._locale))
 
-    def month(self, name: str) -> str:
-        """ "2024-07" → "July 2024" or "juillet 2024"."""
-        return str(format_date(date.fromisoformat(f"{name}-01"), "LLLL y", locale=self._locale))
+    def month(self, month: Month) -> str:
+        """ "July 2024" or "juillet 2024"."""
+        return str(format_date(date(month.year, month.month, 1), "LLLL y", locale=self._locale))
 
     def clock(self, time_s: int) -> str:
         """The hour and minute of the commune's day."""

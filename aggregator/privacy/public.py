@@ -47,6 +47,12 @@ def since(
     return list(connection.execute(query if until_s is None else query.where(closing.end_s <= until_s)))
 
 
+def first_end_s(connection: sa.Connection) -> int | None:
+    """When the oldest closed interval ended; None before the first."""
+    found: int | None = connection.scalar(sa.select(sa.func.min(schema.pool.c.end_s)))
+    return found
+
+
 def last_end_s(connection: sa.Connection) -> int | None:
     """When the newest closed interval ended; None before the first."""
     found: int | None = connection.scalar(sa.select(sa.func.max(schema.pool.c.end_s)))

@@ -27,6 +27,7 @@ from ledger.book.constitution import Constitution
 from ledger.book.entry import SignedEntry
 from ledger.book.genesis import Genesis
 from ledger.book.kinds import Subject
+from ledger.book.mint import is_leaf
 from ledger.book.refusals import REFUSAL_BY_REASON, Refusal
 from ledger.log import note
 from ledger.log.note import Verifier
@@ -107,10 +108,10 @@ def load(path: Path) -> Trust:
     return Trust(log, founded, policy, tuple(_follow(founded, file.changes, path)))
 
 
-def changes_of(entries: Iterable[bytes]) -> Iterator[Change]:
-    """The entries of a log that are about the keys of roles."""
-    for place, data in enumerate(entries):
-        parsed = entry.parse(data) if data else None
+def changes_of(entries: Iterable[bytes], first: int = 0) -> Iterator[Change]:
+    """The entries of a log, from place `first` on, that are about the keys of roles."""
+    for place, data in enumerate(entries, first):
+        parsed = entry.parse(data) if data and not is_leaf(data) else None
         body = parsed.entry.body if isinstance(parsed, SignedEntry) else None
         if isinstance(body, AdmitRole | SetStatus | Rotate) and body.subject is Subject.ROLE:
             yield Change(place=place, entry=data.hex())

@@ -1,11 +1,14 @@
 """A town of 24 homes whose first day is settled, shown by the real server on a real socket."""
 
 import http.client
+import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -116,3 +119,18 @@ def site(town: Path) -> Iterator[Site]:
     """Its pages, for one test: each has its own bucket of requests."""
     with serving(town) as site:
         yield site
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's chromium, driven by Playwright; a test without either says how to get it."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("no chromium is installed: apt install chromium")
+    with playwright.sync_playwright() as running:
+        # As root, which CI is, chromium has no sandbox of its own; it shows only our pages.
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = running.chromium.launch(executable_path=chromium, args=arguments)
+        yield browser
+        browser.close()

@@ -1,32 +1,14 @@
 """The pages in a real browser: Debian's chromium, a phone and a desk, light and dark, at twice the size."""
 
-import os
-import shutil
-from collections.abc import Iterator
-
 import pytest
 
 from tests.web.conftest import Site
 
-playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed: apt install chromium")
 
 PAGES = ["/", "/log", "/verify", "/data", "/nowhere"]
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    with playwright.sync_playwright() as running:
-        # As root, which CI is, chromium has no sandbox of its own; it shows only our pages.
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

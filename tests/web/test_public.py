@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import re
+import shutil
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
@@ -194,6 +195,14 @@ def test_client_that_asks_without_end(town: Path) -> None:
         assert "content-security-policy" in answers[60].headers
         site.clock.advance(2)
         assert site.get("/static/icon.svg").status == 200
+
+
+def test_pages_when_the_keys_and_names_are_elsewhere(town: Path, tmp_path: Path) -> None:
+    """What everyone may see needs neither the log's key, nor a role's, nor the private store."""
+    bare = tmp_path / "town"
+    shutil.copytree(town, bare, ignore=shutil.ignore_patterns("*.key", "keys", "private.db*", "ledger.*"))
+    with serving(bare) as site:
+        assert {path: site.get(path).status for path in PAGES} == dict.fromkeys(PAGES, 200)
 
 
 def test_town_when_its_log_is_damaged(tmp_path: Path) -> None:

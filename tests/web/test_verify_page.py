@@ -1,9 +1,7 @@
 """The browser's own check of a proof against the command's: the same verdict, of good proofs and of tampered ones."""
 
 import base64
-import os
 import random
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +10,10 @@ from typing import Any
 import pytest
 
 from commonwatt import cbor
+from commonwatt.clock import CivilClock
 from commonwatt.errors import FormatError, UserError
 from commonwatt.registry import Status
+from commonwatt.testing import ManualClock
 from ledger import testing as book
 from ledger.book import entry
 from ledger.book.body import AdmitRole, Rotate, role_key_id
@@ -28,12 +28,8 @@ from ledger.proof.steps import explain
 from ledger.proof.trust import TrustFile, load
 from ledger.witness.cosignature import CosigningKey
 from tests.ledger import test_proof as ledger_proofs
-from tests.web.conftest import Site
-from web.public.proofs import ConstitutionReader
-
-playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed: apt install chromium")
+from tests.web.conftest import ZONE, Site
+from web.public.town import TownReader
 
 CHECK = """async ([proofs, given]) => {
   const { explain, parseProof, trustIn } = await import("/static/verify/steps.js");
@@ -52,15 +48,6 @@ CHECK = """async ([proofs, given]) => {
   }
   return verdicts;
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as running:
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -94,7 +81,7 @@ def proofs(town: Path) -> dict[str, ProofFile]:
 
 
 def trusted(town: Path, folder: Path) -> TrustFile:
-    told = ConstitutionReader(town).read()
+    told = TownReader(town, zone=ZONE, clock=ManualClock(), wall=CivilClock()).look().constitution
     (folder / "constitution.toml").write_text(told.encode())
     return told
 

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,7 +21,7 @@ from web.chart import Bar, Line
 from web.looks import Looks, Words
 from web.manners import LANGUAGE_COOKIE, language_of
 from web.public import figures, proofs
-from web.public.proofs import ConstitutionReader
+from web.public.month import Month
 from web.public.town import Town, TownReader
 
 log = logging.getLogger(__name__)
@@ -34,8 +33,8 @@ _YEAR_S = 365 * 86_400
 class PublicPages:
     """Routes over one commune."""
 
-    def __init__(self, reader: TownReader, constitution: ConstitutionReader, looks: Looks) -> None:
-        self._reader, self._constitution, self._looks = reader, constitution, looks
+    def __init__(self, reader: TownReader, looks: Looks) -> None:
+        self._reader, self._looks = reader, looks
 
     def routes(self) -> list[Route]:
         """Every public address."""
@@ -58,21 +57,21 @@ class PublicPages:
 
     def verify(self, request: Request) -> Response:
         """Where the reader's own browser checks a proof."""
-        told = proofs.as_script(self._constitution.read().model_dump(mode="json"))
 
-        def values(_town: Town, _words: Words) -> dict[str, Any]:
-            return {"constitution": told, "sentences": proofs.as_script(proofs.words())}
+        def values(town: Town, _words: Words) -> dict[str, Any]:
+            told = town.constitution.model_dump(mode="json")
+            return {"constitution": proofs.as_script(told), "sentences": proofs.as_script(proofs.words())}
 
         return self._answer(request, "verify.html", values)
 
     def data(self, request: Request) -> Response:
         """The open data, by month."""
-        return self._answer(request, "data.html", lambda _town, _words: {"months": self._months()})
+        return self._answer(request, "data.html", lambda _town, _words: {"months": self._reader.months()})
 
     def month(self, request: Request) -> Response:
         """The public totals of a month (UTC), as CSV."""
-        month = request.path_params["month"]
-        rows = self._reader.totals(*_month(month))
+        month = Month.parse(request.path_params["month"])
+        rows = self._reader.totals(month.start_s, month.next.start_s) if month is not None else []
         if not rows:
             raise HTTPException(404)
         return Response(opendata.csv_of(rows), media_type="text/csv; charset=utf-8")
@@ -107,12 +106,6 @@ class PublicPages:
 
         page = self._looks.page(template, language, make, request.url.path)
         return HTMLResponse(page, status, {"Vary": "Accept-Language, Cookie", "Content-Language": language})
-
-    def _months(self) -> list[str]:
-        """Months of which something is told, the newest first."""
-        starts = (row.start_s for row in self._reader.totals())
-        months = [month for month, _rows in groupby(starts, key=lambda start_s: _utc(start_s).strftime("%Y-%m"))]
-        return months[::-1]
 
 
 def _town(town: Town, words: Words, zone: ZoneInfo) -> dict[str, Any]:
@@ -165,16 +158,6 @@ def _reason(reason: Withheld) -> str:
             return _("Together with what was told before, a few homes could be worked out.")
         case _:
             return _("It was not noted how much a single home stood for.")
-
-
-def _month(name: str) -> tuple[int, int]:
-    """When a month begins and ends, UTC; 404 for what is no month."""
-    try:
-        begin = datetime.strptime(name, "%Y-%m").replace(tzinfo=UTC)
-    except ValueError:
-        raise HTTPException(404) from None
-    end = begin.replace(year=begin.year + begin.month // 12, month=begin.month % 12 + 1)
-    return int(begin.timestamp()), int(end.timestamp())
 
 
 def _utc(time_s: int) -> datetime:

@@ -1,46 +1,13 @@
-"""The page on which a reader's own browser checks a proof, and what it is told beforehand: the constitution."""
+"""The sentences of the page on which a reader's own browser checks a proof."""
 
 import json
-import threading
-from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from commonwatt.i18n import _
 from commonwatt.quantities import EXPORT, HEAT, IMPORT
-from ledger.app import LOG, load_commune, load_witnesses
 from ledger.book.kinds import Kind
-from ledger.log.published import PublishedLog
-from ledger.proof import trust
-from ledger.proof.trust import TrustFile
-
-
-class ConstitutionReader:
-    """A commune's constitution as verifiers pin it; read again when the log has grown. For many threads."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._log = PublishedLog(directory / LOG)
-        self._vkey = load_commune(directory).log_vkey
-        self._lock = threading.Lock()
-        self._size = -1
-        self._read: TrustFile | None = None
-
-    def read(self) -> TrustFile:
-        """The log's key, the genesis entry, the witnesses' policy and what became of the roles' keys."""
-        with self._lock:
-            size = self._log.unverified_checkpoint().size
-            if self._read is None or size != self._size:
-                self._size, self._read = size, self._look()
-            return self._read
-
-    def _look(self) -> TrustFile:
-        genesis = next(self._log.entries())
-        witnesses = self._directory / "witnesses.policy"
-        policy = witnesses.read_text(encoding="utf-8") if load_witnesses(self._directory) else ""
-        changes = tuple(trust.changes_of(self._log.entries()))
-        return TrustFile(log_vkey=self._vkey, genesis=genesis.hex(), witnesses=policy, changes=changes)
 
 
 def words() -> dict[str, Any]:

@@ -5,25 +5,34 @@ Anybody may look as often as they like: what was read a moment ago is shown agai
 
 import threading
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
+
 from aggregator import reading
 from aggregator.commune.directory import CommuneDirectory
-from aggregator.followed_log import FollowedLog
 from aggregator.observe import witnesses
 from aggregator.observe.witnesses import Witnesses
 from aggregator.privacy import public
 from aggregator.privacy.public import PublicTotal
 from commonwatt.clock import CivilClock, Protocolar
 from commonwatt.registry import Status
-from commonwatt.units import INT64_MAX
+from ledger.app import LOG, load_witnesses
 from ledger.book.body import AdmitAccount
 from ledger.book.kinds import Subject
 from ledger.book.state import State
 from ledger.book.units import ISSUANCE
+from ledger.follower import LogFollower
+from ledger.log.published import PublishedLog
+from ledger.proof import trust
+from ledger.proof.trust import Change, TrustFile
+from ledger.witness import policy as tlog_policy
 from web.public import figures
+from web.public.month import Month
 
 FRESH_S = 5.0
 """How long an answer is good for."""
@@ -66,17 +75,25 @@ class Town:
     totals: list[PublicTotal]
     money: Money
     head: Head
+    constitution: TrustFile
+    """What verifiers pin beforehand."""
 
 
 class TownReader:
-    """A commune's directory, read again when what was read is no longer fresh. May be asked from many threads."""
+    """A commune's directory, read again when what was read is no longer fresh. May be asked from many threads.
+
+    Of the log it reads what is published, and no key: who breaks in here can neither sign nor find out names.
+    """
 
     def __init__(self, directory: Path, *, zone: ZoneInfo, clock: Protocolar, wall: CivilClock) -> None:
         commune = CommuneDirectory(directory).load()
         self.zone = zone
         self._directory, self._clock, self._wall = directory, clock, wall
         self._facts = Facts(commune.title, commune.origin, commune.trial, commune.genesis_sha256, commune.log_vkey)
-        self._log = FollowedLog(directory)
+        self._genesis = b""
+        self._changes: list[Change] = []
+        self._log = LogFollower(PublishedLog(directory / LOG), look=self._note_keys)
+        self._money = _money(self._log.state)
         self._lock = threading.Lock()
         self._seen: tuple[float, Town] | None = None
 
@@ -88,33 +105,64 @@ class TownReader:
                 self._seen = now_s, self._read()
             return self._seen[1]
 
-    def totals(self, start_s: int = 0, end_s: int = INT64_MAX) -> list[PublicTotal]:
-        """The public totals of the closed intervals in `[start_s, end_s)`; none before anything was measured."""
-        try:
-            with reading.reading(self._directory) as connection:
-                return list(public.between(connection, start_s, end_s))
-        except reading.NothingMeasuredError:
-            return []
+    def totals(self, start_s: int, end_s: int) -> list[PublicTotal]:
+        """The public totals of the closed intervals in `[start_s, end_s)`."""
+        with self._reading() as connection:
+            return list(public.between(connection, start_s, end_s)) if connection is not None else []
+
+    def months(self) -> list[Month]:
+        """Of which something is told, the newest first."""
+        with self._reading() as connection:
+            last_s = public.last_end_s(connection) if connection is not None else None
+            if connection is None or last_s is None:
+                return []
+            first_s = public.first_end_s(connection) or last_s
+            months = Month.of(first_s - 1).until(Month.of(last_s - 1))
+            return [month for month in reversed(months) if _has_any(connection, month)]
 
     def _read(self) -> Town:
-        self._log.step()
-        state = self._log.state
+        if self._log.step():
+            self._money = _money(self._log.state)
         head = Head(
             size=self._log.checkpoint.size,
             root=self._log.checkpoint.root.hex(),
             witnesses=witnesses.look(self._directory, wall_s=self._wall.now_s()),
         )
-        return Town(self._facts, self._last_week(), _money(state), head)
+        return Town(self._facts, self._last_week(), self._money, head, self._constitution())
+
+    def _note_keys(self, first: int, entries: Sequence[bytes]) -> None:
+        """Keep what verifiers pin of the log: its first entry, and what became of the keys of roles."""
+        self._genesis = self._genesis or entries[0]
+        self._changes += trust.changes_of(entries, first)
+
+    def _constitution(self) -> TrustFile:
+        policy = load_witnesses(self._directory)
+        text = (self._directory / tlog_policy.FILE).read_text(encoding="utf-8") if policy else ""
+        return TrustFile(
+            log_vkey=self._facts.vkey, genesis=self._genesis.hex(), witnesses=text, changes=tuple(self._changes)
+        )
 
     def _last_week(self) -> list[PublicTotal]:
-        try:
-            with reading.reading(self._directory) as connection:
-                last_s = public.last_end_s(connection)
-                if last_s is None:
-                    return []
-                return list(public.between(connection, figures.first_s(last_s - 1, self.zone), last_s))
-        except reading.NothingMeasuredError:
-            return []
+        with self._reading() as connection:
+            last_s = public.last_end_s(connection) if connection is not None else None
+            if connection is None or last_s is None:
+                return []
+            return list(public.between(connection, figures.first_s(last_s - 1, self.zone), last_s))
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection | None]:
+        """The aggregator's database at one moment; None before anything was measured."""
+        with ExitStack() as stack:
+            try:
+                connection = stack.enter_context(reading.reading(self._directory))
+            except reading.NothingMeasuredError:
+                connection = None
+            yield connection
+
+
+def _has_any(connection: sa.Connection, month: Month) -> bool:
+    """Whether an interval of this month was closed."""
+    return bool(public.since(connection, month.start_s, until_s=month.next.start_s, limit=1))
 
 
 def _money(state: State) -> Money:
