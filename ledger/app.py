@@ -52,7 +52,6 @@ LOG = "log"
 HEAD = "head.db"
 LOG_VKEY = "log.vkey"
 LOG_KEY = "keys/log.key"
-WITNESSES = "witnesses.policy"
 
 READ_TOGETHER = 2000
 """Entries that a start reads together: in columns a few thousand cost least each."""
@@ -148,7 +147,7 @@ def open_parts(directory: Path, signer: Signer, *, pages_max: int | None = None)
 
 def load_witnesses(directory: Path) -> TlogPolicy | None:
     """DIR/witnesses.policy, None if there is none; UserError names the line of a mistake."""
-    path = directory / WITNESSES
+    path = directory / tlog_policy.FILE
     try:
         return tlog_policy.parse(path.read_text(encoding="utf-8")) if path.exists() else None
     except (OSError, UnicodeDecodeError, FormatError) as error:

@@ -28,8 +28,9 @@ from ledger.log.tiles import CHECKPOINT, ENTRIES, WIDTH, TileName
 from ledger.settings import LedgerSettings
 from ledger.store.schema import Row
 from ledger.store.sql import Store
+from ledger.witness import policy as tlog_policy
 
-KEPT = (app.COMMUNE_FILE, app.LOG_VKEY, app.WITNESSES)
+KEPT = (app.COMMUNE_FILE, app.LOG_VKEY, tlog_policy.FILE)
 """What goes along: which ledger it is and who cosigns. All of it is public."""
 
 

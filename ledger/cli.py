@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from commonwatt.cli.missing import packages_of
 from commonwatt.clock import CivilClock
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
@@ -216,15 +217,8 @@ def run_command(
     per_s: float = typer.Option(20.0, "--rate", min=0.1, help=_("Requests a second for each client address.")),
 ) -> None:
     """Until SIGTERM or SIGINT."""
-    try:
+    with packages_of("ledger run", extra="ledger"):
         from ledger.http import run as http_run
-    except ModuleNotFoundError as error:
-        raise UserError(
-            _("the part '{name}' needs the package {package}, which is not installed").format(
-                name="ledger run", package=error.name
-            ),
-            to_do="pip install 'commonwatt[ledger]'",
-        ) from error
     set_up_logging()
     http_run.run(commune, host=host, port=port, clock=clock, per_s=per_s)
 

@@ -10,7 +10,8 @@ from typer import core
 from typer import main as typer_main
 
 from commonwatt import __version__
-from commonwatt.errors import CommonwattError, UserError
+from commonwatt.cli.missing import packages_of
+from commonwatt.errors import CommonwattError
 from commonwatt.i18n import _
 
 # Read when numpy is first imported. Our columns are sums and look-ups, for which its threads only wait, and waiting
@@ -18,6 +19,8 @@ from commonwatt.i18n import _
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 GROUP = "commonwatt.commands"
+EXTRAS = ("gateway", "aggregator", "ledger", "web")
+"""Parts with an extra of their own; the others need all."""
 
 # Shown by `commonwatt --help` without importing any part; in the order in which a newcomer meets them.
 SUMMARIES = {
@@ -76,16 +79,9 @@ class Parts(core.TyperGroup):
 
 
 def _load(entry: EntryPoint) -> Any:
-    try:
+    name = entry.module.partition(".")[0]
+    with packages_of(entry.name, extra=name if name in EXTRAS else "all"):
         part = entry.load()
-    except ModuleNotFoundError as error:
-        extra = entry.module.partition(".")[0]
-        raise UserError(
-            _("the part '{name}' needs the package {package}, which is not installed").format(
-                name=entry.name, package=error.name
-            ),
-            to_do=f"pip install 'commonwatt[{extra if extra in ('gateway', 'aggregator', 'ledger') else 'all'}]'",
-        ) from error
     if not isinstance(part, typer.Typer):
         single = typer.Typer(add_completion=False)
         single.command(help=SUMMARIES[entry.name])(part)

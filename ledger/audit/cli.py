@@ -20,10 +20,9 @@ from ledger.book import show
 from ledger.book.replay import ReplayError, replay_slots
 from ledger.book.state import State
 from ledger.log.published import COSIGNED, PublishedLog
+from ledger.witness import policy as tlog_policy
 
 app = typer.Typer()
-
-WITNESSES = "witnesses.policy"
 
 
 @app.command(
@@ -58,7 +57,7 @@ def verify_command(
     if (since or save) and mode is not Mode.AUDIT:
         raise UserError(_("only an audit can be saved or resumed"), to_do=_("add --mode audit"))
     log, key = open_log(arguments.place(path)), arguments.read_vkey(vkey)
-    beside = vkey.with_name(WITNESSES)
+    beside = vkey.with_name(tlog_policy.FILE)
     if policy is None and beside.exists() and (log.root / COSIGNED).exists():
         policy = beside  # whoever keeps the key keeps the witnesses' keys
     witnesses = arguments.read_policy(policy)

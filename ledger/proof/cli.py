@@ -19,8 +19,6 @@ from ledger.proof.steps import explain
 from ledger.proof.trust import TrustFile
 from ledger.witness import policy as tlog_policy
 
-_WITNESSES = "witnesses.policy"
-
 
 def verify_command(
     file: Path = typer.Argument(help=_("A proof: .proof or .tlog-proof.")),
@@ -62,7 +60,7 @@ def write_constitution(log: PublishedLog, vkey: Path, policy: Path | None, out: 
     if out.exists():
         raise UserError(_("is there already"), where=out)
     genesis = next(log.entries())
-    default = vkey.parent / _WITNESSES
+    default = vkey.parent / tlog_policy.FILE
     policy = policy or (default if default.exists() else None)
     try:
         founded = proof_trust.found(genesis)

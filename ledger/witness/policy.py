@@ -19,6 +19,9 @@ from ledger.log.note import Note, Verifier
 from ledger.witness import cosignature
 from ledger.witness.cosignature import Cosigner
 
+FILE = "witnesses.policy"
+"""Where a commune keeps it, beside its log."""
+
 SIZE_MAX = 65_536
 NONE = "none"
 

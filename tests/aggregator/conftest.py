@@ -42,6 +42,7 @@ from ledger.log.note import Signer
 from ledger.log.published import PublishedLog
 from ledger.sequencer import Placed, Sequencer
 from ledger.testing import LOG_KEY, ORIGIN
+from tests.aggregator.programs import Broker, Gateway, wait_for
 
 
 @dataclass
@@ -302,3 +303,12 @@ def commune(tmp_path: Path, engine: Settle) -> Path:
     testing.quarter(tmp_path).close()
     testing.write_papers(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def gateway(broker: Broker) -> Iterator[Gateway]:
+    """A connected gateway stand-in, at the module's broker."""
+    gateway = Gateway(broker)
+    with gateway.link:
+        wait_for(lambda: gateway.link.is_up, "the gateway's connection")
+        yield gateway

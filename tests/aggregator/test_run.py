@@ -24,7 +24,6 @@ from tests.aggregator.programs import (
     PATIENCE_S,
     SPEED,
     Broker,
-    Gateway,
     Service,
     balances,
     found,
@@ -50,15 +49,6 @@ def service(tmp_path: Path, broker: Broker) -> Iterator[Service]:
     yield service
     if service.process is not None and service.process.poll() is None:
         service.kill()
-
-
-@pytest.fixture
-def gateway(broker: Broker) -> Iterator[Gateway]:
-    """A connected gateway stand-in."""
-    gateway = Gateway(broker)
-    with gateway.link:
-        wait_for(lambda: gateway.link.is_up, "the gateway's connection")
-        yield gateway
 
 
 def test_a_batch_becomes_receipt_evidence_and_credits(service, gateway):

@@ -20,7 +20,6 @@ from commonwatt.clock import CivilClock
 from tests.aggregator.programs import (
     BALANCES,
     Broker,
-    Gateway,
     Service,
     balances,
     found,
@@ -97,15 +96,6 @@ def fleet(tmp_path: Path, broker: Broker, postgres_url: str) -> Iterator[Fleet]:
     for service in fleet.services:
         if service.process is not None and service.process.poll() is None:
             service.kill()
-
-
-@pytest.fixture
-def gateway(broker: Broker) -> Iterator[Gateway]:
-    """A connected gateway stand-in."""
-    gateway = Gateway(broker)
-    with gateway.link:
-        wait_for(lambda: gateway.link.is_up, "the gateway's connection")
-        yield gateway
 
 
 @pytest.mark.parametrize("seed", [SEED, *(pytest.param(SEED + n, marks=pytest.mark.soak) for n in range(1, 40))])
