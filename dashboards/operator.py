@@ -1,6 +1,6 @@
 """Operator: is any cable or transformer near its limit, where, since when, and how much of it do we know?"""
 
-from dashboards import look, panels, queries
+from dashboards import look, panels, queries, requested
 from dashboards.board import Board, ask
 from dashboards.panels import number, rows, states, trend
 from dashboards.variables import chosen, link_to, one_of
@@ -34,7 +34,7 @@ def board() -> Board:
             ("${level} ${place}", _place()),
             ("This week against the last", _compared()),
             ("Voltage and frequency, where meters report them", _grid()),
-            ("What was asked, and what came", _requests()),
+            ("What was asked, and what came", requested.panels_of()),
             ("How much of it is known", _known()),
         ),
     )
@@ -305,61 +305,6 @@ def _grid() -> list[panels.Panel]:
             colors={"lowest": look.IMPORT, "highest": look.EXPORT},
             step="1m",
             empty="no meter reports it",
-        ),
-    ]
-
-
-def _requests() -> list[panels.Panel]:
-    return [
-        rows(
-            "Windows announced",
-            "Each window in which the operator asked to use less (peak) or more (surplus). *Expected* is the usual "
-            "use of the homes that could be measured, *used* theirs in the window, *shifted* what was credited. "
-            "Empty until it is measured.",
-            ask(queries.REQUESTS_TABLE, as_table=True),
-            unit=look.COUNT,
-            names={
-                "kind": "Asked for",
-                "place": "Where",
-                "start": "From",
-                "end": "Until",
-                "asked": "Homes asked",
-                "measured": "Homes measured",
-                "expected_wh": "Expected",
-                "used_wh": "Used",
-                "shifted_wh": "Shifted",
-                "reward": "Credits",
-            },
-            units={
-                "From": "dateTimeAsIso",
-                "Until": "dateTimeAsIso",
-                "Expected": look.WATT_HOURS,
-                "Used": look.WATT_HOURS,
-                "Shifted": look.WATT_HOURS,
-            },
-            hidden=("Time", "request", "level"),
-            span=24,
-            height=6,
-            empty="nothing was asked in the time shown",
-        ),
-        trend(
-            "Expected and used in windows",
-            "By day: the usual use of the homes asked, and what they used. In a peak the second should be lower, "
-            "in a surplus higher.",
-            ask(queries.REQUEST_EXPECTED_WH, "$tag_kind expected"),
-            ask(queries.REQUEST_USED_WH, "$tag_kind used"),
-            unit=look.WATT_HOURS,
-            colors={
-                "peak expected": look.BEFORE,
-                "surplus expected": look.BEFORE,
-                "peak used": look.IMPORT,
-                "surplus used": look.SUN,
-            },
-            is_bars=True,
-            step="1d",
-            span=24,
-            height=6,
-            empty="nothing was asked in the time shown",
         ),
     ]
 

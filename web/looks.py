@@ -11,7 +11,7 @@ from babel.numbers import format_decimal, format_percent
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from commonwatt.i18n import LANGUAGES, _, speaking
-from web.public.month import Month
+from web.month import Month
 
 HERE = Path(__file__).parent
 NAMES = {"en": "English", "fr": "Français"}

@@ -20,8 +20,8 @@ from web import chart
 from web.chart import Bar, Line
 from web.looks import Looks, Words
 from web.manners import LANGUAGE_COOKIE, language_of
+from web.month import Month
 from web.public import figures, proofs
-from web.public.month import Month
 from web.public.town import Town, TownReader
 
 log = logging.getLogger(__name__)

@@ -31,8 +31,8 @@ from ledger.log.published import PublishedLog
 from ledger.proof import trust
 from ledger.proof.trust import Change, TrustFile
 from ledger.witness import policy as tlog_policy
+from web.month import Month
 from web.public import figures
-from web.public.month import Month
 
 FRESH_S = 5.0
 """How long an answer is good for."""
