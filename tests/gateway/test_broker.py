@@ -17,9 +17,14 @@ from gateway.testing import SigningDevice
 from tests.gateway.support import COMMUNE, Client, Town, answers, command, started, wait_for
 
 OTHER = bytes.fromhex("dd" * 16)
+# Debian puts it where only root looks.
+MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
 BROKERS = [
     "nats",
-    pytest.param("mosquitto", marks=pytest.mark.skipif(not shutil.which("mosquitto"), reason="no mosquitto here")),
+    pytest.param(
+        "mosquitto",
+        marks=pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed: apt-get install mosquitto"),
+    ),
 ]
 
 
@@ -29,12 +34,11 @@ def running(broker: str, town: Town) -> Iterator[None]:
         with town.broker():
             yield
         return
-    mosquitto = shutil.which("mosquitto")
-    assert mosquitto
+    assert MOSQUITTO
     config = town.directory / "broker" / "mosquitto.conf"
     if os.geteuid() == 0:
         config.write_text(config.read_text() + "user root\n")
-    with started([mosquitto, "-c", str(config)], stderr=subprocess.DEVNULL):
+    with started([MOSQUITTO, "-c", str(config)], stderr=subprocess.DEVNULL):
         wait_for(lambda: answers(town.port), "mosquitto")
         yield
 
