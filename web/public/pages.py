@@ -153,7 +153,7 @@ def _reason(reason: Withheld) -> str:
         case Withheld.TOO_FEW_SITES:
             return _("Fewer than ten homes stood behind the total: it would say too much of each.")
         case Withheld.DOMINATED:
-            return _("One home made up more than half of the total: it would be read off it.")
+            return _("One or two homes made up most of the total: a home would be read off it.")
         case Withheld.DIFFERS_BY_FEW:
             return _("Together with what was told before, a few homes could be worked out.")
         case _:
