@@ -38,7 +38,7 @@ from aggregator.telemetry.gateways import GatewayStates
 from aggregator.telemetry.influx import InfluxSettings
 from aggregator.telemetry.look import Look
 from aggregator.telemetry.service import Telemetry
-from commonwatt import settings
+from commonwatt import serving, settings
 from commonwatt.clock import CivilClock, MonotonicClock
 from commonwatt.errors import StorageError, UserError
 from commonwatt.identity import SigningKey, new_id
@@ -54,7 +54,8 @@ LOOK_EVERY_S = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What `commonwatt aggregator run` was told. `watch`: host and port of /health and /metrics."""
+    """What `commonwatt aggregator run` was told. `watch`: host and port of /health and /metrics; `pages`: of the
+    commune's pages, which are served beside the books."""
 
     directory: Path
     broker_account: Path
@@ -64,6 +65,7 @@ class Options:
     database_url: str | None = None
     processes: int = 0
     watch: tuple[str, int] | None = None
+    pages: tuple[str, int] | None = None
 
 
 def run(options: Options, stop: Stop) -> None:
@@ -123,6 +125,10 @@ class Aggregator:
             genesis=self._commune.genesis,
             stages=self._stages,
         )
+        if options.pages is not None:
+            # The last to come and the first to go: whoever is shown the books finds them open.
+            served = serving.pages()
+            stack.enter_context(served(options.directory, options.pages, clock=options.clock, database_url=url))
 
     def tick(self) -> None:
         """Receive and answer, close what is due, mint what waits, tell others. Raises StorageError."""

@@ -136,6 +136,9 @@ def run_command(
         0, min=0, max=64, help=_("Processes that verify signatures beside this one; a town needs none.")
     ),
     watch: str = typer.Option("", help=_("HOST:PORT of /health and /metrics, for example 127.0.0.1:8072.")),
+    pages: str = typer.Option(
+        "", metavar="[HOST:]PORT", help=_("Serve the commune's pages too, as web run does; web.toml says how.")
+    ),
     verbose: bool = typer.Option(False, help=_("Say more.")),
 ) -> None:
     """Ends by itself only when the disk or a database fails (exit code 3)."""
@@ -152,6 +155,7 @@ def run_command(
         database_url=database or None,
         processes=processes,
         watch=_host_port(watch) if watch else None,
+        pages=_host_port(pages, "--pages", host="127.0.0.1") if pages else None,
     )
     run(options, Stop().on_signals())
 
@@ -229,8 +233,10 @@ def _hex(text: str, size: int, where: str) -> bytes:
     return value
 
 
-def _host_port(text: str, option: str = "--watch") -> tuple[str, int]:
-    host, _colon, port = text.rpartition(":")
+def _host_port(text: str, option: str = "--watch", *, host: str = "") -> tuple[str, int]:
+    """`host`: the one that is meant where none is written."""
+    written, _colon, port = text.rpartition(":")
+    host = written or host
     if not host or not port.isdecimal() or int(port) > 65_535:
         raise UserError(_("{text!r} is not HOST:PORT").format(text=text), where=option)
     return host.strip("[]"), int(port)

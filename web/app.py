@@ -24,13 +24,17 @@ BURST = 60
 """Requests at once from one address: a page with its stylesheet, many times over."""
 
 
-def build(directory: Path, *, zone: ZoneInfo, clock: Protocolar, wall: CivilClock, per_s: float) -> Starlette:
+def build(
+    directory: Path, *, zone: ZoneInfo, clock: Protocolar, wall: CivilClock, per_s: float, database_url: str = ""
+) -> Starlette:
     """The application of a commune's directory. UserError or StorageError if it is none that can be read.
 
-    `per_s`: requests a second that one address may make in the long run.
+    `per_s`: requests a second that one address may make in the long run. `database_url`: the aggregator's database,
+    where it is not what the directory's settings say.
     """
     looks = Looks(zone)
-    pages = PublicPages(TownReader(directory, zone=zone, clock=clock, wall=wall), looks)
+    reader = TownReader(directory, zone=zone, clock=clock, wall=wall, database_url=database_url)
+    pages = PublicPages(reader, looks)
     limit = RateLimit(burst=BURST, per_s=per_s, clock=clock)
 
     def missing(request: Request, error: Exception) -> Response:

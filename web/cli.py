@@ -1,5 +1,6 @@
 """`commonwatt web`: the pages of a commune in a browser."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
@@ -16,17 +17,57 @@ def web() -> None:
     """The name stands before its commands, of which there will be more."""
 
 
-@app.command("run", help=_("Serve the public pages of a commune: energy and money, the log, open data."))
+@app.command("run", help=_("Serve the pages of a commune until told to stop; the aggregator may serve them too."))
 def run_command(
     directory: Path = typer.Argument(help=_("The directory of a commune.")),
-    host: str = typer.Option("127.0.0.1", help=_("The address to listen on; put TLS in front of it.")),
+    host: str = typer.Option("127.0.0.1", help=_("The address to listen on; 0.0.0.0: every one.")),
     port: int = typer.Option(8680, min=0, max=65_535, help=_("The port to listen on; 0: a free one.")),
-    zone: str = typer.Option("Europe/Paris", help=_("Where days begin.")),
+    zone: str | None = typer.Option(None, help=_("Where days begin; default: what web.toml says, or Europe/Paris.")),
     clock: str = typer.Option("", help=_("Civil time as CIVIL@WALLxFACTOR; default: now.")),
-    per_s: float = typer.Option(20.0, "--rate", min=0.1, help=_("Requests a second for each client address.")),
+    rate: float | None = typer.Option(None, help=_("Requests a second for each client address; default: 20.")),
+    tls_cert: Path | None = typer.Option(None, help=_("PEM file of a certificate and its chain: serve HTTPS.")),
+    tls_key: Path | None = typer.Option(None, help=_("PEM file of its key.")),
+    local_ca: Path | None = typer.Option(
+        None, help=_("The folder of a local CA (web ca), for HTTPS without another.")
+    ),
+    phone_port: int | None = typer.Option(None, help=_("Where phones fetch the local CA; default: 8681.")),
 ) -> None:
-    """Beside the aggregator, which need not run: until SIGTERM or SIGINT."""
+    """Beside the aggregator, which need not run. What is not given here is as DIR/web.toml says."""
     with packages_of("web run", extra="web"):
         from web import server
     set_up_logging()
-    server.run(directory, host=host, port=port, zone=zone, clock=clock, per_s=per_s)
+    files = {"tls_cert": tls_cert, "tls_key": tls_key, "local_ca": local_ca}
+    told = {
+        "zone": zone,
+        "requests_per_s": rate,
+        "phone_port": phone_port,
+        **{name: path.absolute() for name, path in files.items() if path is not None},
+    }
+    given = {name: value for name, value in told.items() if value is not None}
+    server.run(directory, host=host, port=port, clock=clock, told=given)
+
+
+@app.command("ca", help=_("Make a local CA and a certificate, for HTTPS where no public authority vouches."))
+def ca_command(
+    folder: Path = typer.Argument(help=_("Where the CA lies; made if it is not there.")),
+    host: list[str] = typer.Option(
+        [],
+        help=_("A name or address under which browsers reach this machine; default: those it had, or all."),
+    ),
+) -> None:
+    """Repeat it when you like: the CA stays, its certificate is made anew before it ends or for other hosts."""
+    with packages_of("web ca", extra="web"):
+        from web.tls import authority
+    hosts = host or authority.hosts_of(folder) or authority.own_hosts()
+    ca = authority.ensure(folder, hosts, at=datetime.now(UTC))
+    said = _("{folder}: a new CA, until {day}") if ca.is_new else _("{folder}: the CA is the one it was, until {day}")
+    typer.echo(said.format(folder=folder, day=_day(ca.authority.not_valid_after_utc)))
+    typer.echo(_("SHA-256, as phones show it: {fingerprint}").format(fingerprint=ca.fingerprint))
+    ends = _day(ca.server.certificate.not_valid_after_utc)
+    typer.echo(_("for {hosts}, until {day}").format(hosts=", ".join(ca.server.hosts), day=ends))
+    typer.echo(_("Next, HTTPS and the page by which phones come to trust it:"))
+    typer.echo(f"  commonwatt web run DIR --host 0.0.0.0 --local-ca {folder}")
+
+
+def _day(when: datetime) -> str:
+    return f"{when:%Y-%m-%d}"

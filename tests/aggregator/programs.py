@@ -111,6 +111,7 @@ class Service:
     name: str = ""
     jetstream: bool = False
     watch_port: int = 0
+    pages_port: int = 0
     influx: Path | None = None
     status_file: Path = field(init=False)
 
@@ -128,6 +129,7 @@ class Service:
         argv = [BIN / "commonwatt", "aggregator", "run", self.directory, "--clock", str(self.clock)]
         argv += ["--broker-account", self.directory / "broker.toml", "--status", self.status_file]
         argv += ["--watch", f"127.0.0.1:{self.watch_port}"] if self.watch_port else []
+        argv += ["--pages", str(self.pages_port)] if self.pages_port else []
         argv += ["--influx", self.influx] if self.influx else []
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(argv, stdout=log, stderr=log)

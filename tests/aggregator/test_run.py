@@ -4,6 +4,7 @@ import json
 import random
 import sqlite3
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from tests.aggregator.programs import (
     Service,
     balances,
     found,
+    free_port,
     hour_of,
     running_broker,
     wait_for,
@@ -51,8 +53,16 @@ def service(tmp_path: Path, broker: Broker) -> Iterator[Service]:
         service.kill()
 
 
+def page(port: int) -> str:
+    """The first page of the pages that an aggregator serves beside its books."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=PATIENCE_S) as answer:
+        return str(answer.read().decode())
+
+
 def test_a_batch_becomes_receipt_evidence_and_credits(service, gateway):
-    """Registry out, batch in, receipt out; after the grace the mint stands in the published log; exit code 0."""
+    """Registry out, batch in, receipt out, and meanwhile the pages; after the grace the mint stands in the published
+    log; exit code 0."""
+    service.pages_port = free_port()
     service.start()
     wait_for(lambda: gateway.listen(0.05) or gateway.registry, "the registry")
     assert gateway.registry is not None
@@ -62,6 +72,7 @@ def test_a_batch_becomes_receipt_evidence_and_credits(service, gateway):
     gateway.send(*blocks, stranger)
     gateway.deliver_all()
     assert gateway.receipts[0].refused == {len(blocks): 4}
+    assert "Testville" in page(service.pages_port)
     wait_for(lambda: service.state().get("windows_minted"), "the mint")
     state = service.state()
     assert state["blocks"] == {"received": 13, "accepted": 12, "duplicate": 0, "refused": {"unknown-device": 1}}
@@ -121,9 +132,12 @@ def test_a_kill_between_closing_and_mint_changes_nothing(service, gateway):
 
 
 def test_a_database_that_is_locked_ends_the_service_with_code_3(service, gateway):
-    """A sentence on standard error, no traceback, no receipt; started again, the batch is answered."""
+    """A sentence on standard error, no traceback, no receipt, and its pages end with it; started again, the batch is
+    answered."""
+    service.pages_port = free_port()
     service.start()
     wait_for(lambda: service.status_file.exists(), "the service")
+    assert "Testville" in page(service.pages_port)
     holder = sqlite3.connect(service.directory / "aggregator.db", isolation_level=None, timeout=PATIENCE_S)
     holder.execute("BEGIN IMMEDIATE")
     gateway.send(*hour_of(testing.meters()))

@@ -85,10 +85,13 @@ class TownReader:
     Of the log it reads what is published, and no key: who breaks in here can neither sign nor find out names.
     """
 
-    def __init__(self, directory: Path, *, zone: ZoneInfo, clock: Protocolar, wall: CivilClock) -> None:
+    def __init__(
+        self, directory: Path, *, zone: ZoneInfo, clock: Protocolar, wall: CivilClock, database_url: str = ""
+    ) -> None:
         commune = CommuneDirectory(directory).load()
         self.zone = zone
         self._directory, self._clock, self._wall = directory, clock, wall
+        self._database_url = database_url
         self._facts = Facts(commune.title, commune.origin, commune.trial, commune.genesis_sha256, commune.log_vkey)
         self._genesis = b""
         self._changes: list[Change] = []
@@ -154,7 +157,7 @@ class TownReader:
         """The aggregator's database at one moment; None before anything was measured."""
         with ExitStack() as stack:
             try:
-                connection = stack.enter_context(reading.reading(self._directory))
+                connection = stack.enter_context(reading.reading(self._directory, self._database_url))
             except reading.NothingMeasuredError:
                 connection = None
             yield connection
