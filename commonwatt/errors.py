@@ -12,11 +12,15 @@ class CommonwattError(Exception):
 
 
 class UserError(CommonwattError):
-    """Something a person can put right: what is wrong, where, and what to do."""
+    """Something a person can put right: what is wrong, where, and what to do.
+
+    A page shows `what` and `to_do`; where something lies on the server is for its operator.
+    """
 
     exit_code = 2
 
     def __init__(self, what: str, *, where: object = None, to_do: str | None = None) -> None:
+        self.what, self.to_do = what, to_do
         place = f"{where}: " if where is not None else ""
         hint = f"\n→ {to_do}" if to_do else ""
         super().__init__(f"{place}{what}{hint}")

@@ -1,4 +1,4 @@
-"""`commonwatt web`: the pages of a commune in a browser."""
+"""`commonwatt web`: the pages of a commune in a browser, and who is invited to them."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -6,24 +6,24 @@ from pathlib import Path
 import typer
 
 from commonwatt.cli.missing import packages_of
+from commonwatt.clock import CivilClock
 from commonwatt.i18n import _
+from commonwatt.identity import load_key
 from commonwatt.service import set_up_logging
 
 app = typer.Typer(no_args_is_help=True, help=_("Show a commune in a browser."))
 
-
-@app.callback()
-def web() -> None:
-    """The name stands before its commands, of which there will be more."""
+_DIRECTORY = typer.Argument(help=_("The directory of a commune."))
+_CLOCK = typer.Option("", help=_("Civil time as CIVIL@WALLxFACTOR; default: now."))
 
 
 @app.command("run", help=_("Serve the pages of a commune until told to stop; the aggregator may serve them too."))
 def run_command(
-    directory: Path = typer.Argument(help=_("The directory of a commune.")),
+    directory: Path = _DIRECTORY,
     host: str = typer.Option("127.0.0.1", help=_("The address to listen on; 0.0.0.0: every one.")),
     port: int = typer.Option(8680, min=0, max=65_535, help=_("The port to listen on; 0: a free one.")),
     zone: str | None = typer.Option(None, help=_("Where days begin; default: what web.toml says, or Europe/Paris.")),
-    clock: str = typer.Option("", help=_("Civil time as CIVIL@WALLxFACTOR; default: now.")),
+    clock: str = _CLOCK,
     rate: float | None = typer.Option(None, help=_("Requests a second for each client address; default: 20.")),
     tls_cert: Path | None = typer.Option(None, help=_("PEM file of a certificate and its chain: serve HTTPS.")),
     tls_key: Path | None = typer.Option(None, help=_("PEM file of its key.")),
@@ -71,3 +71,45 @@ def ca_command(
 
 def _day(when: datetime) -> str:
     return f"{when:%Y-%m-%d}"
+
+
+@app.command("invite", help=_("Print a link by which somebody's browser takes up an account or an office, once."))
+def invite_command(
+    directory: Path = _DIRECTORY,
+    name: str = typer.Argument(help=_("Whose account, as in the roster; or how a newcomer is called.")),
+    role: str = typer.Option("", help=_("An office instead: steward, townhall, operator or auditor.")),
+    is_new: bool = typer.Option(False, "--new", help=_("Somebody without an account, whom a steward will admit.")),
+    is_merchant: bool = typer.Option(False, "--merchant", help=_("A newcomer with a shop.")),
+    email: str = typer.Option("", help=_("Where sign-in links are sent later.")),
+    url: str = typer.Option("http://127.0.0.1:8680", help=_("Where the pages are reached.")),
+    clock: str = _CLOCK,
+) -> None:
+    """The link is good for two weeks. Whoever has it is believed to be that person: hand it over carefully."""
+    with packages_of("web invite", extra="web"):
+        from web.identity import inviting
+        from web.identity.invitations import Invitation, InvitedAs
+        from web.store.file import WebStore
+    kind = InvitedAs.ROLE if role else InvitedAs.MERCHANT if is_merchant else InvitedAs.NEWCOMER
+    subject = None
+    if not (role or is_new or is_merchant):
+        kind, subject = InvitedAs.ACCOUNT, inviting.account_of(directory, name)
+    wanted = Invitation(kind, subject, role, name, email or None, None)
+    token = inviting.invite(directory, WebStore(directory), wanted, now_s=int(CivilClock.parse(clock).now_s()))
+    typer.echo(f"{url.rstrip('/')}/join/{token}")
+
+
+@app.command("sign", help=_("Sign what waits on the desk with key files: new keys of members, offices, reversals."))
+def sign_command(
+    directory: Path = _DIRECTORY,
+    keys: list[Path] = typer.Option(..., "--key", help=_("A key file; again for each further one.")),
+) -> None:
+    """Each draft gets the signatures that these keys may give; those that have enough go into the ledger."""
+    with packages_of("web sign", extra="web"):
+        from web.book.books import Books
+        from web.identity import inviting
+        from web.store.file import WebStore
+    placed = inviting.sign_waiting(Books(directory), WebStore(directory), [load_key(path) for path in keys])
+    for place in placed:
+        typer.echo(_("signed and placed: entry {place}").format(place=place))
+    if not placed:
+        typer.echo(_("nothing was completed by these keys"))

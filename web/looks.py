@@ -1,6 +1,6 @@
 """Templates, and how numbers and days are written in the reader's language (Babel)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -9,22 +9,31 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal, format_percent
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse
 
 from commonwatt.i18n import LANGUAGES, _, speaking
+from web import phrases
+from web.facts import Facts
 from web.month import Month
+from web.navigation import tabs
+from web.roles import Role
+from web.visitor import Ask, Visitor
 
 HERE = Path(__file__).parent
 NAMES = {"en": "English", "fr": "Français"}
 assert tuple(NAMES) == LANGUAGES
 
+ANYBODY = Visitor(Role.ANYBODY)
 _LOCALES = {"en": "en_GB", "fr": "fr_FR"}
 
 
 class Looks:
     """The templates. One is enough for all threads."""
 
-    def __init__(self, zone: ZoneInfo) -> None:
-        self._zone = zone
+    def __init__(self, zone: ZoneInfo, facts: Facts) -> None:
+        self.zone, self._facts = zone, facts
+        self.paths: frozenset[str] = frozenset()
+        """The addresses that are served: others are not led to."""
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -33,13 +42,41 @@ class Looks:
             lstrip_blocks=True,
         )
 
-    def page(self, template: str, language: str, make: Callable[["Words"], dict[str, Any]], path: str) -> str:
-        """A page in one of LANGUAGES; `make` is asked for its values while that language is spoken."""
-        words = Words(_LOCALES[language], self._zone)
+    def answer(
+        self,
+        ask: Ask,
+        template: str,
+        make: Callable[["Words"], dict[str, Any]],
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> HTMLResponse:
+        """A page for who asks; `make` is asked for its values while their language is spoken."""
+        page = self.page(template, ask.language, make, ask.path, ask.visitor)
+        kept = {} if ask.visitor.role is Role.ANYBODY else {"Cache-Control": "private, no-store"}
+        told = {"Vary": "Accept-Language, Cookie", "Content-Language": ask.language}
+        return HTMLResponse(page, status, {**told, **kept, **(headers or {})})
+
+    def page(
+        self,
+        template: str,
+        language: str,
+        make: Callable[["Words"], dict[str, Any]],
+        path: str,
+        visitor: Visitor = ANYBODY,
+    ) -> str:
+        """A page in one of LANGUAGES, as text."""
+        words = Words(_LOCALES[language], self.zone)
         with speaking(language):
             values = make(words)
+            frame = {"words": words, "language": language, "languages": NAMES, "path": path, "facts": self._facts}
             return self._templates.get_template(template).render(
-                _=_, words=words, language=language, languages=NAMES, path=path, **values
+                _=_,
+                **frame,
+                phrases=phrases.as_script(phrases.of_modules()),
+                visitor=visitor,
+                tabs=[tab for tab in tabs(visitor.role) if tab.path in self.paths],
+                **values,
             )
 
 

@@ -85,6 +85,7 @@ class Beside:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, name="pages", daemon=True)
         self._stack = ExitStack()
+        self._close = pages.state.parts.close
 
     @property
     def is_serving(self) -> bool:
@@ -110,6 +111,7 @@ class Beside:
         self._server.should_exit = True
         self._thread.join(JOIN_S_MAX)
         self._stack.close()
+        self._close()
 
     def _serve(self) -> None:
         try:

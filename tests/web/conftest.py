@@ -4,6 +4,7 @@ import http.client
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +15,17 @@ from zoneinfo import ZoneInfo
 import pytest
 import uvicorn
 
+from aggregator.private.store import PrivateStore
 from aggregator.testing import TIME_S
-from commonwatt.clock import CivilClock
+from commonwatt.clock import CivilClock, MonotonicClock, Protocolar
 from commonwatt.testing import ManualClock
+from ledger import app as app_of_ledger
+from ledger import testing as ledger_testing
+from ledger.book.kinds import Subject
+from ledger.sequencer import Placed
 from tests.aggregator.conftest import open_town
 from web import app
+from web.app import Parts
 
 HOMES = [f"home{number:02}" for number in range(24)]
 SLOTS = 96
@@ -40,11 +47,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Site:
-    """A server that runs. `clock`: the protocol time it is given."""
+    """A server that runs. `clock`: the protocol time it is given; `parts`: what its rooms are built from."""
 
     host: str
     port: int
     clock: ManualClock
+    parts: Parts
+    directory: Path
 
     @property
     def url(self) -> str:
@@ -87,10 +96,12 @@ def settle_town(directory: Path, homes: list[str]) -> None:
 
 
 @contextmanager
-def serving(directory: Path, *, per_s: float = 1000.0) -> Iterator[Site]:
+def serving(
+    directory: Path, *, per_s: float = 1000.0, wall: CivilClock | None = None, clock: Protocolar | None = None
+) -> Iterator[Site]:
     """The pages of a commune's directory."""
-    clock = ManualClock()
-    pages = app.build(directory, zone=ZONE, clock=clock, wall=CivilClock(), per_s=per_s)
+    hand, wall = ManualClock(), wall or CivilClock()
+    pages = app.build(directory, zone=ZONE, clock=clock or hand, wall=wall, per_s=per_s)
     quiet = {"log_config": None, "log_level": "critical", "access_log": False}
     config = uvicorn.Config(pages, host="127.0.0.1", port=0, lifespan="off", server_header=False, **quiet)
     server = uvicorn.Server(config)
@@ -100,10 +111,11 @@ def serving(directory: Path, *, per_s: float = 1000.0) -> Iterator[Site]:
         thread.start()
         try:
             host, port = listener.getsockname()
-            yield Site(host, port, clock)
+            yield Site(host, port, hand, pages.state.parts, directory)
         finally:
             server.should_exit = True
             thread.join(20)
+            pages.state.parts.close()
 
 
 @pytest.fixture(scope="session")
@@ -112,6 +124,30 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("town")
     settle_town(directory, HOMES)
     return directory
+
+
+NOON_S = TIME_S + 36 * 3600
+"""When people look at the living town: in the middle of the day after the one that was settled."""
+
+
+@pytest.fixture(scope="module")
+def living(town: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The town with a baker and everybody's names, at noon of the next day, for the tests of one file: whoever takes
+    somebody's account or pays leaves it so for the tests after it."""
+    directory = tmp_path_factory.mktemp("living") / "town"
+    shutil.copytree(town, directory)
+    with app_of_ledger.open_ledger(directory) as ledger:
+        (answer,) = ledger.submit([ledger_testing.member("baker", Subject.MERCHANT)])
+        assert isinstance(answer, Placed)
+        ledger.publish()
+    names = PrivateStore(directory / "private.db")
+    for home in HOMES:
+        names.enrol("members", home, ledger_testing.ident(home))
+        names.enrol("sites", f"{home}'s", ledger_testing.ident(f"{home}'s"))
+    names.enrol("merchants", "baker", ledger_testing.ident("baker"))
+    names.save()
+    with serving(directory, wall=CivilClock(NOON_S, time.time(), 1), clock=MonotonicClock()) as site:
+        yield site
 
 
 @pytest.fixture

@@ -45,12 +45,12 @@ def test_pages_by_keyboard(browser, site: Site) -> None:
     page = context.new_page()
     page.goto(site.url)
     stops = []
-    for _stop in range(6):
+    for _stop in range(7):
         page.keyboard.press("Tab")
         stops.append(page.evaluate("document.activeElement.textContent.trim()"))
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
     assert stops[0] == "Skip to the content"
-    assert stops[2:6] == ["The town", "The log", "Check a proof", "Open data"]
+    assert stops[2:7] == ["Sign in", "The town", "The log", "Check a proof", "Open data"]
     page.get_by_role("link", name="Français").click()
     assert page.locator("html").get_attribute("lang") == "fr"
     page.goto(site.url + "/log")

@@ -189,11 +189,12 @@ def test_language_when_chosen(site: Site, query: str, to: str, cookie: str) -> N
 def test_client_that_asks_without_end(town: Path) -> None:
     """Past its burst it is told when to come back, and then served again."""
     with serving(town, per_s=0.5) as site:
-        answers = [site.get("/static/icon.svg") for _ in range(61)]
+        answers = [site.get("/log") for _ in range(61)]
         assert {answer.status for answer in answers[:60]} == {200}
         assert (answers[60].status, answers[60].headers["retry-after"]) == (429, "3")
         assert "content-security-policy" in answers[60].headers
         site.clock.advance(2)
+        assert site.get("/log").status == 200
         assert site.get("/static/icon.svg").status == 200
 
 

@@ -29,7 +29,7 @@ from ledger.proof.trust import TrustFile, load
 from ledger.witness.cosignature import CosigningKey
 from tests.ledger import test_proof as ledger_proofs
 from tests.web.conftest import ZONE, Site
-from web.public.town import TownReader
+from web import app
 
 CHECK = """async ([proofs, given]) => {
   const { explain, parseProof, trustIn } = await import("/static/verify/steps.js");
@@ -81,7 +81,9 @@ def proofs(town: Path) -> dict[str, ProofFile]:
 
 
 def trusted(town: Path, folder: Path) -> TrustFile:
-    told = TownReader(town, zone=ZONE, clock=ManualClock(), wall=CivilClock()).look().constitution
+    parts = app.assemble(town, zone=ZONE, clock=ManualClock(), wall=CivilClock())
+    told = parts.town.look().constitution
+    parts.close()
     (folder / "constitution.toml").write_text(told.encode())
     return told
 

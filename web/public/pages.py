@@ -1,30 +1,28 @@
 """The public pages: the town, its log, its open data."""
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.responses import RedirectResponse, Response
 
 from aggregator.privacy import opendata
 from aggregator.privacy.public import PublicTotal
 from aggregator.privacy.rule import Withheld
 from commonwatt.i18n import LANGUAGES, _
 from commonwatt.units import INTERVAL_S
-from web import chart
+from web import chart, phrases
 from web.chart import Bar, Line
+from web.door import Page
 from web.looks import Looks, Words
-from web.manners import LANGUAGE_COOKIE, language_of
+from web.manners import LANGUAGE_COOKIE, inside
 from web.month import Month
 from web.public import figures, proofs
 from web.public.town import Town, TownReader
-
-log = logging.getLogger(__name__)
+from web.roles import EVERYBODY
+from web.visitor import Ask
 
 _CURVE_QUARTERS = 96
 _YEAR_S = 365 * 86_400
@@ -36,76 +34,58 @@ class PublicPages:
     def __init__(self, reader: TownReader, looks: Looks) -> None:
         self._reader, self._looks = reader, looks
 
-    def routes(self) -> list[Route]:
+    def pages(self) -> list[Page]:
         """Every public address."""
         return [
-            Route("/", self.town, name="town"),
-            Route("/log", self.log, name="log"),
-            Route("/verify", self.verify, name="verify"),
-            Route("/data", self.data, name="data"),
-            Route("/data/energy-15min-{month}.csv", self.month, name="month"),
-            Route("/language", self.language, name="language"),
+            Page("town", "/", EVERYBODY, get=self.town),
+            Page("log", "/log", EVERYBODY, get=self.log),
+            Page("verify", "/verify", EVERYBODY, get=self.verify),
+            Page("data", "/data", EVERYBODY, get=self.data),
+            Page("month", "/data/energy-15min-{month}.csv", EVERYBODY, get=self.month),
+            Page("language", "/language", EVERYBODY, get=self.language),
         ]
 
-    def town(self, request: Request) -> Response:
+    def town(self, ask: Ask) -> Response:
         """The commune at a glance."""
-        return self._answer(request, "town.html", lambda town, words: _town(town, words, self._reader.zone))
+        return self._answer(ask, "town.html", lambda town, words: _town(town, words, self._reader.zone))
 
-    def log(self, request: Request) -> Response:
+    def log(self, ask: Ask) -> Response:
         """The public log, who witnesses it, and how a stranger checks it."""
-        return self._answer(request, "log.html", lambda town, _words: {"head": town.head})
+        return self._answer(ask, "log.html", lambda town, _words: {"head": town.head})
 
-    def verify(self, request: Request) -> Response:
+    def verify(self, ask: Ask) -> Response:
         """Where the reader's own browser checks a proof."""
 
         def values(town: Town, _words: Words) -> dict[str, Any]:
             told = town.constitution.model_dump(mode="json")
-            return {"constitution": proofs.as_script(told), "sentences": proofs.as_script(proofs.words())}
+            return {"constitution": phrases.as_script(told), "sentences": phrases.as_script(proofs.words())}
 
-        return self._answer(request, "verify.html", values)
+        return self._answer(ask, "verify.html", values)
 
-    def data(self, request: Request) -> Response:
+    def data(self, ask: Ask) -> Response:
         """The open data, by month."""
-        return self._answer(request, "data.html", lambda _town, _words: {"months": self._reader.months()})
+        return self._answer(ask, "data.html", lambda _town, _words: {"months": self._reader.months()})
 
-    def month(self, request: Request) -> Response:
+    def month(self, ask: Ask) -> Response:
         """The public totals of a month (UTC), as CSV."""
-        month = Month.parse(request.path_params["month"])
+        month = Month.parse(ask.part("month"))
         rows = self._reader.totals(month.start_s, month.next.start_s) if month is not None else []
         if not rows:
             raise HTTPException(404)
         return Response(opendata.csv_of(rows), media_type="text/csv; charset=utf-8")
 
-    def language(self, request: Request) -> Response:
+    def language(self, ask: Ask) -> Response:
         """Remember the language that was chosen, and go back to the page; only to one of ours."""
-        chosen = request.query_params.get("lang", "")
-        path = request.query_params.get("to", "/")
-        answer = RedirectResponse(path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/", 303)
+        chosen = ask.request.query_params.get("lang", "")
+        answer = RedirectResponse(inside(ask.request.query_params.get("to", "/")), 303)
         if chosen in LANGUAGES:
-            answer.set_cookie(
-                LANGUAGE_COOKIE, chosen, max_age=_YEAR_S, samesite="lax", secure=request.url.scheme == "https"
-            )
+            is_secure = ask.request.url.scheme == "https"
+            answer.set_cookie(LANGUAGE_COOKIE, chosen, max_age=_YEAR_S, samesite="lax", secure=is_secure)
         return answer
 
-    def missing(self, request: Request, error: Exception) -> Response:
-        """A page for what is not there, or not to be asked for that way."""
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        return self._answer(request, "missing.html", lambda _town, _words: {"status": status}, status)
-
-    def unreadable(self, request: Request, error: Exception) -> Response:
-        """What the commune's files do not give now is no reader's mistake: it is logged, and told without details."""
-        log.error("%s: %s", request.url.path, error)
-        page = self._looks.page("unreadable.html", language_of(request), lambda _words: {}, request.url.path)
-        return HTMLResponse(page, 503, {"Retry-After": "60"})
-
-    def _answer(self, request: Request, template: str, values: Any, status: int = 200) -> Response:
-        town, language = self._reader.look(), language_of(request)
-
-        def make(words: Words) -> dict[str, Any]:
-            return {"facts": town.facts, **values(town, words)}
-
-        page = self._looks.page(template, language, make, request.url.path)
-        return HTMLResponse(page, status, {"Vary": "Accept-Language, Cookie", "Content-Language": language})
+    def _answer(self, ask: Ask, template: str, values: Callable[[Town, Words], dict[str, Any]]) -> Response:
+        town = self._reader.look()
+        return self._looks.answer(ask, template, lambda words: values(town, words))
 
 
 def _town(town: Town, words: Words, zone: ZoneInfo) -> dict[str, Any]:

@@ -1,9 +1,6 @@
 """The sentences of the page on which a reader's own browser checks a proof."""
 
-import json
 from typing import Any
-
-from markupsafe import Markup
 
 from commonwatt.i18n import _
 from commonwatt.quantities import EXPORT, HEAT, IMPORT
@@ -97,8 +94,3 @@ def _kinds() -> dict[int, str]:
         Kind.RELEASE: _("a release of a held claim"),
         Kind.CARRY_FORWARD: _("balances carried forward"),
     }
-
-
-def as_script(value: object) -> Markup:
-    """JSON that may stand inside <script type="application/json">: nothing in it ends the element."""
-    return Markup(json.dumps(value, ensure_ascii=False).replace("<", "\\u003c"))  # noqa: S704 no < is left

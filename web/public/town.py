@@ -14,39 +14,27 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from aggregator import reading
-from aggregator.commune.directory import CommuneDirectory
 from aggregator.observe import witnesses
 from aggregator.observe.witnesses import Witnesses
 from aggregator.privacy import public
 from aggregator.privacy.public import PublicTotal
 from commonwatt.clock import CivilClock, Protocolar
 from commonwatt.registry import Status
-from ledger.app import LOG, load_witnesses
+from ledger.app import load_witnesses
 from ledger.book.body import AdmitAccount
 from ledger.book.kinds import Subject
 from ledger.book.state import State
 from ledger.book.units import ISSUANCE
-from ledger.follower import LogFollower
-from ledger.log.published import PublishedLog
 from ledger.proof import trust
 from ledger.proof.trust import Change, TrustFile
 from ledger.witness import policy as tlog_policy
+from web.book.books import Books
+from web.facts import Facts
 from web.month import Month
 from web.public import figures
 
 FRESH_S = 5.0
 """How long an answer is good for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What never changes while a commune is open."""
-
-    title: str
-    origin: str
-    trial: bool
-    genesis_sha256: str
-    vkey: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +59,24 @@ class Head:
 class Town:
     """What the public pages show at one moment."""
 
-    facts: Facts
     totals: list[PublicTotal]
     money: Money
     head: Head
     constitution: TrustFile
     """What verifiers pin beforehand."""
+
+
+class Pinned:
+    """What verifiers pin of a log: its first entry, and what became of roles' keys. Looks at each entry once."""
+
+    def __init__(self) -> None:
+        self.genesis = b""
+        self.changes: list[Change] = []
+
+    def __call__(self, first: int, entries: Sequence[bytes]) -> None:
+        """See entries from the place `first` on."""
+        self.genesis = self.genesis or entries[0]
+        self.changes += trust.changes_of(entries, first)
 
 
 class TownReader:
@@ -86,17 +86,21 @@ class TownReader:
     """
 
     def __init__(
-        self, directory: Path, *, zone: ZoneInfo, clock: Protocolar, wall: CivilClock, database_url: str = ""
+        self,
+        directory: Path,
+        facts: Facts,
+        books: Books,
+        pinned: Pinned,
+        *,
+        zone: ZoneInfo,
+        clock: Protocolar,
+        wall: CivilClock,
+        database_url: str = "",
     ) -> None:
-        commune = CommuneDirectory(directory).load()
         self.zone = zone
         self._directory, self._clock, self._wall = directory, clock, wall
+        self._facts, self._books, self._pinned = facts, books, pinned
         self._database_url = database_url
-        self._facts = Facts(commune.title, commune.origin, commune.trial, commune.genesis_sha256, commune.log_vkey)
-        self._genesis = b""
-        self._changes: list[Change] = []
-        self._log = LogFollower(PublishedLog(directory / LOG), look=self._note_keys)
-        self._money = _money(self._log.state)
         self._lock = threading.Lock()
         self._seen: tuple[float, Town] | None = None
 
@@ -124,26 +128,20 @@ class TownReader:
             return [month for month in reversed(months) if _has_any(connection, month)]
 
     def _read(self) -> Town:
-        if self._log.step():
-            self._money = _money(self._log.state)
+        with self._books.now() as book:
+            money, checkpoint = _money(book.state), book.checkpoint
+            genesis, changes = self._pinned.genesis, tuple(self._pinned.changes)
         head = Head(
-            size=self._log.checkpoint.size,
-            root=self._log.checkpoint.root.hex(),
+            size=checkpoint.size,
+            root=checkpoint.root.hex(),
             witnesses=witnesses.look(self._directory, wall_s=self._wall.now_s()),
         )
-        return Town(self._facts, self._last_week(), self._money, head, self._constitution())
+        return Town(self._last_week(), money, head, self._constitution(genesis, changes))
 
-    def _note_keys(self, first: int, entries: Sequence[bytes]) -> None:
-        """Keep what verifiers pin of the log: its first entry, and what became of the keys of roles."""
-        self._genesis = self._genesis or entries[0]
-        self._changes += trust.changes_of(entries, first)
-
-    def _constitution(self) -> TrustFile:
+    def _constitution(self, genesis: bytes, changes: tuple[Change, ...]) -> TrustFile:
         policy = load_witnesses(self._directory)
         text = (self._directory / tlog_policy.FILE).read_text(encoding="utf-8") if policy else ""
-        return TrustFile(
-            log_vkey=self._facts.vkey, genesis=self._genesis.hex(), witnesses=text, changes=tuple(self._changes)
-        )
+        return TrustFile(log_vkey=self._facts.vkey, genesis=genesis.hex(), witnesses=text, changes=changes)
 
     def _last_week(self) -> list[PublicTotal]:
         with self._reading() as connection:

@@ -10,22 +10,19 @@ from pathlib import Path
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-import segno
 from cryptography.hazmat.primitives.serialization import Encoding
-from markupsafe import Markup
 
-from aggregator.commune.directory import CommuneDirectory
 from commonwatt.bounded_http import Answer, Pages
 from commonwatt.errors import UserError
 from commonwatt.i18n import LANGUAGES, _, preferred
+from web import qr
+from web.facts import Facts
 from web.looks import HERE, Looks
 from web.manners import SECURITY
 from web.tls.authority import LOOPBACK, LocalCa
 
 CERTIFICATE = "/commonwatt-ca.crt"
 _STATIC = {"/static/style.css": "text/css; charset=utf-8", "/static/icon.svg": "image/svg+xml"}
-_QUIET_ZONE = 2
-"""Modules of white around a QR code on a white card."""
 
 
 class PhonePage:
@@ -35,9 +32,10 @@ class PhonePage:
     def __init__(
         self, directory: Path, ca: Callable[[], LocalCa], *, host: str, pages_port: int, phone_port: int
     ) -> None:
-        self._title = CommuneDirectory(directory).load().title
+        facts = Facts.read(directory)
+        self._title = facts.title
         self._ca, self._pages_port = ca, pages_port
-        self._looks = Looks(ZoneInfo("UTC"))
+        self._looks = Looks(ZoneInfo("UTC"), facts)
         self._address = host, phone_port
         self._pages = Pages(self._address, self._answer, headers=SECURITY, name="phone-page")
 
@@ -76,7 +74,7 @@ class PhonePage:
         return {
             "title": self._title,
             "url": self.url,
-            "qr": qr_svg(self.url),
+            "qr": qr.svg(self.url),
             "certificate": CERTIFICATE,
             "fingerprint": ca.fingerprint,
             "pages_url": f"https://{_in_url(seen_host(ca))}:{self._pages_port}/",
@@ -86,15 +84,6 @@ class PhonePage:
 def seen_host(ca: LocalCa) -> str:
     """Under which of its names the server is reached from elsewhere: the first that is not its own loopback."""
     return next((host for host in ca.server.hosts if host not in LOOPBACK), ca.server.hosts[0])
-
-
-def qr_svg(text: str) -> Markup:
-    """A QR code as SVG for a page, black on white in any scheme."""
-    code = segno.make_qr(text, error="m")
-    drawn = code.svg_inline(
-        omitsize=True, border=_QUIET_ZONE, dark="#000", light="#fff", svgclass="qr", lineclass=None
-    )
-    return Markup(drawn)  # noqa: S704 - segno's own drawing; of the text nothing but modules is in it
 
 
 def _in_url(host: str) -> str:

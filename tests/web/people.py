@@ -1,0 +1,61 @@
+"""People of the test town with browsers of their own: each comes in by an invitation, as anybody would."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aggregator.testing import key
+from commonwatt.identity import SigningKey
+from tests.web.conftest import Site
+from web.identity import invitations, inviting
+from web.identity.invitations import Invitation, InvitedAs
+
+PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
+OFFICES = ("steward", "townhall", "operator", "auditor")
+
+
+@dataclass
+class Person:
+    """Somebody with a browser of their own (a context) and one page in it, at a site."""
+
+    site: Site
+    name: str
+    context: Any
+    page: Any
+
+    def open(self, path: str) -> Any:
+        """Go somewhere; the page."""
+        self.page.goto(self.site.url + path)
+        return self.page
+
+    def close(self) -> None:
+        self.context.close()
+
+
+def come_in(
+    browser: Any,
+    site: Site,
+    directory: Path,
+    name: str,
+    *,
+    role: str = "",
+    account: bytes | None = None,
+    keys: tuple[SigningKey, ...] = (),
+    locale: str = "en-GB",
+    size: dict[str, int] = PHONE,
+) -> Person:
+    """Somebody takes up an invitation in a fresh browser: to an office (`role`), to an `account` that is there, or as
+    a newcomer. The keys of the commune's founders sign what this needs."""
+    parts = site.parts
+    kind = InvitedAs.ROLE if role else InvitedAs.ACCOUNT if account else InvitedAs.NEWCOMER
+    now_s = int(parts.wall.now_s())
+    with parts.store.transaction() as connection:
+        token = invitations.make(connection, Invitation(kind, account, role, name, None, None), now_s=now_s)
+    context = browser.new_context(viewport=size, locale=locale)
+    person = Person(site, name, context, context.new_page())
+    person.open(f"/join/{token}")
+    with person.page.expect_navigation(url="**/waiting"):
+        person.page.locator("#join button").click()
+    signing = keys or (key("steward"), key("townhall"), key("operator"))
+    inviting.sign_waiting(parts.books, parts.store, signing)
+    return person

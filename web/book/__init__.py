@@ -1,0 +1,1 @@
+"""The ledger as the pages need it: followed, searched by account, and given what people sign."""

@@ -1,0 +1,79 @@
+"""A commune's ledger for the pages: looked at from many threads, and given what people have signed.
+
+Who has the ledger open carries out what is handed in (ledger/inbox.py): the aggregator, usually. Where nobody has it,
+it is opened for the moment.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from commonwatt.errors import InUseError
+from ledger import inbox
+from ledger.app import LOG, open_ledger
+from ledger.follower import LogFollower, Look
+from ledger.log.published import PublishedLog
+from ledger.sequencer import Placed, Refused
+from web.book.index import FILE, FollowedBook
+
+
+class Hand(Protocol):
+    """Carries signed entries to the ledger."""
+
+    def submit(self, entries: Sequence[bytes]) -> list[Placed | Refused]:
+        """An answer for each, durable and published."""
+        ...
+
+
+class LedgerHand:
+    """By way of whoever has the ledger open, or by opening it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._alone = threading.Lock()
+        self._is_in_use = False
+
+    def submit(self, entries: Sequence[bytes]) -> list[Placed | Refused]:
+        """UserError if nobody carries it out in time; StorageError if a disk fails."""
+        if not self._is_in_use:
+            with self._alone:
+                try:
+                    with open_ledger(self._directory) as ledger:
+                        answers = ledger.submit(entries)
+                        ledger.publish()
+                        return answers
+                except InUseError:
+                    self._is_in_use = True
+        try:
+            return inbox.submit(self._directory, entries)
+        except Exception:
+            self._is_in_use = False  # whoever had it may have ended: the next one looks again
+            raise
+
+
+class Books:
+    """The ledger of a commune's directory, as far as it is published."""
+
+    def __init__(self, directory: Path, *, look: Look | None = None, hand: Hand | None = None) -> None:
+        log = PublishedLog(directory / LOG)
+        self._lock = threading.RLock()
+        self._follower = LogFollower(log, look=look)
+        self._book = FollowedBook(log, self._follower, directory / FILE)
+        self._hand = hand or LedgerHand(directory)
+
+    @contextmanager
+    def now(self) -> Iterator[FollowedBook]:
+        """The book as it is published now, nobody else's while the `with` lasts: look, and be quick."""
+        with self._lock:
+            self._follower.step()
+            yield self._book
+
+    def submit(self, *entries: bytes) -> list[Placed | Refused]:
+        """Hand in signed entries; an answer for each. What was placed is seen by the next `now`."""
+        return self._hand.submit(entries)
+
+    def close(self) -> None:
+        """Give the index back."""
+        self._book.close()

@@ -1,0 +1,22 @@
+"""What a draft is for, in a sentence for whoever is asked to sign it. Rooms that propose drafts add theirs."""
+
+from commonwatt.i18n import _
+from ledger.book.body import AdmitRole
+from web.drafts.desk import Draft
+from web.looks import Words
+
+
+def sentence(draft: Draft, words: Words) -> str:
+    """In the language that is spoken."""
+    when = words.moment(draft.proposed_s)
+    match draft.purpose, draft.entry.body:
+        case "takeover", _body:
+            return _("A member uses a new browser: from {when} on its key is to sign for the account.").format(
+                when=when
+            )
+        case "office", AdmitRole() as body:
+            return _("Somebody is to hold the office “{office}” with a key of their own, since {when}.").format(
+                office=body.role, when=when
+            )
+        case _:
+            return _("An entry of the kind “{kind}”, proposed {when}.").format(kind=draft.entry.kind.label, when=when)

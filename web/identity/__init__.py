@@ -1,0 +1,1 @@
+"""Who is there: invitations, e-mail links, passkeys and sessions. No passwords."""

@@ -1,0 +1,22 @@
+"""What modules in the browser say, handed to them as JSON in the page."""
+
+import json
+
+from markupsafe import Markup
+
+from commonwatt.i18n import _
+
+
+def of_modules() -> dict[str, str]:
+    """By the names that static/wallet uses, in the language that is spoken."""
+    return {
+        "offline": _("There is no connection. Nothing was sent; try again when there is one."),
+        "broken": _("That did not work. Load the page again and repeat it."),
+        "no-key": _("This browser does not have your key. Use the one in which you joined, or recover your account."),
+        "no-keys-here": _("This browser cannot make keys: it is too old, or the page did not come over HTTPS."),
+    }
+
+
+def as_script(value: object) -> Markup:
+    """JSON that may stand inside <script type="application/json">: nothing in it ends the element."""
+    return Markup(json.dumps(value, ensure_ascii=False).replace("<", "\\u003c"))  # noqa: S704 no < is left

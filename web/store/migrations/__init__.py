@@ -1,0 +1,1 @@
+"""How the store of the pages became what schema.py says."""

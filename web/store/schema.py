@@ -1,0 +1,105 @@
+"""The tables of web.db. Times are Unix seconds of the pages' civil clock; secrets are kept as SHA-256 only."""
+
+import sqlalchemy as sa
+
+from commonwatt.revisions import Revisions
+
+SCHEMA_VERSION = 1
+"""The number of the last revision below migrations/versions."""
+
+metadata = sa.MetaData()
+
+meta = sa.Table("meta", metadata, sa.Column("name", sa.Text, primary_key=True), sa.Column("value", sa.Text))
+
+login = sa.Table(
+    "login",
+    metadata,
+    sa.Column("id", sa.LargeBinary, primary_key=True),
+    # An account of the ledger, or the id of a role's key. What it may do is asked of the ledger each time.
+    sa.Column("subject", sa.LargeBinary, nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("email", sa.Text),
+    sa.Column("language", sa.Text, nullable=False, server_default=""),
+    sa.Column("created_s", sa.BigInteger, nullable=False),
+    comment="who may sign in: one row for each account or role key that has taken up an invitation",
+)
+
+session = sa.Table(
+    "session",
+    metadata,
+    sa.Column("token_sha256", sa.LargeBinary, primary_key=True),
+    sa.Column("login", sa.LargeBinary, nullable=False, index=True),
+    sa.Column("created_s", sa.BigInteger, nullable=False),
+    sa.Column("seen_s", sa.BigInteger, nullable=False),
+    sa.Column("expires_s", sa.BigInteger, nullable=False),
+    comment="browsers that are signed in",
+)
+
+passkey = sa.Table(
+    "passkey",
+    metadata,
+    sa.Column("credential", sa.LargeBinary, primary_key=True),
+    sa.Column("login", sa.LargeBinary, nullable=False, index=True),
+    sa.Column("public_key", sa.LargeBinary, nullable=False),
+    sa.Column("sign_count", sa.BigInteger, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("created_s", sa.BigInteger, nullable=False),
+    comment="WebAuthn credentials",
+)
+
+mail_link = sa.Table(
+    "mail_link",
+    metadata,
+    sa.Column("token_sha256", sa.LargeBinary, primary_key=True),
+    sa.Column("login", sa.LargeBinary, nullable=False),
+    sa.Column("expires_s", sa.BigInteger, nullable=False),
+    comment="links that were sent by e-mail and not used yet",
+)
+
+invitation = sa.Table(
+    "invitation",
+    metadata,
+    sa.Column("token_sha256", sa.LargeBinary, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),  # account: a key for an account that is there; role: a role key
+    sa.Column("subject", sa.LargeBinary),  # the account; none: whoever is invited gets one when admitted
+    sa.Column("role", sa.Text, nullable=False, server_default=""),  # of kind role: steward, townhall, …
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("email", sa.Text),
+    sa.Column("expires_s", sa.BigInteger, nullable=False),
+    sa.Column("login", sa.LargeBinary),  # who took it up; none: nobody yet
+    comment="one-use links by which a browser takes up an account or a role",
+)
+
+newcomer = sa.Table(
+    "newcomer",
+    metadata,
+    sa.Column("login", sa.LargeBinary, primary_key=True),
+    sa.Column("wallet", sa.LargeBinary, nullable=False),  # the public key that their browser made
+    sa.Column("is_merchant", sa.Boolean, nullable=False),
+    comment="who took up an invitation and waits to be admitted by a steward",
+)
+
+draft = sa.Table(
+    "draft",
+    metadata,
+    sa.Column("id", sa.LargeBinary, primary_key=True),  # of the entry
+    sa.Column("statement", sa.LargeBinary, nullable=False),  # CBOR [1, kind, id, time_s, body]
+    sa.Column("purpose", sa.Text, nullable=False),  # "takeover", "reverse", …: which sentence people read
+    sa.Column("about", sa.LargeBinary),  # the account or subject it is about
+    sa.Column("proposed_by", sa.LargeBinary),  # a login
+    sa.Column("proposed_s", sa.BigInteger, nullable=False),
+    sa.Column("ended", sa.Text),  # none: it waits; "placed 812", "refused bad-signature", "withdrawn"
+    comment="entries that need the signatures of several people, until they have them",
+)
+
+approval = sa.Table(
+    "approval",
+    metadata,
+    sa.Column("draft", sa.LargeBinary, primary_key=True),
+    sa.Column("hint", sa.LargeBinary, primary_key=True),  # of the key
+    sa.Column("signed", sa.LargeBinary, nullable=False),
+    comment="the signatures that a draft has so far",
+)
+
+SCHEMAS = Revisions("this store of the pages", SCHEMA_VERSION, metadata, "web:store/migrations")
+"""The store of the pages."""
