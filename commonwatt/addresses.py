@@ -1,4 +1,4 @@
-"""Under which addresses other machines of the network reach this one."""
+"""Under which addresses and names other machines of the network reach this one."""
 
 import fcntl
 import socket
@@ -14,6 +14,14 @@ def of_this_machine() -> list[str]:
     """IPv4 addresses without loopback, the one by which it goes out first; none without a network."""
     found = [_outward(), *(_of_interface(name) for _index, name in socket.if_nameindex())]
     return list(dict.fromkeys(address for address in found if address and not address.startswith("127.")))
+
+
+def names() -> list[str]:
+    """What this machine is called in its network: by mDNS, unless its name is a whole one."""
+    name = socket.gethostname().lower()
+    if not all(label.replace("-", "").isalnum() and name.isascii() for label in name.split(".")):
+        return []
+    return [name] if "." in name else [f"{name}.local", name]
 
 
 def _outward() -> str:

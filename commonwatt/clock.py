@@ -71,6 +71,11 @@ class CivilClock:
         """The present civil time, Unix seconds."""
         return self.at_wall_s(time.time())
 
+    def from_now(self, factor: float) -> "CivilClock":
+        """The clock that shows the same now and goes on at another pace."""
+        wall_s = time.time()
+        return CivilClock(self.at_wall_s(wall_s), wall_s, factor)
+
     def at_wall_s(self, wall_s: float) -> float:
         """Civil time at an instant of wall time."""
         return self.civil_anchor_s + (wall_s - self.wall_anchor_s) * self.factor

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import typer
 
+from commonwatt import addresses
 from commonwatt.cli.missing import packages_of
 from commonwatt.clock import CivilClock
 from commonwatt.i18n import _
@@ -58,7 +59,7 @@ def ca_command(
     """Repeat it when you like: the CA stays, its certificate is made anew before it ends or for other hosts."""
     with packages_of("web ca", extra="web"):
         from web.tls import authority
-    hosts = host or authority.hosts_of(folder) or authority.own_hosts()
+    hosts = host or authority.hosts_of(folder) or [*addresses.of_this_machine(), *addresses.names()]
     ca = authority.ensure(folder, hosts, at=datetime.now(UTC))
     said = _("{folder}: a new CA, until {day}") if ca.is_new else _("{folder}: the CA is the one it was, until {day}")
     typer.echo(said.format(folder=folder, day=_day(ca.authority.not_valid_after_utc)))

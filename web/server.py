@@ -76,6 +76,7 @@ class Beside:
         config = uvicorn.Config(
             pages,
             log_config=None,
+            access_log=False,  # who reads what is nobody's business, and addresses may carry one-use links
             lifespan="off",
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=END_S_MAX,

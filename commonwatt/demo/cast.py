@@ -8,6 +8,7 @@ from commonwatt.clock import CivilClock
 from commonwatt.demo.brokers import AGGREGATOR
 from commonwatt.demo.dashboards import RELAY
 from commonwatt.demo.founding import COMMONWATT, Commune
+from commonwatt.demo.layout import Layout
 from commonwatt.demo.meters import FIRMWARE, MICROPYTHON
 from commonwatt.demo.programs import Program, answers, wait_for
 
@@ -46,6 +47,11 @@ class Cast:
         for name in (*village.readers, *village.gateways, AGGREGATOR, *behind):
             self.programs[name].stop()
 
+    def around_the_books(self) -> list[Program]:
+        """What the aggregator needs when the meters rest: the town's broker and the dashboards' relay, if ours."""
+        town = self.commune.brokers.town
+        return [self.programs[name] for name in (*([town.name] if town.is_ours else []), *self._relays())]
+
     def _brokers(self) -> list[str]:
         return [broker.name for broker in self.commune.brokers.all if broker.is_ours]
 
@@ -56,15 +62,20 @@ class Cast:
         return [program for program in self.programs.values() if program.is_running]
 
 
+def aggregator_words(layout: Layout, clock: CivilClock) -> tuple[str, ...]:
+    """How the aggregator is started."""
+    return (
+        *(COMMONWATT, "aggregator", "run", str(layout.root), "--broker-account", str(layout.broker_account)),
+        *("--status", str(layout.aggregator_status), "--clock", str(clock)),
+        *(("--influx", str(layout.influx)) if layout.influx.exists() else ()),
+    )
+
+
 def assemble(commune: Commune, clock: CivilClock, relay: Program | None = None) -> Cast:
     """Write the running clock to every reader and name every program. `relay`: see demo/dashboards.py."""
     layout, village, at = commune.layout, commune.village, ("--clock", str(clock))
     argv: dict[str, tuple[str, ...]] = {broker.name: broker.argv for broker in commune.brokers.all if broker.is_ours}
-    argv[AGGREGATOR] = (
-        *(COMMONWATT, "aggregator", "run", str(layout.root), "--broker-account", str(layout.broker_account)),
-        *("--status", str(layout.aggregator_status), *at),
-        *(("--influx", str(layout.influx)) if layout.influx.exists() else ()),
-    )
+    argv[AGGREGATOR] = aggregator_words(layout, clock)
     for name in village.gateways:
         argv[name] = (COMMONWATT, "gateway", "run", str(layout.gateway_toml(name)), *at)
     for name in village.over_modbus:

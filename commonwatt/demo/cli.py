@@ -30,6 +30,12 @@ def demo(
     influx: str = typer.Option(
         "", envvar="INFLUX", help=_("Fill this InfluxDB for dashboards: http://HOST:8086, or a TOML file.")
     ),
+    keep: bool = typer.Option(
+        False, "--keep", envvar="KEEP", help=_("Stay afterwards: the commune's pages in a browser, until Ctrl-C.")
+    ),
+    tls: bool = typer.Option(
+        False, "--tls", envvar="TLS", help=_("The same for phones in your network: HTTPS by a local CA.")
+    ),
     directory: Path = typer.Option(Path("var/demo"), "--dir", help=_("Where the commune is left for inspection.")),
 ) -> None:
     """Run a commune of ten or forty homes, every process real, and check its books."""
@@ -50,5 +56,7 @@ def demo(
         broker_url=broker or None,
         policy=policy,
         influx=influx or None,
+        keep=keep or tls,
+        tls=tls,
     )
     raise typer.Exit(tell(plan))

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from commonwatt import evidence_file, status
+from commonwatt.clock import CivilClock
 from commonwatt.demo.faults import Kill
 from commonwatt.demo.founding import COMMONWATT, Commune
 from commonwatt.demo.layout import Layout
@@ -27,8 +28,10 @@ STATISTICS = ("production_wh", "consumption_wh", "matched_wh")
 """The figures of `commonwatt statistics` that the demo shows."""
 
 
-def conclude(plan: Plan, commune: Commune, console: Console, kills: Sequence[Kill], *, resent: int) -> int:
-    """Judge, pay, judge again, verify; 0 only if everything balances."""
+def conclude(
+    plan: Plan, commune: Commune, console: Console, kills: Sequence[Kill], *, resent: int, clock: CivilClock
+) -> int:
+    """Judge, pay, judge again, verify; 0 only if everything balances. `clock`: civil time from now on."""
     if plan.faults:
         console.print(_faults_table(commune, kills, resent))
         if _duplicates(commune) == 0:
@@ -38,12 +41,12 @@ def conclude(plan: Plan, commune: Commune, console: Console, kills: Sequence[Kil
             return 1
     if (code := _judge(commune)) != 0:
         return code
-    console.print(_pay_the_baker(plan, commune), soft_wrap=True, highlight=False)
+    console.print(_pay_the_baker(commune, clock), soft_wrap=True, highlight=False)
     if (code := _judge(commune, "--brief")) != 0:
         return code
     console.print(_statistics(plan, commune))
     console.print(_verify(commune), soft_wrap=True, highlight=False)
-    console.print(_what_now(commune), soft_wrap=True, highlight=False)
+    console.print(_what_now(plan, commune), soft_wrap=True, highlight=False)
     return 0
 
 
@@ -53,13 +56,13 @@ def _judge(commune: Commune, *options: str) -> int:
     return subprocess.run(argv, stdin=subprocess.DEVNULL, check=False).returncode
 
 
-def _pay_the_baker(plan: Plan, commune: Commune) -> str:
+def _pay_the_baker(commune: Commune, clock: CivilClock) -> str:
     layout, ids, solar_home = commune.layout, commune.ids, commune.village.solar_home
     words = run(
         [
             *(COMMONWATT, "ledger", "pay", str(layout.root), "--wallet", str(layout.wallet(solar_home))),
             *("--from", ids.accounts[solar_home].hex(), "--to", ids.accounts[BAKER].hex()),
-            *("--credits", "1", "--memo", _("one loaf of bread"), "--clock", str(plan.next_day_clock())),
+            *("--credits", "1", "--memo", _("one loaf of bread"), "--clock", str(clock)),
         ],
         log_file=layout.logs / "finale.log",
     )
@@ -130,18 +133,23 @@ def _gaps(commune: Commune) -> int:
     )
 
 
-def _what_now(commune: Commune) -> str:
+def _what_now(plan: Plan, commune: Commune) -> str:
     layout = Layout(from_here(commune.layout.root))
     dashboards = _(
         "\nIts telemetry is in InfluxDB. A Grafana shows it after:\n"
         "  commonwatt dashboards push --url https://GRAFANA --token-file FILE --influx http://HOST:8086 --demo {root}"
     ).format(root=layout.root)
     told = dashboards if commune.layout.influx.exists() else ""
-    return told + _(
-        "\nThe commune lies in {root}. Anyone can check it:\n"
-        "  commonwatt ledger verify {log} --vkey {vkey}\n"
-        "  commonwatt ledger show {log}"
-    ).format(root=layout.root, log=layout.log, vkey=layout.vkey)
+    browser = "" if plan.keep else _("\nWith make demo KEEP=1 it stays open in a browser.")
+    return (
+        told
+        + browser
+        + _(
+            "\nThe commune lies in {root}. Anyone can check it:\n"
+            "  commonwatt ledger verify {log} --vkey {vkey}\n"
+            "  commonwatt ledger show {log}"
+        ).format(root=layout.root, log=layout.log, vkey=layout.vkey)
+    )
 
 
 def from_here(path: Path) -> Path:

@@ -46,6 +46,16 @@ class Layout:
         return self.root / "influx.toml"
 
     @property
+    def web_toml(self) -> Path:
+        """How the commune's pages are served."""
+        return self.root / "web.toml"
+
+    @property
+    def local_ca(self) -> Path:
+        """A CA for phones, beside the demo: it outlives it."""
+        return self.root.with_name(f"{self.root.name}-ca")
+
+    @property
     def telemetry(self) -> Path:
         """The aggregator's points on their way to that database."""
         return self.root / "telemetry.db"

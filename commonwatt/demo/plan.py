@@ -43,6 +43,10 @@ class Plan:
     policy: Path = POLICY
     influx: str | None = None
     """The dashboards' database, as a person named it; None: no dashboards."""
+    keep: bool = False
+    """Whether the commune stays to be looked at in a browser."""
+    tls: bool = False
+    """Whether phones in the same network may look too, over HTTPS."""
 
     def __post_init__(self) -> None:
         if self.homes not in VILLAGES:
@@ -118,7 +122,3 @@ class Plan:
         """Civil time from now on: it reaches the data when the processes have come up."""
         start_up_s = START_UP_S + START_UP_S_PER_HOME * self.homes
         return CivilClock(self.starts_s, time.time() + start_up_s, self.speed)
-
-    def next_day_clock(self) -> CivilClock:
-        """Civil time for what people do after the run: the day after the data end, at the pace of the wall."""
-        return CivilClock(self.ends_s + DAY_S, time.time(), 1)

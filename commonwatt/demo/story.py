@@ -1,4 +1,4 @@
-"""The course of the demo: found, run, drain, judge, pay, verify."""
+"""The course of the demo: found, run, drain, judge, pay, verify, and stay if it is asked to."""
 
 import signal
 import sys
@@ -11,7 +11,7 @@ from rich.console import Console
 
 from commonwatt import status
 from commonwatt.clock import CivilClock
-from commonwatt.demo import dashboards, finale
+from commonwatt.demo import dashboards, finale, keeping
 from commonwatt.demo import faults as fault_plan
 from commonwatt.demo.brokers import AGGREGATOR, Broker
 from commonwatt.demo.cast import Cast, assemble
@@ -32,7 +32,7 @@ BROKER_S_MAX = 120
 
 
 def tell(plan: Plan) -> int:
-    """Run the demo; 0 only if the books balance."""
+    """Run the demo; 0 only if the books balance. With `plan.keep` it returns when it is told to end."""
     console = Console()
     console.print(
         _("Founding a commune of {homes} homes in {place} …").format(
@@ -52,7 +52,9 @@ def tell(plan: Plan) -> int:
         _watch(plan, cast, clock, faults, traffic, view)
         if plan.influx:
             dashboards.await_told(commune.layout, plan.ends_s)
-    return finale.conclude(plan, commune, console, faults.done, resent=traffic.resent)
+    after = clock.from_now(1)
+    code = finale.conclude(plan, commune, console, faults.done, resent=traffic.resent, clock=after)
+    return keeping.keep(plan, commune, cast, console, after) if plan.keep and code == 0 else code
 
 
 def _await_broker(broker: Broker, console: Console) -> None:

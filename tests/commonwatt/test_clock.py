@@ -1,5 +1,7 @@
 """Civil time is a line over wall time that a restarted process finds again."""
 
+import time
+
 import pytest
 
 from commonwatt.clock import CivilClock
@@ -25,6 +27,15 @@ def test_civil_clock_when_misspelt(text: str) -> None:
     """A clock that cannot be read is named, with an example of one that can."""
     with pytest.raises(UserError, match="CIVIL@WALLxFACTOR"):
         CivilClock.parse(text)
+
+
+def test_civil_clock_when_its_pace_changes() -> None:
+    """It goes on from where it stood."""
+    fast = CivilClock(1_721_606_400, time.time() - 60, 1440)
+    slow = fast.from_now(1)
+    assert slow.factor == 1
+    assert slow.at_wall_s(slow.wall_anchor_s) == fast.at_wall_s(slow.wall_anchor_s)
+    assert slow.at_wall_s(slow.wall_anchor_s + 10) == slow.civil_anchor_s + 10
 
 
 def test_manual_clock_when_advanced() -> None:

@@ -3,9 +3,15 @@
 Starts real programs and looks at them from outside. The soak runs ten seeds of faults and a whole week.
 """
 
+import contextlib
+import re
 import shutil
+import signal
+import ssl
 import subprocess
 import sys
+import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -24,17 +30,77 @@ def commonwatt(*words: object) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A demo that stayed: what it printed, what its pages showed while it did (`seen`, by name), how it ended."""
+
+    directory: Path
+    said: str
+    seen: dict[str, str]
+    exit_code: int
+    left_behind: list[str]
+
+
 @pytest.fixture(scope="module")
-def commune(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A commune that lived one day with balanced books."""
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """One day, TLS=1, looked at over real sockets, then SIGTERM. All tests share it: a demo takes a minute."""
     directory = tmp_path_factory.mktemp("commune") / "demo"
-    done = commonwatt("demo", "--speed", FAST, "--dir", directory)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "The books balance, to the watt-hour and the milli-credit." in done.stdout
-    assert "paid 1.000 credits" in done.stdout
+    argv = [COMMONWATT, "demo", "--speed", FAST, "--dir", str(directory), "--tls"]
+    said, seen = "", {}
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            said += line.decode()
+            if "Ctrl-C" in line.decode():
+                seen = look(directory, said)
+                demo.send_signal(signal.SIGTERM)
+    return Kept(directory, said, seen, demo.returncode, processes_of(directory))
+
+
+def look(directory: Path, said: str) -> dict[str, str]:
+    """What a browser that installed the demo's CA is shown at the addresses that were printed."""
+    (url,) = re.findall(r"^  (https://\S+)$", said, re.MULTILINE)
+    (phone_url,) = re.findall(r"http://\S+:\d+/(?=:)", said)
+    trusting = ssl.create_default_context(cafile=directory.with_name("demo-ca") / "ca.crt")
+    seen = {}
+    for name, address in (("town", url), ("log", url + "log"), ("phone", phone_url)):
+        request = urllib.request.Request(address, headers={"Accept-Language": "en"})
+        with urllib.request.urlopen(request, context=trusting, timeout=20) as answer:
+            seen[name] = answer.read().decode()
+    return seen
+
+
+def processes_of(directory: Path) -> list[str]:
+    """The command lines that name a directory, of everybody who runs."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it ended while we looked
+            found.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [words for words in found if str(directory) in words]
+
+
+@pytest.fixture(scope="module")
+def commune(kept: Kept) -> Path:
+    """A commune that lived one day with balanced books."""
+    assert "The books balance, to the watt-hour and the milli-credit." in kept.said, kept.said
+    assert "paid 1.000 credits" in kept.said
     for source in ("local production", "a neighbour's energy used", "declared and confirmed"):
-        assert source in done.stdout
-    return directory
+        assert source in kept.said
+    return kept.directory
+
+
+def test_demo_when_it_is_kept(kept: Kept) -> None:
+    """It stays with its pages on HTTPS, the measured day yesterday, and a page by which a phone comes to trust it."""
+    assert "114 entries" in kept.seen["log"], kept.said
+    assert "the last measured day is 2024-07-22" in kept.said
+    (fingerprint,) = re.findall(r"(?:[0-9A-F]{2}:){31}[0-9A-F]{2}", kept.said)
+    assert fingerprint in kept.seen["phone"]
+    assert "Nothing has been settled yet" not in kept.seen["town"]
+
+
+def test_demo_when_it_is_told_to_end(kept: Kept) -> None:
+    """SIGTERM: exit code 0, and nobody is left behind."""
+    assert (kept.exit_code, kept.left_behind) == (0, []), kept.said
 
 
 def copy(commune: Path, tmp_path: Path) -> Path:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from commonwatt import addresses, files
+from commonwatt import files
 from commonwatt.errors import StorageError, UserError
 from commonwatt.i18n import _
 
@@ -127,13 +127,6 @@ def hosts_of(folder: Path) -> list[str]:
     """For which hosts the certificate of a folder is; none if there is none."""
     server = _read(folder / SERVER)
     return server.hosts if server else []
-
-
-def own_hosts() -> list[str]:
-    """Addresses and names under which this machine is reached, as far as it knows; the likeliest first."""
-    name = socket.gethostname().lower()
-    names = [name] if "." in name else [f"{name}.local", name]
-    return [*addresses.of_this_machine(), *(name for name in names if _NAME.fullmatch(name))]
 
 
 def _ends_soon(signed: Signed, at: datetime) -> bool:

@@ -1,0 +1,163 @@
+"""KEEP=1: the demo stays when its books are judged, to be looked at in a browser, until it is told to end.
+
+The aggregator starts once more, with the pages beside its books. Civil time goes on from where it stood, now at the
+pace of the wall: what was measured is yesterday, and what somebody pays in a browser is carried out. The meters rest:
+the measured days are over. TLS=1 makes a local CA, so that phones in the same network may come.
+"""
+
+import io
+import json
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import segno
+from rich.console import Console
+
+from commonwatt import addresses
+from commonwatt.clock import CivilClock
+from commonwatt.demo.brokers import AGGREGATOR
+from commonwatt.demo.cast import UP_S_MAX, Cast, aggregator_words
+from commonwatt.demo.finale import from_here
+from commonwatt.demo.founding import COMMONWATT, Commune
+from commonwatt.demo.plan import Plan
+from commonwatt.demo.programs import Program, answers, free_port, run, wait_for
+from commonwatt.errors import UserError
+from commonwatt.i18n import _
+
+PAGES_PORT, PHONE_PORT = 8680, 8681
+"""Where everybody expects them; others if these are taken."""
+EVERYWHERE, HERE = "0.0.0.0", "127.0.0.1"  # noqa: S104 - TLS=1 says so: phones shall come
+LOOK_S = 1.0
+"""How often we see whether everybody is still there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the pages are. With TLS `phones` is where a phone gets the local CA, and `fingerprint` is the CA's."""
+
+    listen: str
+    port: int
+    url: str
+    phones: str = ""
+    fingerprint: str = ""
+
+
+def keep(plan: Plan, commune: Commune, cast: Cast, console: Console, clock: CivilClock) -> int:
+    """Serve until SIGINT, SIGTERM or SIGHUP; 0 then. ProgramEndedError if somebody ended by himself.
+
+    `clock`: civil time from now on.
+    """
+    with _told_to_end() as ends:
+        place = _prepare(plan, commune)
+        with _up(commune, cast, clock, place, ends) as programs:
+            if not ends.is_set():
+                console.print(_invitation(plan, clock, place), soft_wrap=True, highlight=False, markup=False)
+            while not ends.wait(LOOK_S):
+                for program in programs:
+                    program.check()
+        console.print(_("The demo has ended; nobody is left behind."))
+    return 0
+
+
+@contextmanager
+def _told_to_end() -> Iterator[threading.Event]:
+    """An event that the signals set by which people end programs, closing the terminal included."""
+    ends = threading.Event()
+    numbers = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+    before = [signal.signal(number, lambda *_ignored: ends.set()) for number in numbers]
+    try:
+        yield ends
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _prepare(plan: Plan, commune: Commune) -> Place:
+    """web.toml, and with TLS a CA that outlives this demo: a phone need not learn a new one each time."""
+    layout, lines = commune.layout, ['zone = "UTC"  # the measured days are days of UTC']
+    port = _free(PAGES_PORT)
+    if not plan.tls:
+        place = Place(HERE, port, f"http://localhost:{port}/")
+    else:
+        here = addresses.of_this_machine()
+        if not here:
+            raise UserError(
+                _("this machine is in no network that a phone could share"), to_do=_("try make demo KEEP=1")
+            )
+        folder, phone_port = layout.local_ca, _free(PHONE_PORT)
+        hosts = [word for host in (*here, *addresses.names()) for word in ("--host", host)]
+        said = run([COMMONWATT, "web", "ca", str(folder), *hosts], log_file=layout.logs / "keeping.log")
+        lines += [f"local_ca = {json.dumps(str(folder))}", f"phone_port = {phone_port}"]
+        (fingerprint,) = (line for line in said.splitlines() if "SHA-256" in line)
+        place = Place(EVERYWHERE, port, f"https://{here[0]}:{port}/", f"http://{here[0]}:{phone_port}/", fingerprint)
+    layout.web_toml.write_text("\n".join(lines) + "\n")
+    return place
+
+
+def _free(wanted: int) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((EVERYWHERE, wanted))
+        except OSError:
+            return free_port()
+        return wanted
+
+
+@contextmanager
+def _up(
+    commune: Commune, cast: Cast, clock: CivilClock, place: Place, ends: threading.Event
+) -> Iterator[list[Program]]:
+    """The town's broker, the relay of an old InfluxDB, and the aggregator with the pages; all are gone afterwards."""
+    layout, programs = commune.layout, list[Program]()
+    words = (*aggregator_words(layout, clock), "--pages", f"{place.listen}:{place.port}")
+    with ExitStack() as stack:
+
+        def start(program: Program) -> None:
+            program.start()
+            stack.callback(program.stop)
+            programs.append(program)
+
+        def await_answer(address: tuple[str, int], what: str) -> None:
+            wait_for(lambda: ends.is_set() or answers(*address), what=what, timeout_s=UP_S_MAX, programs=programs)
+
+        for program in cast.around_the_books():
+            start(program)
+        await_answer(commune.brokers.town.address, commune.brokers.town.url)
+        start(Program(AGGREGATOR, words, layout.logs / f"{AGGREGATOR}.log"))
+        await_answer((HERE, place.port), place.url)
+        yield programs
+
+
+def _invitation(plan: Plan, clock: CivilClock, place: Place) -> str:
+    """What to open, and what is to be seen there."""
+    now = datetime.fromtimestamp(clock.now_s(), UTC)
+    yesterday = datetime.fromtimestamp(plan.ends_s - 1, UTC)
+    parts = [
+        _("\nThe commune stays and can be looked at in a browser:\n\n  {url}\n").format(url=place.url),
+        _("There it is {now} (UTC), at the pace of your watch; the last measured day is {day}.").format(
+            now=f"{now:%Y-%m-%d %H:%M}", day=f"{yesterday:%Y-%m-%d}"
+        ),
+    ]
+    if place.phones:
+        parts.append(
+            _(
+                "A phone in the same network comes to trust it at {phones}: point its camera here.\n\n{code}\n"
+                "The page shows what to touch, and a fingerprint. It must be this one:\n  {fingerprint}\n"
+                "A firewall on this machine must let both ports through."
+            ).format(phones=place.phones, code=_qr(place.phones), fingerprint=place.fingerprint)
+        )
+    parts.append(_("End it with Ctrl-C; what lies in {root} stays.").format(root=from_here(plan.directory)))
+    return "\n".join(parts)
+
+
+def _qr(text: str) -> str:
+    """A QR code in half blocks, as wide as a terminal's character for each module."""
+    drawn = io.StringIO()
+    segno.make_qr(text, error="l").terminal(drawn, compact=True, border=2)
+    return drawn.getvalue()
