@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aggregator.testing import key
-from commonwatt.identity import SigningKey
+from aggregator.testing import ident, key
+from commonwatt.identity import SigningKey, new_id
+from ledger.book.body import role_key_id
 from tests.web.conftest import Site
-from web.identity import invitations, inviting
+from web.identity import invitations, inviting, logins
 from web.identity.invitations import Invitation, InvitedAs
+from web.roles import Role
 
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 OFFICES = ("steward", "townhall", "operator", "auditor")
@@ -59,3 +61,16 @@ def come_in(
     signing = keys or (key("steward"), key("townhall"), key("operator"))
     inviting.sign_waiting(parts.books, parts.store, signing)
     return person
+
+
+def session(living: Site, role: Role) -> str:
+    """A fresh session of somebody with a role."""
+    subject = {
+        Role.WAITING: new_id(),
+        Role.RESIDENT: ident("home00"),
+        Role.MERCHANT: ident("baker"),
+    }.get(role) or role_key_id(key(role.value).public_key)
+    now_s = int(living.parts.wall.now_s())
+    with living.parts.store.transaction() as connection:
+        who = logins.add(connection, subject=subject, name=role.value, email=None, now_s=now_s)
+        return logins.open_session(connection, who, now_s=now_s)

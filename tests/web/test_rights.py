@@ -7,18 +7,15 @@ from urllib.parse import urlencode
 
 import pytest
 
-from aggregator.testing import ident, key
-from commonwatt.identity import new_id
-from ledger.book.body import role_key_id
 from tests.web.conftest import Site
+from tests.web.filled import fill
+from tests.web.people import session
 from web import app
 from web.door import COOKIE, Page
 from web.identity import logins
 from web.roles import Role
 
 TABLE = Path(__file__).with_name("rights.csv")
-FILLED = {"{month}": "2024-07", "{token}": "nobody", "{draft}": "00" * 16}
-"""What stands in addresses for the names of their parts; others are filled by the parts' own tests."""
 
 
 def table() -> dict[str, dict[str, int]]:
@@ -46,37 +43,22 @@ def test_every_page_with_every_role(living: Site, role: Role) -> None:
 @pytest.mark.parametrize("wrong", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}, {}])
 def test_form_of_another_site(living: Site, wrong: dict[str, str]) -> None:
     """A post that does not come from a page of this session is refused, whoever the browser is signed in as."""
-    cookie = _session(living, Role.STEWARD)
+    cookie = session(living, Role.STEWARD)
     headers = {"cookie": f"{COOKIE}={cookie}", "content-type": "application/x-www-form-urlencoded", **wrong}
     csrf = "" if not wrong else logins.csrf_of(cookie)
     assert _request(living, "POST", "/leave", headers, urlencode({"csrf": csrf})) == 403
 
 
 def _ask(living: Site, page: Page, role: Role) -> int:
-    path = page.path
-    for name, value in FILLED.items():
-        path = path.replace(name, value)
+    path = fill(page.path, living)
     headers, csrf = {}, ""
     if role is not Role.ANYBODY:
-        cookie = _session(living, role)
+        cookie = session(living, role)
         headers["cookie"], csrf = f"{COOKIE}={cookie}", logins.csrf_of(cookie)
     if page.get is not None:
         return _request(living, "GET", path, headers)
     headers["content-type"] = "application/x-www-form-urlencoded"
     return _request(living, "POST", path, headers, urlencode({"csrf": csrf}))
-
-
-def _session(living: Site, role: Role) -> str:
-    """A fresh session of somebody with a role."""
-    subject = {
-        Role.WAITING: new_id(),
-        Role.RESIDENT: ident("home00"),
-        Role.MERCHANT: ident("baker"),
-    }.get(role) or role_key_id(key(role.value).public_key)
-    now_s = int(living.parts.wall.now_s())
-    with living.parts.store.transaction() as connection:
-        who = logins.add(connection, subject=subject, name=role.value, email=None, now_s=now_s)
-        return logins.open_session(connection, who, now_s=now_s)
 
 
 def _request(living: Site, method: str, path: str, headers: dict[str, str], body: str = "") -> int:
