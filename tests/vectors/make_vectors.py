@@ -7,6 +7,7 @@ from typing import Any
 import cbor2
 
 from commonwatt import block, cbor, cose
+from commonwatt.asked import ASKED, ASKS_MAX, Ask, Asked, Requests
 from commonwatt.block import Block, Channel
 from commonwatt.identity import SigningKey
 from commonwatt.refusal import Refusal
@@ -206,7 +207,17 @@ def transport_vectors() -> dict[str, Any]:
         "registry": Snapshot.of(12, [record]).encode(),
         "registry-empty": Snapshot.of(0, []).encode(),
     }
+    peak, surplus = Ask(START_S, START_S + 7200, is_peak=True), Ask(START_S + 7200, START_S + 9000, is_peak=False)
+    asked = Asked(12, (peak, surplus))
+    accepted |= {
+        "asked": asked.encode(),
+        "asked-nothing": Asked(12, ()).encode(),
+        "asked-full": Asked(2**63 - 1, tuple(Ask(n, n + 1, n % 2 == 0) for n in range(ASKS_MAX))).encode(),
+        "requests": Requests(12, b"\xd2", ((b"\xd3", (record.device,)),)).encode(),
+        "requests-for-everybody": Requests(0, b"\xd2", ()).encode(),
+    }
     refused = {
+        **_wrong_asks(),
         "batch-empty": cbor.encode([1, 42, START_S, []]),
         "batch-block-is-text": cbor.encode([1, 42, START_S, ["block"]]),
         "receipt-short-hash": cbor.encode([1, 42, digest[:31], {}]),
@@ -224,6 +235,70 @@ def transport_vectors() -> dict[str, Any]:
     }
 
 
+def _wrong_asks() -> dict[str, bytes]:
+    hours, device = 3600, bytes(range(16))
+    wrong = {
+        "ends-before-it-begins": [[5, 4, 1]],
+        "ends-as-it-begins": [[5, 5, 1]],
+        "longer-than-twelve-hours": [[0, 12 * hours + 1, 1]],
+        "of-a-third-kind": [[0, 1, 3]],
+        "of-no-kind": [[0, 1, 0]],
+        "kind-true": [[0, 1, True]],
+        "start-negative": [[-1, 1, 1]],
+        "end-beyond-63-bits": [[2**63 - 1, 2**63, 1]],
+        "out-of-order": [[2, 3, 1], [1, 2, 1]],
+        "twice": [[1, 2, 1], [1, 2, 1]],
+        "two-fields": [[1, 2]],
+        "too-many": [[n, n + 1, 1] for n in range(ASKS_MAX + 1)],
+    }
+    groups = {
+        "group-of-nobody": [[b"\xd2", []]],
+        "devices-out-of-order": [[b"\xd2", [bytes([1]) * 16, bytes(16)]]],
+        "device-in-two-groups": [[b"\xd2", [device]], [b"\xd3", [device]]],
+        "device-15-bytes": [[b"\xd2", [bytes(15)]]],
+        "asked-as-text": [["asked", [device]]],
+    }
+    return {
+        **{f"asked-{name}": cbor.encode([1, 12, asks]) for name, asks in wrong.items()},
+        "asked-version-2": cbor.encode([2, 12, []]),
+        "asked-three-fields-more": cbor.encode([1, 12, [], 0]),
+        **{f"requests-{name}": cbor.encode([1, 12, b"\xd2", rows]) for name, rows in groups.items()},
+        "requests-for-everybody-nothing": cbor.encode([1, 12, None, []]),
+    }
+
+
+def asked_vectors() -> dict[str, Any]:
+    """What a device answers to what it is asked, when it knows what the log's first 12 entries say."""
+    other = SigningKey.from_seed(bytes(range(1, 33)))
+    peak, surplus = Ask(START_S, START_S + 7200, is_peak=True), Ask(START_S + 7200, START_S + 9000, is_peak=False)
+
+    def said(name: str, answer: int, payload: bytes, **how: Any) -> dict[str, Any]:
+        signed = cose.sign1(payload, how.get("key", KEY), cose.external_aad(*how.get("aad", (ASKED, GENESIS))))
+        return {
+            "name": name,
+            "answer": answer,
+            "payload": payload.hex(),
+            "signed": how.get("spoil", bytes)(signed).hex(),
+        }
+
+    good = Asked(12, (peak, surplus)).encode()
+    wrong = {name: data for name, data in _wrong_asks().items() if name.startswith("asked-")}
+    asked = [
+        said("two-windows", 0, good),
+        said("nothing-any-more", 0, Asked(13, ()).encode()),
+        said("sixteen-windows", 0, Asked(12, tuple(Ask(n, n + 1, n % 2 == 0) for n in range(ASKS_MAX))).encode()),
+        said("too-large", 1, cbor.encode([1, 12, [[2**62, 2**62 + n, 1] for n in range(1, 40)]])),
+        {"name": "malformed-not-cose", "answer": 2, "payload": "", "signed": "a0"},
+        *(said(f"malformed-{name}", 2, data) for name, data in wrong.items()),
+        said("unknown-key", 3, good, key=other),
+        said("older", 4, Asked(11, (peak,)).encode()),
+        said("bad-signature", 5, good, spoil=lambda signed: signed[:-1] + bytes([signed[-1] ^ 1])),
+        said("bad-signature-other-commune", 5, good, aad=(ASKED, bytes(32))),
+        said("bad-signature-other-kind", 5, good, aad=("command", GENESIS)),
+    ]
+    return {"public_key": KEY.public_key.hex(), "genesis": GENESIS.hex(), "start_s": START_S, "asked": asked}
+
+
 def all_vectors() -> dict[str, str]:
     """File name → text of every file that this script writes."""
     made = {
@@ -231,6 +306,7 @@ def all_vectors() -> dict[str, str]:
         "cose": cose_vectors(),
         "block": block_vectors(),
         "transport": transport_vectors(),
+        "asked": asked_vectors(),
     }
     return {f"{name}.json": json.dumps(content, indent=1) + "\n" for name, content in made.items()}
 

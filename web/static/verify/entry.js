@@ -7,7 +7,7 @@ const HEAD = unhex("d28443a10127a10448");
 const TAIL = unhex("5840");
 const CONTEXT = unhex("846a5369676e61747572653143a10127");
 const GENESIS = 1, ADMIT = 2, STATUS = 3, MINT = 5, TRANSFER = 7, ROTATE = 8, REDEEM = 13;
-const WITNESS = 7, ROLE = 8, DEVICE = 4;
+const DEVICE = 4, ASSOCIATION = 6, WITNESS = 7, ROLE = 8;
 const WALLET_KINDS = [TRANSFER, 9, 10, 11];
 const ACTIVE = 0, REVOKED = 2;
 const LABELS = ["", "genesis", "admit", "status", "policy", "mint", "mint-run", "transfer", "rotate", "guard",
@@ -112,10 +112,20 @@ export class Constitution {
 
   /** Whether enough roles signed; every signature there must be good. */
   async hasQuorum(entry) {
+    if (await this.#isRemark(entry)) return true;
     const kind = this.#quorumKind(entry);
     const signer = this.#holder(entry.message.kid, kind);
     if (!signer || !await isBy(entry.message, signer.publicKey, LABELS[entry.kind], this.genesis)) return false;
     return this.#isApproved(entry, entry.approvals, kind, new Set([signer.role]));
+  }
+
+  /** Whether the aggregator alone says something by an entry that leaves the association active. */
+  async #isRemark(entry) {
+    if (entry.kind !== STATUS || entry.approvals.length > 0) return false;
+    const [subject, , status] = rows(entry.body);
+    const holder = this.keys.get(entry.message.kid);
+    if (subject !== ASSOCIATION || status !== 0 || holder?.role !== "aggregator") return false;
+    return isBy(entry.message, holder.publicKey, LABELS[STATUS], this.genesis);
   }
 
   /** Whether roles gave this new key: their approvals beside the new key's own. */
