@@ -5,6 +5,7 @@ tells gateways whom to believe. All it knows is durable, so whoever leads next g
 from pathlib import Path
 from types import TracebackType
 
+from aggregator.asking.telling import RequestPublisher
 from aggregator.clock_watch import ClockWatch
 from aggregator.commune import declared, enacted
 from aggregator.commune.arrivals import Arrivals
@@ -47,6 +48,7 @@ class Books:
         arrivals: Arrivals,
         minter: Minter,
         registry: RegistryPublisher,
+        requests: RequestPublisher,
         protocol: Protocolar,
         watch: ClockWatch,
         stages: Stages,
@@ -57,6 +59,7 @@ class Books:
         self._arrivals = arrivals
         self._minter = minter
         self._registry = registry
+        self._requests = requests
         self._protocol = protocol
         self._watch = watch
         self._stages = stages
@@ -80,6 +83,7 @@ class Books:
         """Carry out what people entered, tell gateways, close what is due, mint what waits. Raises StorageError."""
         self._arrivals.step(intake, self.closer)
         self._registry.step(link, intake.directory)
+        self._requests.step(link, intake.directory, self.closer.known)
         may_close = self._watch.tick()
         if may_close and self._protocol.monotonic_s() >= self._closes_from_s:
             self._may_mint |= bool(self.closer.step(intake.directory))
@@ -127,6 +131,7 @@ def open_books(
         ),
         minter=Minter(database=database, ledger=ledger, key=key),
         registry=RegistryPublisher(commune=commune.name, genesis=commune.genesis, key=key),
+        requests=RequestPublisher(commune=commune.name, genesis=commune.genesis, key=key, clock=clock),
         protocol=protocol,
         watch=watch,
         stages=stages,

@@ -154,8 +154,8 @@ def run_command(
         influx=influx,
         database_url=database or None,
         processes=processes,
-        watch=_host_port(watch) if watch else None,
-        pages=_host_port(pages, "--pages", host="127.0.0.1") if pages else None,
+        watch=host_port(watch) if watch else None,
+        pages=host_port(pages, "--pages", host="127.0.0.1") if pages else None,
     )
     run(options, Stop().on_signals())
 
@@ -177,7 +177,7 @@ def statistics_command(
 
     set_up_logging()
     CommuneDirectory(directory).load()  # a directory that is no commune's is named as such
-    address = _host_port(listen, "--listen")
+    address = host_port(listen, "--listen")
     ends = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_ignored: ends.set())
@@ -233,8 +233,9 @@ def _hex(text: str, size: int, where: str) -> bytes:
     return value
 
 
-def _host_port(text: str, option: str = "--watch", *, host: str = "") -> tuple[str, int]:
-    """`host`: the one that is meant where none is written."""
+def host_port(text: str, option: str = "--watch", *, host: str = "") -> tuple[str, int]:
+    """An address as people write it; UserError names the option that has another one. `host`: the one that is meant
+    where none is written."""
     written, _colon, port = text.rpartition(":")
     host = written or host
     if not host or not port.isdecimal() or int(port) > 65_535:

@@ -77,7 +77,7 @@ def write_papers(directory: Path) -> None:
     """What `commonwatt init` leaves beside the ledger: keys, commune.toml, policy.toml. Repeating changes nothing."""
     if (directory / "commune.toml").exists():
         return
-    roles = ("steward", "townhall", "operator")
+    roles = ("steward", "townhall", "operator", "aggregator")
     for name, signer in {"log": testing.LOG_KEY, **{role: key(role) for role in roles}}.items():
         save_key(directory / "keys" / f"{name}.key", signer)
     facts = {

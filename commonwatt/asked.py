@@ -1,4 +1,4 @@
-"""What the operator asked for, on its way to devices: windows in which to use less or more. Bytes: docs/spec/transport.cddl.
+"""What the operator asked for, on its way to devices: when to use less or more. Bytes: docs/spec/transport.cddl.
 
     [1, 12, [[1721066400, 1721073600, 1], [1721120400, 1721124000, 2]]]
 

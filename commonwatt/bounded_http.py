@@ -1,12 +1,13 @@
 """An HTTP server that no flood takes all threads of: so many are answered at once, one more comes again.
 
-For the small pages that services show of themselves: read only, whole answers from memory.
+For the small pages that services show of themselves: whole answers from memory; what they are sent is small too.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -17,6 +18,8 @@ TIMEOUT_S = 20.0
 """For every step of a request."""
 POLL_S = 0.1
 """How soon the server notices that it should end."""
+READ_AWAY_PIECES = 16
+"""So many times 64 KiB of what is too long are read away after its answer."""
 ANSWERING_MAX = 16
 """Who is answered at once; one more finds the door shut."""
 
@@ -58,15 +61,32 @@ class Answer:
     content_type: str
     body: bytes
     status: HTTPStatus = HTTPStatus.OK
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What somebody sent. `body`: None if it is longer than is read, or does not say how long it is."""
+
+    target: str
+    content_type: str
+    body: bytes | None
+    accept_language: str
+    client: str
 
 
 Answers = Callable[[str, str], Answer | None]
 """From a path and the header Accept-Language to what is there; None: nothing. Called by several threads."""
 
 
+Takes = Callable[[Posted], Answer]
+"""From what was sent to what it gets. Called by several threads."""
+
+
 class Pages:
     """Answers GET at an address while its `with` lasts. `headers`: of every answer. `with_query`: whether `answers`
-    wants what stands behind the path's question mark too."""
+    wants what stands behind the path's question mark too. `takes`: answers POST as well, with bodies of up to
+    `body_bytes_max`."""
 
     def __init__(
         self,
@@ -76,9 +96,12 @@ class Pages:
         headers: Mapping[str, str],
         name: str,
         with_query: bool = False,
+        takes: Takes | None = None,
+        body_bytes_max: int = 0,
     ) -> None:
         self._address = address
-        self._handler = _handler(answers, headers, with_query=with_query)
+        handler = _handler(answers, headers, with_query=with_query)
+        self._handler = handler if takes is None else _taking(handler, takes, body_bytes_max)
         self._name = name
         self._server: BoundedServer | None = None
 
@@ -100,27 +123,57 @@ class Pages:
         self._server.server_close()
 
 
-def _handler(answers: Answers, headers: Mapping[str, str], *, with_query: bool) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = TIMEOUT_S
+class _Handler(BaseHTTPRequestHandler):
+    timeout = TIMEOUT_S
+    always: Mapping[str, str] = {}
+
+    def say(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        size = {"Content-Type": answer.content_type, "Content-Length": str(len(answer.body))}
+        for line, value in {**size, **self.always, **answer.headers}.items():
+            self.send_header(line, value)
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    def version_string(self) -> str:
+        return "commonwatt"
+
+    def log_message(self, form: str, *arguments: object) -> None:
+        log.debug(form, *arguments)
+
+
+def _handler(answers: Answers, headers: Mapping[str, str], *, with_query: bool) -> type[_Handler]:
+    class Handler(_Handler):
+        always = headers
 
         def do_GET(self) -> None:
             target = self.path if with_query else self.path.partition("?")[0]
             found = answers(target, self.headers.get("Accept-Language", ""))
             if found is None:
                 self.send_error(HTTPStatus.NOT_FOUND)
-                return
-            self.send_response(found.status)
-            lines = {"Content-Type": found.content_type, "Content-Length": str(len(found.body)), **headers}
-            for line, value in lines.items():
-                self.send_header(line, value)
-            self.end_headers()
-            self.wfile.write(found.body)
-
-        def version_string(self) -> str:
-            return "commonwatt"
-
-        def log_message(self, form: str, *arguments: object) -> None:
-            log.debug(form, *arguments)
+            else:
+                self.say(found)
 
     return Handler
+
+
+def _taking(handler: type[_Handler], takes: Takes, body_bytes_max: int) -> type[_Handler]:
+    class Taking(handler):  # type: ignore[valid-type,misc]  # a class made at run time
+        def do_POST(self) -> None:  # noqa: N802 - the name that http.server looks for
+            told = self.headers
+            size = told.get("Content-Length", "")
+            body = self.rfile.read(int(size)) if size.isdecimal() and int(size) <= body_bytes_max else None
+            words = told.get("Content-Type", ""), body, told.get("Accept-Language", ""), self.client_address[0]
+            self.say(takes(Posted(self.path, *words)))
+            if body is None:
+                self._read_away()
+
+        def _read_away(self) -> None:
+            """Some of what nobody reads: a connection that is closed before loses the answer on its way."""
+            self.connection.settimeout(POLL_S)
+            with suppress(OSError):
+                for _ in range(READ_AWAY_PIECES):
+                    if not self.rfile.read1(65_536):
+                        break
+
+    return Taking

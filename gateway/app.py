@@ -13,6 +13,7 @@ from commonwatt.mqtt import Message, MqttLink
 from commonwatt.service import Stop, run_until
 from gateway.age import AgeClock
 from gateway.database import Database
+from gateway.devices.asking import AskingDesk
 from gateway.devices.claims import ClaimDesk
 from gateway.devices.commands import CommandDesk, Commander
 from gateway.devices.desks import SUBSCRIPTIONS, Desks
@@ -69,7 +70,7 @@ def opened(
             fleet=meters, rules=poll_rules(settings), civil=civil, protocol=protocol, may_sign=trust.may_sign
         )
         desks = _desks(settings, database, civil)
-        local, upstream = _links(settings, [*uplink.subscriptions(), *desks.commands.subscriptions()])
+        local, upstream = _links(settings, desks.subscriptions(uplink.subscriptions()))
         gateway = Gateway(
             database=database,
             spool=spool,
@@ -141,10 +142,13 @@ def _uplink(settings: GatewaySettings, spool: Spool, civil: CivilClock, protocol
 
 def _desks(settings: GatewaySettings, database: Database, civil: CivilClock) -> Desks:
     commander = Commander(settings.command_public_key, settings.genesis_sha256)
+    commune, gateway = settings.commune, settings.id
+    aggregator = Aggregator(settings.aggregator_public_key, settings.genesis_sha256)
     return Desks(
         time=TimeDesk(key=load_or_make_key(settings.key_file), civil=civil),
-        commands=CommandDesk(database=database, commander=commander, commune=settings.commune, gateway=settings.id),
-        claims=ClaimDesk(database=database, commune=settings.commune, gateway=settings.id),
+        commands=CommandDesk(database=database, commander=commander, commune=commune, gateway=gateway),
+        claims=ClaimDesk(database=database, commune=commune, gateway=gateway),
+        asking=AskingDesk(database=database, aggregator=aggregator, commune=commune, gateway=gateway),
     )
 
 

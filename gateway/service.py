@@ -112,7 +112,7 @@ class Gateway:
         for verdict in verdicts:
             answer = verdict.answer()
             self.local.publish(answer.topic, answer.payload)
-        self.desks.speak(self.local, self.upstream, connection=self.upstream.connects)
+        self.desks.speak(self.local, self.upstream, connections=(self.local.connects, self.upstream.connects))
         self.uplink.send(self.upstream)
 
     def change_meters(
@@ -135,8 +135,8 @@ class Gateway:
         self.samplers |= again()
 
     def _hear_upstream(self, message: Message) -> bool:
-        """A command for a device, a receipt or a registry; True if it brought another registry."""
-        return not self.desks.commands.receive(message, self.age.now_s) and self.uplink.receive(message)
+        """Something for devices, a receipt or a registry; True if it brought another registry."""
+        return not self.desks.take_from_upstream(message, self.age.now_s) and self.uplink.receive(message)
 
     def _spool_blocks(self, messages: list[Message]) -> list[Judged]:
         """Judge and store device blocks; returns the verdicts to answer. In a full spool none is taken."""

@@ -238,7 +238,7 @@ class GatewaySettings(Settings):
     """The broker that the aggregator reaches; the local one if absent."""
 
     home_assistant: bool = False
-    """Whether Home Assistant, at the devices' broker, is told of this gateway's own meters."""
+    """Whether Home Assistant, at the devices' broker, is told of our own meters and of the operator's requests."""
     updates: UpdateSettings | None = None
     """Updates for devices; none are served if absent."""
     observe: ObserveSettings | None = None

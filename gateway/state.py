@@ -125,10 +125,11 @@ class Reporter:
                 "receipted": gateway.uplink.receipted,
                 "in_flight": gateway.uplink.in_flight,
             },
-            "ignored": dict(gateway.uplink.ignored),
+            "ignored": dict(gateway.uplink.ignored + gateway.desks.asking.ignored),
             "refused": self._refused(),
             "commands": self._commands(),
             "claims": self._claims(),
+            "requests": self._requests(),
             "updates": self._depot.described() if self._depot else None,
             "devices": gateway.desks.states.described(),
             "seen": {device.hex(): heard_s for device, heard_s in gateway.seen.items()},
@@ -167,6 +168,10 @@ class Reporter:
             "refused": dict(desk.refused),
             "unadmitted": [claim.described() for claim in unadmitted[:CLAIMS_SHOWN_MAX]],
         }
+
+    def _requests(self) -> dict[str, Any]:
+        meters = [meter.device for meter in self._gateway.poller.fleet]
+        return self._gateway.desks.asking.described(meters, self._civil.now_s())
 
     def _blocks(self) -> dict[str, Any]:
         gateway, inbox = self._gateway, self._gateway.inbox

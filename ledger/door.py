@@ -56,12 +56,19 @@ class InboxDoor:
     def __init__(self, directory: Path, *, clock: Passing | None = None) -> None:
         self._directory = directory
         self._clock = clock
-        self.state = replay_slots(PublishedLog(directory / LOG).slots())
+        self._state: State | None = None
+
+    @property
+    def state(self) -> State:
+        """Read from the published log when it is asked for: whoever only submits need not wait for that."""
+        if self._state is None:
+            self._state = replay_slots(PublishedLog(self._directory / LOG).slots())
+        return self._state
 
     def submit(self, entries: Sequence[bytes]) -> list[Placed | Refused]:
         """Wait for the answers; UserError if they do not come in time, and then nothing more is carried out."""
         answers = inbox.submit(self._directory, entries, clock=self._clock) if entries else []
-        self.state = replay_slots(PublishedLog(self._directory / LOG).slots())
+        self._state = None
         return answers
 
 

@@ -81,6 +81,13 @@ class Meters(Mapping[bytes, Meter]):
             feeder=self.feeders[self.feeder[number]],
         )
 
+    def on_feeder(self, feeder: bytes) -> list[bytes]:
+        """The devices behind a feeder, ascending."""
+        if feeder not in self.feeders:
+            return []
+        order = self._order()
+        return names(octets_of(self.rows, "id")[order[self.feeder[order] == self.feeders.index(feeder)]])
+
     def _number(self, device: bytes) -> int | None:
         number = self.subjects.devices.number(device)
         return number if number is not None and number < len(self) else None

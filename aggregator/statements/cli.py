@@ -31,58 +31,87 @@ def _group() -> None:
 
 @operator_app.command("announce", help=_("Announce a peak or a surplus, signed by the operator."))
 def announce_command(
-    directory: Path = _DIRECTORY,
+    directory: Path | None = typer.Argument(None, help=_("The directory of a commune; or give --url.")),
     start: str = typer.Option(..., "--from", help=_("When it begins, by the commune's clock: 2026-12-01T18:00.")),
     end: str = typer.Option(..., "--to", help=_("When it ends.")),
     kind: str = typer.Option(help=_("peak: use less; surplus: use more.")),
     feeder: str = typer.Option("", help=_("Whom it concerns: a feeder's name; default: everybody.")),
+    url: str = typer.Option("", help=_("The commune's `operator serve`, from another machine: https://HOST.")),
+    genesis: str = typer.Option(
+        "", help=_("With --url: the commune's genesis hash, 64 digits; what you sign is for it alone.")
+    ),
     key: Path | None = typer.Option(None, help=_("The operator's key file; default: the one in DIR/keys.")),
     steward: Path | None = _STEWARD,
     clock: str = _CLOCK,
 ) -> None:
     """Prints the entry's place."""
-    from aggregator.commune.directory import CommuneDirectory
-    from aggregator.earning.local_time import time_of
-    from aggregator.policy.rules import Policy
-    from aggregator.private.store import PrivateStore
-    from aggregator.statements import requests
-    from aggregator.statements.enter import enter
-    from commonwatt.clock import CivilClock
-    from commonwatt.identity import load_key
+    from aggregator.asking.announcing import Wanted, announce_in, announce_to
 
-    place = CommuneDirectory(directory)
-    zone = Policy.load(place.policy_toml).rules.zone
-    line = PrivateStore(place.private_db).find("feeders", feeder) if feeder else None
-    if feeder and line is None:
-        raise UserError(_("no feeder is called {name!r}").format(name=feeder), where="--feeder")
-    span_s = (time_of(start, zone, where="--from"), time_of(end, zone, where="--to"))
-    request = requests.request(*span_s, kind, line.id if line is not None else None)
-    (at,) = enter(
-        directory,
-        [request],
-        [bytes.fromhex(place.load().association)],
-        key=load_key(key or place.key_file("operator")),
-        steward=load_key(steward or place.key_file("steward")),
-        time_s=int(CivilClock.parse(clock).now_s()),
+    wanted = Wanted(start, end, kind, feeder)
+    if (directory is None) == (not url):
+        raise UserError(
+            _("name a commune's directory or --url, not both"), to_do="commonwatt operator announce --help"
+        )
+    if directory is not None:
+        place = announce_in(directory, wanted, key=key, steward=steward, clock=clock)
+        typer.echo(_("Entry {place} of the log. It counts from the next interval that closes.").format(place=place))
+        return
+    if key is None or not genesis:
+        raise UserError(
+            _("--url needs --key and --genesis"),
+            to_do=_("the genesis hash is in the commune's constitution.toml and gateway.toml"),
+        )
+    shown = announce_to(url, wanted, key=key, genesis=genesis)
+    typer.echo(
+        _("Entry {place} of the log: {start} – {end}.").format(place=shown.place, start=shown.start, end=shown.end)
     )
-    typer.echo(_("Entry {place} of the log. It counts from the next interval that closes.").format(place=at))
+    typer.echo(shown.note)
 
 
 @operator_app.command("requests", help=_("Print what was announced: when, what, for whom."))
-def requests_command(directory: Path = _DIRECTORY) -> None:
+def requests_command(
+    directory: Path | None = typer.Argument(None, help=_("The directory of a commune; or give --url.")),
+    url: str = typer.Option("", help=_("The commune's `operator serve`, from another machine: https://HOST.")),
+) -> None:
     """Reads the published log, so it may be asked while the aggregator runs."""
-    from aggregator.commune.directory import CommuneDirectory
-    from aggregator.policy.rules import Policy
-    from aggregator.private.store import PrivateStore
-    from aggregator.statements import declaring, requests
+    from aggregator.asking.announcing import announced_in, announced_to
 
-    place = CommuneDirectory(directory)
-    zone = Policy.load(place.policy_toml).rules.zone
-    names = PrivateStore(place.private_db)
-    for row in requests.of(declaring.stated_in(directory)):
+    if (directory is None) == (not url):
+        raise UserError(
+            _("name a commune's directory or --url, not both"), to_do="commonwatt operator requests --help"
+        )
+    for row in announced_in(directory) if directory is not None else announced_to(url):
         kind = _("peak") if row.is_peak else _("surplus")
-        whom = names.name_of(row.feeder) if row.feeder is not None else _("everybody")
-        typer.echo(f"{_minute(row.start_s, zone)} – {_minute(row.end_s, zone)}  {kind:8}  {whom}")
+        typer.echo(f"{_minute(row.start_s, row.zone)} – {_minute(row.end_s, row.zone)}  {kind:8}  {row.whom}")
+
+
+@operator_app.command(
+    "serve", help=_("Take the operator's signed requests over HTTP and show them, until told to stop.")
+)
+def serve_command(
+    directory: Path = _DIRECTORY,
+    listen: str = typer.Option("127.0.0.1:8074", help=_("HOST:PORT to listen on; put TLS in front of it.")),
+    clock: str = _CLOCK,
+) -> None:
+    """Beside the aggregator, which may be running or not."""
+    import logging
+    import signal
+    import threading
+
+    from aggregator.asking.desk import RequestDesk
+    from aggregator.asking.http import RequestPages
+    from aggregator.cli import host_port
+    from commonwatt.clock import CivilClock, MonotonicClock
+    from commonwatt.service import set_up_logging
+
+    set_up_logging()
+    address = host_port(listen, "--listen")
+    ends = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_ignored: ends.set())
+    with RequestPages(RequestDesk(directory, clock=CivilClock.parse(clock)), address, MonotonicClock()) as pages:
+        logging.getLogger(__name__).info("listening on http://%s:%d", address[0], pages.port)
+        ends.wait()
 
 
 def declare_command(

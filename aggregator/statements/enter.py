@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from aggregator.statements.signers import Signers
-from aggregator.statements.statement import Statement
+from aggregator.statements.statement import Statement, reason_of
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.identity import SigningKey, key_hint, new_id
@@ -41,7 +41,7 @@ def enter(
                     ),
                 )
             row = ledger.state.admissions.by_id[subject]
-            text = statement.sign(key, genesis)
+            text = reason_of(statement.sign(key, genesis))
             body = SetStatus(row.admission.subject, subject, row.status, text)
             entries.append(Entry(new_id(), time_s, body).sign(steward, genesis))
         answers = ledger.submit(entries)

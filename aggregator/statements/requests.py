@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 from aggregator.statements.statement import EVERYBODY, PEAK, SURPLUS, Statement, Topic
 from aggregator.statements.values import Stated
+from commonwatt.asked import ASK_S_MAX
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.units import INTERVAL_S
-
-SPAN_S_MAX = 12 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +37,14 @@ def of(stated: Iterable[Stated]) -> tuple[Request, ...]:
             feeder=None if item.statement.subject == EVERYBODY else item.statement.subject,
         )
         for item in stated
-        if item.statement.topic is Topic.REQUEST and _is_sound(item.statement)
+        if is_sound(item.statement)
     )
 
 
 def request(start_s: int, end_s: int, kind: str, feeder: bytes | None) -> Statement:
     """A request to be signed; UserError if it is none."""
     statement = Statement(Topic.REQUEST, kind, feeder or EVERYBODY, start_s, end_s)
-    if not _is_sound(statement):
+    if not is_sound(statement):
         raise UserError(
             _("a request is for a peak or a surplus, from one quarter hour to another, for twelve hours at most"),
             to_do=_("write for example --from 2026-12-01T18:00 --to 2026-12-01T20:00 --kind peak"),
@@ -53,7 +52,9 @@ def request(start_s: int, end_s: int, kind: str, feeder: bytes | None) -> Statem
     return statement
 
 
-def _is_sound(statement: Statement) -> bool:
+def is_sound(statement: Statement) -> bool:
+    """Whether a statement is a request: of the right kind, in quarter hours, not too long."""
     start_s, end_s = statement.start_s, statement.end_s
     is_grid = start_s % INTERVAL_S == 0 and end_s % INTERVAL_S == 0
-    return statement.what in (PEAK, SURPLUS) and is_grid and 0 < end_s - start_s <= SPAN_S_MAX
+    is_request = statement.topic is Topic.REQUEST and statement.what in (PEAK, SURPLUS)
+    return is_request and is_grid and 0 < end_s - start_s <= ASK_S_MAX

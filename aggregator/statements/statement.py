@@ -21,6 +21,7 @@ from ledger.book.body import SetStatus
 VERSION = 1
 KIND = "statement"
 SIZE_MAX = 180
+SIGNED_SIZE_MAX = 2 * SIZE_MAX
 WHAT_MAX = 16
 PREFIX = "statement "
 NO_DIGEST = bytes(32)
@@ -79,10 +80,14 @@ class Statement:
             fields.digest(digest, "digest"),
         )
 
-    def sign(self, key: SigningKey, genesis: bytes) -> str:
-        """The reason of the entry that holds it."""
-        signed = cose.sign1(self.encode(), key, cose.external_aad(KIND, genesis))
-        return PREFIX + base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
+    def sign(self, key: SigningKey, genesis: bytes) -> bytes:
+        """The signed bytes, as they are handed in."""
+        return cose.sign1(self.encode(), key, cose.external_aad(KIND, genesis))
+
+
+def reason_of(signed: bytes) -> str:
+    """The reason of the entry that holds a signed statement."""
+    return PREFIX + base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +103,28 @@ class Signed:
         return self.message.is_signed_by(public_key, cose.external_aad(KIND, genesis))
 
 
+def parse_signed(data: bytes, about: bytes) -> Signed:
+    """A signed statement from its bytes; FormatError "too-large", "malformed" or "not-canonical"."""
+    message = cose.parse1(data, size_max=SIGNED_SIZE_MAX)
+    return Signed(about, Statement.parse(message.payload), message)
+
+
 def read(status: SetStatus) -> Signed | None:
     """The statement that an entry holds, or None."""
+    data = signed_bytes(status)
+    try:
+        return None if data is None else parse_signed(data, status.id)
+    except FormatError:
+        return None
+
+
+def signed_bytes(status: SetStatus) -> bytes | None:
+    """What an entry holds as somebody signed it, not looked into; None if it holds nothing of the kind."""
     if not status.reason.startswith(PREFIX):
         return None
     text = status.reason.removeprefix(PREFIX)
     try:
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != text:
-            return None
-        message = cose.parse1(data, size_max=2 * SIZE_MAX)
-        return Signed(status.id, Statement.parse(message.payload), message)
-    except (FormatError, ValueError, binascii.Error):
+    except (ValueError, binascii.Error):
         return None
+    return data if base64.urlsafe_b64encode(data).rstrip(b"=").decode() == text else None

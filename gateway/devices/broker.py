@@ -14,6 +14,7 @@ from pathlib import Path
 from commonwatt.settings import Settings
 from commonwatt.topics import (
     ACK,
+    ASKED,
     BATCH,
     BLOCK,
     CLAIM,
@@ -21,6 +22,7 @@ from commonwatt.topics import (
     ENERGY,
     RECEIPT,
     REGISTRY,
+    REQUESTS,
     STATE,
     TIME,
     TIME_ANSWER,
@@ -116,19 +118,22 @@ def _device_rights(device: bytes) -> Rights:
     return Rights(
         device.hex(),
         publish=(*own, f"homeassistant/sensor/{device.hex()}/+/config"),
-        subscribe=(of_device(device, ACK), of_device(device, COMMAND), of_device(device, TIME_ANSWER)),
+        subscribe=tuple(of_device(device, channel) for channel in (ACK, ASKED, COMMAND, TIME_ANSWER)),
     )
 
 
 def _gateway_rights(commune: str, gateway: bytes) -> Rights:
     upstream_out = tuple(of_gateway(commune, gateway, channel) for channel in (BATCH, STATE, f"{CLAIM}/+"))
-    upstream_in = tuple(of_gateway(commune, gateway, channel) for channel in (RECEIPT, REGISTRY, f"{COMMAND}/+"))
+    upstream_in = tuple(
+        of_gateway(commune, gateway, channel) for channel in (RECEIPT, REGISTRY, REQUESTS, f"{COMMAND}/+")
+    )
     # ENERGY and what announces it: the gateway speaks for the meters that it reads itself.
-    to_devices = tuple(of_device("+", channel) for channel in (ACK, COMMAND, TIME_ANSWER, ENERGY, STATE))
+    to_devices = tuple(of_device("+", channel) for channel in (ACK, ASKED, COMMAND, TIME_ANSWER, ENERGY, STATE))
+    of_its_own = (of_device(gateway, REQUESTS), f"homeassistant/binary_sensor/{gateway.hex()}/+/config")
     from_devices = tuple(of_device("+", channel) for channel in (BLOCK, TIME, STATE, CLAIM))
     return Rights(
         gateway.hex(),
-        publish=(*to_devices, "homeassistant/sensor/+/+/config", *upstream_out),
+        publish=(*to_devices, "homeassistant/sensor/+/+/config", *of_its_own, *upstream_out),
         subscribe=(*from_devices, *upstream_in),
     )
 
@@ -136,7 +141,7 @@ def _gateway_rights(commune: str, gateway: bytes) -> Rights:
 def _aggregator_rights(commune: str) -> Rights:
     return Rights(
         AGGREGATOR,
-        publish=tuple(of_gateway(commune, "+", channel) for channel in (RECEIPT, REGISTRY, f"{COMMAND}/+")),
+        publish=tuple(of_gateway(commune, "+", channel) for channel in (RECEIPT, REGISTRY, REQUESTS, f"{COMMAND}/+")),
         subscribe=tuple(of_gateway(commune, "+", channel) for channel in (BATCH, STATE, f"{CLAIM}/+")),
     )
 
@@ -145,7 +150,7 @@ def _home_assistant_rights() -> Rights:
     return Rights(
         HOME_ASSISTANT,
         publish=("homeassistant/status",),
-        subscribe=("homeassistant/#", of_device("+", ENERGY), of_device("+", STATE)),
+        subscribe=("homeassistant/#", *(of_device("+", channel) for channel in (ENERGY, REQUESTS, STATE))),
     )
 
 

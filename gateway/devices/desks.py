@@ -7,6 +7,7 @@ from commonwatt import topics
 from commonwatt.mqtt import Message
 from commonwatt.registry import DeviceRecord
 from commonwatt.topics import of_device
+from gateway.devices.asking import AskingDesk
 from gateway.devices.claims import ClaimDesk
 from gateway.devices.commands import CommandDesk
 from gateway.devices.states import States
@@ -41,12 +42,17 @@ class Sorted:
 
 @dataclass
 class Desks:
-    """The desks of a gateway. `take` and `take_command` write, so they run inside a transaction; `speak` after it."""
+    """The desks of a gateway. `take` and `take_from_upstream` write, so inside a transaction; `speak` after it."""
 
     time: TimeDesk
     commands: CommandDesk
     claims: ClaimDesk
+    asking: AskingDesk
     states: States = field(default_factory=States)
+
+    def subscriptions(self, others: Iterable[str]) -> list[str]:
+        """What to listen to upstream, beside `others`."""
+        return [*others, *self.commands.subscriptions(), *self.asking.subscriptions()]
 
     def tell_time(self, questions: Iterable[Message], link: Publisher, *, may_sign: bool) -> None:
         """At once: the answer promises nothing about the disk, and grows older by waiting."""
@@ -56,14 +62,20 @@ class Desks:
                 link.publish(answer.topic, answer.payload)
 
     def take(self, news: Iterable[Message], devices: dict[bytes, DeviceRecord], now_s: int) -> None:
-        """States and claims of devices; a device that is there gets the commands that wait for it."""
+        """States and claims of devices; a device that is there gets what waits for it."""
         for message in news:
             if message.topic.endswith(f"/{topics.CLAIM}"):
                 self.claims.receive(message, devices, now_s)
             elif (heard := self.states.take(message, now_s)) is not None and heard[1].is_online:
                 self.commands.heard(heard[0], heard[1].command)
+                self.asking.heard(heard[0])
 
-    def speak(self, local: Publisher, upstream: Publisher, *, connection: int) -> None:
-        """Hand commands to devices and claims upstream; `connection` counts the connections upstream."""
+    def take_from_upstream(self, message: Message, now_s: int) -> bool:
+        """A command for a device, or what devices are asked for; False if it is neither. `now_s`: the age clock."""
+        return self.commands.receive(message, now_s) or self.asking.receive(message)
+
+    def speak(self, local: Publisher, upstream: Publisher, *, connections: tuple[int, int]) -> None:
+        """Hand commands and requests to devices, and claims upstream; `connections` counts those of the two."""
         self.commands.hand_over(local)
-        self.claims.pass_on(upstream, connection)
+        self.asking.hand_over(local, connections[0])
+        self.claims.pass_on(upstream, connections[1])

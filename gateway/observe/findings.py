@@ -60,7 +60,7 @@ def findings(state: State, *, age_s: float) -> list[Finding]:
             _spool(state),
             _disk(state),
         ]
-        found += [*_meters(state), *_devices(state), *_blocks(state), *_settings(state)]
+        found += [*_meters(state), *_devices(state), *_blocks(state), *_requests(state), *_settings(state)]
     return sorted(found, key=lambda finding: -finding.level)
 
 
@@ -258,6 +258,27 @@ def _blocks(state: State) -> Iterator[Finding]:
             "{count} blocks were not taken because the spool is full; devices keep them and send them again."
         ).format(count=blocks["turned_away"])
         yield Finding(Level.ORANGE, _("Blocks turned away"), says, _("Look at the lines for spool and receipts."))
+
+
+def _requests(state: State) -> Iterator[Finding]:
+    """What the grid's operator asks of this house now, or next."""
+    told = state.get("requests")
+    if not told or told["log_size"] is None:
+        return
+    about, now_s = _("The operator asks"), state["civil_s"]
+    texts = {
+        "peak": (_("Now: please use less, for {length} more."), _("In {wait}: please use less, for {length}.")),
+        "surplus": (_("Now: please use more, for {length} more."), _("In {wait}: please use more, for {length}.")),
+    }
+    coming = [row for row in told["windows"] if row["start_s"] > now_s]
+    if told["now"] is not None:
+        yield Finding(Level.GREEN, about, texts[told["now"]][0].format(length=spell(told["until_s"] - now_s)))
+    elif coming:
+        row = coming[0]
+        wait, length = spell(row["start_s"] - now_s), spell(row["end_s"] - row["start_s"])
+        yield Finding(Level.GREEN, about, texts[row["kind"]][1].format(wait=wait, length=length))
+    else:
+        yield Finding(Level.GREEN, about, _("Nothing just now."))
 
 
 def _settings(state: State) -> Iterator[Finding]:

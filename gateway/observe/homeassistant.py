@@ -4,17 +4,22 @@
     cw/<meter>/energy                            {"import": Wh, "export": Wh, "heat": Wh}, totals that never decrease
     cw/<meter>/state                             {"state": "online" | "offline"}: whether the meter is read
     cw/<gateway>/state                           the same of the gateway, and its last will
+    homeassistant/binary_sensor/<gateway>/…      whether the operator asks to use less (peak) or more (surplus) now
+    cw/<gateway>/requests                        {"peak": "ON", "surplus": "OFF", "start": …, "end": …, "kind": …}
 
+`start`, `end` and `kind` are of the window that runs or comes next, null if there is none, for automations.
 Names and topics are those of the firmware (firmware/node/homeassistant.py). A sensor is available while both states
 are online, so a silent meter shows as unavailable, never as its last value. Keys of the configuration:
-home-assistant.io/integrations/sensor.mqtt, .../mqtt.
+home-assistant.io/integrations/sensor.mqtt, .../binary_sensor.mqtt, .../mqtt.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from commonwatt import topics
+from commonwatt.asked import Ask, current
 from commonwatt.mqtt import Message
 from commonwatt.quantities import EXPORT, HEAT, IMPORT
 from gateway.database import Database
@@ -57,6 +62,45 @@ def discovery_topic(meter: bytes, quantity: int) -> str:
     return f"homeassistant/sensor/{meter.hex()}/{NAMES[quantity]}/config"
 
 
+def asked_of(gateway: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Topic and configuration of what tells the operator's requests: two on or off, and the next one's time."""
+    identity, topic = f"commonwatt_{gateway.hex()}", topics.of_device(gateway, topics.REQUESTS)
+    common = {
+        "state_topic": topic,
+        "availability": [
+            {"topic": topics.of_device(gateway, topics.STATE), "value_template": "{{ value_json.state }}"}
+        ],
+        "device": {"identifiers": [identity], "name": "Commonwatt"},
+    }
+    for kind, name in (("peak", "Use less"), ("surplus", "Use more")):
+        told = {"name": name, "unique_id": f"{identity}_{kind}", "value_template": "{{ value_json.%s }}" % kind}  # noqa: UP031
+        yield f"homeassistant/binary_sensor/{gateway.hex()}/{kind}/config", {**common, **told}
+    told = {
+        "name": "Next request",
+        "unique_id": f"{identity}_next",
+        "device_class": "timestamp",
+        "value_template": "{{ value_json.start }}",
+    }
+    yield f"homeassistant/sensor/{gateway.hex()}/next/config", {**common, **told, "json_attributes_topic": topic}
+
+
+def asked_now(asks: Sequence[Ask], now_s: float) -> dict[str, str | None]:
+    """What cw/<gateway>/requests says."""
+    now = current(asks, now_s)
+    shown = now or next(iter(asks), None)
+    return {
+        "peak": "ON" if now is not None and now.is_peak else "OFF",
+        "surplus": "ON" if now is not None and not now.is_peak else "OFF",
+        "start": None if shown is None else _iso(shown.start_s),
+        "end": None if shown is None else _iso(shown.end_s),
+        "kind": None if shown is None else shown.kind,
+    }
+
+
+def _iso(time_s: int) -> str:
+    return datetime.fromtimestamp(time_s, UTC).isoformat()
+
+
 class HomeAssistant:
     """Says what is news: everything on a new connection, then what has changed."""
 
@@ -84,7 +128,7 @@ class HomeAssistant:
             self._told = {}
         # What a meter is no longer read for is taken back; an empty payload removes what was retained.
         self._tell((discovery_topic(device, quantity), b"") for device in gone for quantity in NAMES)
-        self._tell(self._news())
+        self._tell(self._news(float(state["civil_s"])))
 
     def _count(self) -> list[bytes]:
         """Let the totals follow the believed readings; returns the meters that are read no longer."""
@@ -101,8 +145,13 @@ class HomeAssistant:
                     self._totals.forget(device)
         return gone
 
-    def _news(self) -> Iterable[tuple[str, bytes]]:
+    def _news(self, now_s: float) -> Iterable[tuple[str, bytes]]:
         yield topics.of_device(self._own_id, topics.STATE), ONLINE
+        for topic, sensor in asked_of(self._own_id):
+            yield topic, json.dumps(sensor).encode()
+        fleet = [meter.device for meter in self._gateway.poller.fleet]
+        asked = asked_now(self._gateway.desks.asking.asks(fleet, now_s), now_s)
+        yield topics.of_device(self._own_id, topics.REQUESTS), json.dumps(asked).encode()
         for meter in self._gateway.poller.fleet:
             total = self._totals.by_device.get(meter.device)
             if total is None:

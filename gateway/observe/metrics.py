@@ -118,6 +118,11 @@ def _devices(state: State) -> Iterator[Metric]:
     counts = {name: devices.get(name, 0) for name in ("online", "offline")}
     yield _of.gauges("devices", "Devices by the last word they said of themselves.", "state", counts)
     commands = state.get("commands", {})
+    requests = state.get("requests", {})
+    kinds = {kind: int(requests.get("now") == kind) for kind in ("peak", "surplus")}
+    yield _of.gauges("request_running", "1 while the operator asks for less (peak) or more (surplus).", "kind", kinds)
+    yield _of.gauge("requests_known", "Windows that are not over.", len(requests.get("windows", [])))
+    yield _of.counter("requests_handed_over", "Times a device was told its windows.", requests.get("handed_over", 0))
     yield _of.gauge("commands_pending", "Commands that wait for their device.", commands.get("pending", 0))
     ends = {name: commands.get(name, 0) for name in ("handed_over", "obeyed", "expired", "pushed_out")}
     yield _of.counters("commands", "Commands, by what became of them.", "outcome", ends)

@@ -1,8 +1,9 @@
-"""What the gateway believes from upstream: receipts and registries that the aggregator signed for this commune."""
+"""What the gateway believes from upstream: receipts, registries and requests, signed by this commune's aggregator."""
 
 from dataclasses import dataclass
 
-from commonwatt import cose, transport
+from commonwatt import asked, cose, transport
+from commonwatt.asked import Asked, Requests
 from commonwatt.errors import FormatError
 from commonwatt.registry import SIZE_MAX, Snapshot
 from commonwatt.transport import Receipt
@@ -22,6 +23,14 @@ class Aggregator:
     def snapshot(self, signed: bytes) -> Snapshot:
         """Read a registry snapshot; FormatError as above."""
         return Snapshot.parse(self._payload(signed, transport.REGISTRY, SIZE_MAX))
+
+    def requests(self, signed: bytes) -> Requests:
+        """Read what all devices are asked for; FormatError as above. What is signed inside is not looked into."""
+        return Requests.parse(self._payload(signed, asked.REQUESTS, asked.REQUESTS_SIZE_MAX))
+
+    def asked(self, signed: bytes) -> Asked:
+        """Read what one device is asked for; FormatError as above."""
+        return Asked.parse(self._payload(signed, asked.ASKED, asked.ASKED_SIZE_MAX))
 
     def _payload(self, signed: bytes, kind: str, size_max: int) -> bytes:
         message = cose.parse1(signed, size_max=size_max)

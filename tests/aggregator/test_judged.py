@@ -10,7 +10,7 @@ from aggregator.earning.local_time import start_of
 from aggregator.earning.proofs import Proofs
 from aggregator.evidence import store
 from aggregator.policy.rules import Policy
-from aggregator.statements.statement import EVERYBODY, Statement, Topic
+from aggregator.statements.statement import EVERYBODY, Statement, Topic, reason_of
 from aggregator.testing import GENESIS, RATED_POWER_W, TIME_S, MeterStandIn, ident, key
 from commonwatt.quantities import EXPORT, HEAT
 from commonwatt.registry import Status
@@ -68,7 +68,7 @@ weather_days = 2
 
 
 def stated(statement: Statement, by: str, about: Subject, subject: bytes, time_s: int = TIME_S) -> bytes:
-    body = SetStatus(about, subject, Status.ACTIVE, statement.sign(key(by), GENESIS))
+    body = SetStatus(about, subject, Status.ACTIVE, reason_of(statement.sign(key(by), GENESIS)))
     return book.signed(body, "steward", time_s=time_s)
 
 

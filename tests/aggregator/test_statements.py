@@ -238,7 +238,7 @@ def test_a_statement_that_is_none(data):
 
 def test_a_statement_is_read_as_it_was_signed():
     """By its key alone, for this commune alone; every further letter makes it words."""
-    text = VALUE.sign(key("ana"), GENESIS)
+    text = statements.reason_of(VALUE.sign(key("ana"), GENESIS))
     assert len(text.encode()) <= 256
     status = SetStatus(Subject.MEMBER, ident("ana"), Status.ACTIVE, text)
     found = statements.read(status)
@@ -254,7 +254,7 @@ def test_a_statement_is_read_as_it_was_signed():
 def test_the_longest_statement_has_room_in_an_entry():
     """Times and numbers of 63 bits and a name of sixteen letters."""
     longest = Statement(Topic.VALUE, "w" * 16, ident("ana"), 2**33, 2**34, 2**32, b"\x05" * 32)
-    assert len(longest.sign(key("ana"), GENESIS).encode()) <= 256
+    assert len(statements.reason_of(longest.sign(key("ana"), GENESIS)).encode()) <= 256
     assert Statement.parse(longest.encode()) == longest
 
 

@@ -56,6 +56,14 @@ WELL: dict[str, Any] = {
     "ignored": {},
     "commands": {"pending": 2, "handed_over": 4, "obeyed": 2, "expired": 0, "pushed_out": 0, "refused": {}},
     "claims": {"kept": 0, "refused": {}, "unadmitted": []},
+    "requests": {
+        "log_size": 7,
+        "now": None,
+        "until_s": None,
+        "windows": [{"start_s": NOW_S + 7200, "end_s": NOW_S + 9000, "kind": "peak"}],
+        "handed_over": 3,
+        "waiting": 0,
+    },
     "updates": None,
     "devices": {
         "online": 1,

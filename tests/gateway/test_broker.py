@@ -62,13 +62,16 @@ def test_rights_when_everyone_tries_every_topic(town: Town, broker: str) -> None
 def every_topic(town: Town) -> list[str]:
     """What anybody might try: two devices, our gateway and a stranger, every channel there is, and none of ours."""
     device, other = (d.id for d in town.devices)
-    channels = ("block", "ack", "cmd", "time", "time/answer", "state", "claim", "energy")
+    channels = ("block", "ack", "cmd", "time", "time/answer", "state", "claim", "energy", "asked", "requests")
     sensors = [f"homeassistant/sensor/{d.hex()}/import/config" for d in (device, other)]
-    upstream = ("batch", "state", "receipt", "registry", "cmd", f"cmd/{device.hex()}", f"claim/{device.hex()}")
+    upstream = ("batch", "state", "receipt", "registry", "requests")
+    upstream += ("cmd", f"cmd/{device.hex()}", f"claim/{device.hex()}")
     return [
         *(of_device(d, channel) for d in (device, other) for channel in channels),
         *(of_gateway(COMMUNE, g, channel) for g in (town.gateway, bytes(16)) for channel in upstream),
         *sensors,
+        *(f"homeassistant/binary_sensor/{g.hex()}/peak/config" for g in (device, town.gateway)),
+        of_device(town.gateway, "requests"),
         *("homeassistant/status", "homeassistant/sensor/x", "$SYS/x", "other"),
     ]
 
@@ -79,7 +82,8 @@ def allowed(device: bytes, gateway: bytes) -> dict[tuple[str, str], list[str]]:
     other = OTHER.hex()
     sensor = f"homeassistant/sensor/{own}/import/config"
     upstream = {
-        channel: of_gateway(COMMUNE, gateway, channel) for channel in ("batch", "state", "receipt", "registry")
+        channel: of_gateway(COMMUNE, gateway, channel)
+        for channel in ("batch", "state", "receipt", "registry", "requests")
     }
     upstream |= {channel: of_gateway(COMMUNE, gateway, f"{channel}/{own}") for channel in ("cmd", "claim")}
     heard = {
@@ -91,12 +95,16 @@ def allowed(device: bytes, gateway: bytes) -> dict[tuple[str, str], list[str]]:
         (own, sensor): [sees_all],
         (town_gateway, of_device(device, "ack")): [own],
         (town_gateway, of_device(device, "cmd")): [own],
+        (town_gateway, of_device(device, "asked")): [own],
+        (town_gateway, of_device(gateway, "requests")): [sees_all],
+        (town_gateway, f"homeassistant/binary_sensor/{town_gateway}/peak/config"): [sees_all],
         (town_gateway, of_device(device, "time/answer")): [own],
         (town_gateway, upstream["batch"]): ["aggregator"],
         (town_gateway, upstream["state"]): ["aggregator"],
         (town_gateway, upstream["claim"]): ["aggregator"],
         ("aggregator", upstream["receipt"]): [town_gateway],
         ("aggregator", upstream["registry"]): [town_gateway],
+        ("aggregator", upstream["requests"]): [town_gateway],
         ("aggregator", upstream["cmd"]): [town_gateway],
         (sees_all, "homeassistant/status"): [sees_all],
     }
@@ -198,4 +206,4 @@ def test_nats_when_there_are_many_devices(tmp_path: Path, devices: int, says_it:
     rights = rights_of(Roster.model_validate({"commune": COMMUNE, "devices": ids}))
     place = Place(host="127.0.0.1", name="localhost", port=1, store_dir=tmp_path)
     conf = nats_conf(COMMUNE, rights, passwords_of(rights, {}), place)
-    assert ("default_max_consumers: 6000" in conf) is says_it
+    assert ("default_max_consumers: 8000" in conf) is says_it

@@ -31,7 +31,25 @@ def test_findings_when_all_is_well() -> None:
         "Meter roof",
         "Device abababab",
         "Registry",
+        "The operator asks",
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({}, "In 2 h: please use less, for 30 min."),
+        ({"requests__now": "peak", "requests__until_s": NOW_S + 600}, "Now: please use less, for 10 min more."),
+        ({"requests__now": "surplus", "requests__until_s": NOW_S + 7200}, "Now: please use more, for 2 h more."),
+        ({"requests__windows": []}, "Nothing just now."),
+        ({"requests__windows": [{"start_s": NOW_S, "end_s": NOW_S + 9, "kind": "surplus"}]}, "Nothing just now."),
+        ({"requests__log_size": None}, None),
+    ],
+)
+def test_findings_when_the_operator_asks(changes: dict[str, object], says: str | None) -> None:
+    """What is asked now, otherwise what comes next; no line before the aggregator has said anything."""
+    found = [row.says for row in findings(state(**changes), age_s=1) if row.about == "The operator asks"]
+    assert found == ([] if says is None else [says])
 
 
 OFFLINE = {DEVICE: {"online": False, "heard_s": NOW_S, "said": {}}}

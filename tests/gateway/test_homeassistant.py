@@ -155,6 +155,9 @@ class Heard:
     def wait(self, topic: str, value: object) -> None:
         wait_for(lambda: json.loads(self.look().get(topic) or b"null") == value, f"{value} on {topic}")
 
+    def wait_bytes(self, topic: str, payload: bytes) -> None:
+        wait_for(lambda: self.look().get(topic) == payload, f"these bytes on {topic}")
+
     def wait_for(self, topic: str) -> dict[str, object]:
         wait_for(lambda: self.look().get(topic), topic)
         return dict(json.loads(self.newest[topic]))

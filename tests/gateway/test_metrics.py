@@ -21,6 +21,8 @@ COUNTS = {"blocks_aside", "spool_blocks", "spool_waiting_blocks", "spool_refused
     "devices_known",
     "devices_seen",
     "commands_pending",
+    "request_running",
+    "requests_known",
 }
 """Gauges without a unit: they count things that are there now, or say yes or no."""
 FULL = state(
@@ -51,6 +53,9 @@ def samples(told: Mapping[str, object], age_s: float = 1.0) -> dict[str, float]:
     ("name", "value"),
     [
         ("blocks_received_total", 12),
+        ("request_running{kind=peak}", 0),
+        ("requests_known", 1),
+        ("requests_handed_over_total", 3),
         ("blocks_verified_total", 12),
         ("blocks_refused_total{reason=bad-signature}", 3),
         ("spool_blocks", 3),

@@ -1,4 +1,4 @@
-"""What the aggregator may say alone: that the association stands as it did, with somebody else's words as the reason."""
+"""What the aggregator may say alone: that the association stands as it did, for somebody else's words."""
 
 from dataclasses import replace
 from pathlib import Path
