@@ -102,7 +102,8 @@ def button(config):
 
 def has_relay(config):
     """Whether there is a relay to move."""
-    return "control" in config
+    requests = config.get("requests")
+    return "control" in config or (isinstance(requests, dict) and requests.get("relay") is True)
 
 
 def slots(config):

@@ -41,6 +41,8 @@ def conclude(
             return 1
     if (code := _judge(commune)) != 0:
         return code
+    if "shifting" in plan.rules:
+        console.print(_asked(plan, commune), soft_wrap=True, highlight=False)
     console.print(_pay_the_baker(commune, clock), soft_wrap=True, highlight=False)
     if (code := _judge(commune, "--brief")) != 0:
         return code
@@ -54,6 +56,16 @@ def _judge(commune: Commune, *options: str) -> int:
     """The judge is a program of its own, which imports nothing of what it judges; its words go straight out."""
     argv = [sys.executable, "-m", "commonwatt.demo.judge", str(commune.layout.root), *options]
     return subprocess.run(argv, stdin=subprocess.DEVNULL, check=False).returncode
+
+
+def _asked(plan: Plan, commune: Commune) -> str:
+    """Who heard of the peak that the operator announced, as the gateways say it."""
+    start, end = (datetime.fromtimestamp(at_s, plan.zone) for at_s in plan.peak_s)
+    states = [commune.layout.gateway_toml(name).with_name("status.json") for name in commune.village.gateways]
+    told = sum(int(status.read(path).get("requests", {}).get("devices", 0)) for path in states)
+    return _(
+        "The operator asked to use less on {day} from {start} to {end}: {count} meter readers were told."
+    ).format(day=f"{start:%Y-%m-%d}", start=f"{start:%H:%M}", end=f"{end:%H:%M}", count=told)
 
 
 def _pay_the_baker(commune: Commune, clock: CivilClock) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from commonwatt.demo import brokers, meters
 from commonwatt.demo.brokers import AGGREGATOR, Brokers
@@ -48,7 +47,7 @@ class Commune:
         """The devices that run the firmware."""
         village = self.village
         at = {name: self.brokers.of_gateway[g] for g in village.gateways for name in village.of_gateway(g)}
-        return Readers(self.layout, self.ids.devices, {name: at[name] for name in village.readers})
+        return Readers(self.layout, self.ids.devices, {name: at[name] for name in village.readers}, self.public)
 
 
 def found(plan: Plan) -> Commune:
@@ -94,8 +93,7 @@ def _state(plan: Plan, commune: Commune, commonwatt: Callable[..., str]) -> None
         said = commonwatt("declare", layout.root, *what, *text, "--key", layout.wallet(first), *clock)
         commonwatt("declared", "confirm", layout.root, said.split()[0], "--key", layout.wallet(BAKER), *clock)
     if "shifting" in plan.rules:
-        zone = ZoneInfo(plan.rules.get("timezone", "Europe/Paris"))
-        begin, end = (f"{datetime.fromtimestamp(at, zone):%Y-%m-%dT%H:%M}" for at in plan.peak_s)
+        begin, end = (f"{datetime.fromtimestamp(at, plan.zone):%Y-%m-%dT%H:%M}" for at in plan.peak_s)
         commonwatt("operator", "announce", layout.root, "--from", begin, "--to", end, "--kind", "peak", *clock)
 
 

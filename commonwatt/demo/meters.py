@@ -1,6 +1,7 @@
 """The demo's devices: a folder each with the registers it replays, its settings, and the key of its first boot."""
 
 import json
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -47,12 +48,19 @@ def _modbus_rows(device: DeviceRegisters, plan: Plan) -> str:
 
 
 class Readers:
-    """The devices that run the firmware. `ids`: by name; `brokers`: where each finds its gateway, by its name."""
+    """The devices that run the firmware. `ids`: by name; `brokers`: where each finds its gateway, by its name;
+    `public`: the commune's facts, by which a device believes what the operator asks."""
 
-    def __init__(self, layout: Layout, ids: dict[str, bytes], brokers: dict[str, Broker]) -> None:
+    def __init__(
+        self, layout: Layout, ids: dict[str, bytes], brokers: dict[str, Broker], public: Mapping[str, Any]
+    ) -> None:
         self._layout = layout
         self._ids = ids
         self._brokers = brokers
+        self._requests = {
+            "public_key": public["aggregator_public_key"],
+            "genesis_sha256": public["genesis_sha256"],
+        }
 
     def boot_first(self) -> dict[str, str]:
         """Boot each once, so that it makes its key. Public keys by name."""
@@ -86,6 +94,7 @@ class Readers:
             "late_s_max": 900,  # a civil second is less than a millisecond here; a real reader keeps to a few seconds
             "meter": {"type": "replay", "file": str(self._layout.registers(name))},
             "retry_ms_max": 1000,
+            "requests": self._requests,
         }
         if clock is not None:
             settings["clock"] = {

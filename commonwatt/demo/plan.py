@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from commonwatt.clock import CivilClock
 from commonwatt.demo.registers.homes import START_S, VILLAGES, Village
@@ -113,6 +114,11 @@ class Plan:
         on the Friday there are four such days before it, as many as make a usual one."""
         start_s = self.starts_s + (min(self.days, WORKING_DAYS) - 1) * DAY_S + PEAK_HOUR * 3600
         return start_s, start_s + 2 * 3600
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The commune's clock on the wall."""
+        return ZoneInfo(self.rules.get("timezone", "Europe/Paris"))
 
     def founding_clock(self) -> CivilClock:
         """Civil time while the commune is founded: some hours before the data, at the pace of the wall."""

@@ -10,6 +10,9 @@ How it ends, and what is then true:
  4. The counter is lost (all its blocks are damaged): commands are refused until the device is enrolled anew with a
     new key, for any old one could be played again; the relay is on, and the button still works.
  5. The time is unknown: a schedule waits, the relay stays where it was.
+ 6. A window of the operator's runs (node/asked.py), and the owner lets it move the relay: it wins over the schedule,
+    and nothing of it is kept; afterwards the relay is where it would be without. The button and a relay command win
+    over it, until it ends or the power is cut.
 """
 
 from node import cbor, cose, ed25519
@@ -69,7 +72,14 @@ class Control:
         self.obeyed = 0
         self.refused = {}
         self.unwritten = 0
+        self._asked = None  # (end_s, is_on) of the window that moves the relay now
+        self._passed_s = 0  # until then somebody wanted it otherwise
         switch(self.is_on)
+
+    @property
+    def stands(self):
+        """Where the relay is: as commanded, scheduled or pressed, `is_on`, or as a window has it."""
+        return self.is_on if self._asked is None else self._asked[1]
 
     def obey(self, data):
         """Do what a signed command says; 0, or why it was refused."""
@@ -82,13 +92,28 @@ class Control:
 
     def toggle(self):
         """The button was pressed: the other position, and no schedule until the next command."""
-        self._move(not self.is_on, ())
+        wanted = not self.stands
+        self._pass_over()
+        self._move(wanted, ())
 
     def tick(self, now_s):
         """Let the schedule move the relay; `now_s` in Unix seconds, None when the time is unknown."""
         wanted = None if now_s is None else scheduled(self.rules, now_s)
         if wanted is not None and wanted != self.is_on:
             self._move(wanted, self.rules)
+
+    def follow(self, asked):
+        """Let a window move the relay: (end_s, is_on) while one runs, otherwise None."""
+        if asked is not None and asked[0] <= self._passed_s:
+            asked = None
+        if asked != self._asked:
+            before, self._asked = self.stands, asked
+            if self.stands != before:
+                self._switch(self.stands)
+
+    def _pass_over(self):
+        if self._asked is not None:
+            self._passed_s, self._asked = self._asked[0], None
 
     def _consider(self, data):
         if len(data) > SIZE_MAX:
@@ -117,13 +142,15 @@ class Control:
         except OSError:
             return UNWRITTEN
         self.counter, self.is_on, self.rules = counter, is_on, rules
-        self._switch(is_on)
+        if action[0] == _RELAY:
+            self._pass_over()
+        self._switch(self.stands)
         return 0
 
     def _move(self, is_on, rules):
         """A person or the schedule moves the relay even if flash fails; a lost counter stays lost."""
         self.is_on, self.rules = is_on, rules
-        self._switch(is_on)
+        self._switch(self.stands)
         if self._cell.is_lost:
             return
         try:

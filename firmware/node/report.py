@@ -2,8 +2,8 @@
 
 status.json (on a chip: the serial console)   everything, when something changed
 cw/<device>/state                             retained, JSON: {"state": "online"} and what is not zero, once a
-                                              minute, on every connection and after every command; "offline" is
-                                              the last will.
+                                              minute, on every connection, after every command, when the relay
+                                              moves or the operator asks; "offline" is the last will.
 """
 
 import json
@@ -12,6 +12,7 @@ from node.port import const, sleep_ms, ticks_diff, ticks_ms
 
 TOLD_SIZE_MAX = const(1024)  # a gateway reads no more
 _FIRST = ("command", "faults", "safe_mode", "backlog")
+_NEWS = ("command", "relay_on", "asked")
 _LOOK_MS = const(1000)
 _TELL_MS = const(60000)
 
@@ -56,8 +57,8 @@ class Reporter:
                 self._told, self._told_at, self._connection = state, ticks_ms(), connection
 
     def _is_news(self, state):
-        """Whether a command was obeyed, which its commander waits to hear, or a minute has passed."""
-        if self._told is None or state.get("command") != self._told.get("command"):
+        """Whether something happened that somebody waits to hear, or a minute has passed."""
+        if self._told is None or any(state.get(name) != self._told.get(name) for name in _NEWS):
             return True
         return state != self._told and _is_over(self._told_at, _TELL_MS)
 

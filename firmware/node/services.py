@@ -2,6 +2,7 @@
 
     control        {"public_key", "genesis_sha256"}          hex; the commune's command key
     update         {"public_key", "genesis_sha256", "url", "minutes", "every_s"}
+    requests       {"public_key", "genesis_sha256", "relay"} hex; the aggregator's key; whether windows move the relay
     homeassistant  {"prefix", "every_s"}                      both optional
     claim          hex                                        made by the set-up if an account was told
 
@@ -23,14 +24,18 @@ class Services:
         self._civil = civil
         self._tap = tap
         self.broken = []
-        self.control = self.update = self.homeassistant = self.claim = None
+        self.control = self.update = self.homeassistant = self.claim = self.requests = None
         self.topics = []
         topic = "cw/" + config["device"] + "/cmd"
+        self._asked_topic = "cw/" + config["device"] + "/asked"
         if board.has_relay(config):
             self._make("control")
             if self.control is None:
                 self.control = self._uncommanded()
             self.topics.append(topic)
+        self._make("requests")
+        if self.requests:
+            self.topics.append(self._asked_topic)
         self._make("update")
         self._make("claim")
 
@@ -42,9 +47,12 @@ class Services:
 
     def on_message(self, topic, payload):
         """Whether a message was for one of us."""
-        if self.control is None or topic not in self.topics:
+        if topic not in self.topics:
             return False
-        self.control.obey(payload)
+        if topic == self._asked_topic:
+            self.requests.take(payload)
+        else:
+            self.control.obey(payload)
         return True
 
     def runs(self, is_delivering, restart):
@@ -75,11 +83,13 @@ class Services:
         """What a person is told, flat; only of parts that are on."""
         state = {"broken": self.broken} if self.broken else {}
         if self.control:
-            state["relay_on"] = self.control.is_on
+            state["relay_on"] = self.control.stands
             state["relay_unwritten"] = self.control.unwritten
             state["command"] = self.control.counter  # of the last one obeyed: its commander need not send it again
             state["commands_obeyed"] = self.control.obeyed
             state["commands_refused"] = {str(reason): count for reason, count in self.control.refused.items()}
+        if self.requests:
+            state.update(self.requests.state(self._now_s()))
         if self.update:
             state["version"] = self.update.number
             state["on_trial"] = self.update.is_trial
@@ -93,8 +103,15 @@ class Services:
 
     async def _tick(self):
         while True:
-            self.control.tick(self._civil.now_s() if self._civil.synchronised else None)
+            now_s = self._now_s()
+            self.control.tick(now_s)
+            if self.requests and self.requests.moves_relay:
+                ask = self.requests.now(now_s)
+                self.control.follow(ask and (ask[1], not ask[2]))
             await sleep_ms(_TICK_MS)
+
+    def _now_s(self):
+        return self._civil.now_s() if self._civil.synchronised else None
 
     def _make(self, name):
         settings = self._config.get(name)
@@ -113,6 +130,15 @@ class Services:
         cell = Cell(self._board.blocks(self._config, "control"))
         device = bytes.fromhex(self._config["device"])
         return Control(cell, device, public_key, genesis, self._board.switch(self._config))
+
+    def _make_requests(self, settings):
+        from node.asked import Asked
+
+        public_key, genesis = _keys(settings)
+        moves_relay = settings.get("relay", False)
+        if not isinstance(moves_relay, bool):
+            raise ValueError("relay is true or false")
+        return Asked(public_key, genesis, moves_relay)
 
     def _uncommanded(self):
         """A relay that nobody may command: on, or where it stood if flash remembers."""

@@ -95,6 +95,7 @@ class AskingDesk:
             "until_s": None if now is None else now.end_s,
             "windows": [{"start_s": a.start_s, "end_s": a.end_s, "kind": a.kind} for a in asks[:SHOWN_MAX]],
             "handed_over": self.handed_over,
+            "devices": len(self._told),
             "waiting": len(self._due),
         }
 

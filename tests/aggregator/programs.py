@@ -81,12 +81,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_broker(directory: Path, *, gateways: tuple[str, ...] = (GATEWAY,)) -> Iterator[Broker]:
+def running_broker(
+    directory: Path, *, gateways: tuple[str, ...] = (GATEWAY,), devices: tuple[str, ...] = ()
+) -> Iterator[Broker]:
     """The broker while the `with` lasts, with JetStream at a port of its own."""
     port, nats_port = free_port(), free_port()
     accounts = directory / "accounts.toml"
     ids = [ident(name).hex() for name in gateways]
-    accounts.write_text(f'commune = "{COMMUNE}"\naggregator = true\ngateways = {ids}\n')
+    at_home = [ident(name).hex() for name in devices]
+    accounts.write_text(f'commune = "{COMMUNE}"\naggregator = true\ngateways = {ids}\ndevices = {at_home}\n')
     argv = [BIN / "commonwatt", "gateway", "broker-config", accounts, directory, "--port", str(port), "--plaintext"]
     argv += ["--nats-port", str(nats_port)]
     subprocess.run([*argv, "--host", "127.0.0.1"], check=True, capture_output=True)

@@ -37,7 +37,7 @@ ELSEWHERE = {
     "homeassistant",
     "wifi",
 }
-ELSEWHERE |= {"sha512_plain", "sntp", "tls", "timekeeper", "timesync", "undated", "sectorfiles", "claiming"}
+ELSEWHERE |= {"sha512_plain", "sntp", "tls", "timekeeper", "timesync", "undated", "sectorfiles", "claiming", "asked"}
 
 
 @pytest.fixture

@@ -282,10 +282,10 @@ def test_device_when_its_configuration_is_corrupt(tmp_path, text):
 
 def test_device_when_a_part_is_configured_wrongly(tmp_path, port):
     """That part is left out and named; metering goes on."""
-    path = _settings(tmp_path, port, control={"public_key": "77", "genesis_sha256": ""}, update={})
+    path = _settings(tmp_path, port, control={"public_key": "77", "genesis_sha256": ""}, update={}, requests=[])
     device = _start(path)
     try:
         status = _status(tmp_path, lambda status: status["samples_taken"] > 0)
-        assert status["broken"] == ["control", "update"]
+        assert status["broken"] == ["control", "requests", "update"]
     finally:
         _end(device)

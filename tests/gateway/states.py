@@ -62,6 +62,7 @@ WELL: dict[str, Any] = {
         "until_s": None,
         "windows": [{"start_s": NOW_S + 7200, "end_s": NOW_S + 9000, "kind": "peak"}],
         "handed_over": 3,
+        "devices": 2,
         "waiting": 0,
     },
     "updates": None,

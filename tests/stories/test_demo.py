@@ -84,6 +84,7 @@ def commune(kept: Kept) -> Path:
     """A commune that lived one day with balanced books."""
     assert "The books balance, to the watt-hour and the milli-credit." in kept.said, kept.said
     assert "paid 1.000 credits" in kept.said
+    assert "to use less on 2024-07-22 from 20:00 to 22:00: 13 meter readers were told." in kept.said
     for source in ("local production", "a neighbour's energy used", "declared and confirmed"):
         assert source in kept.said
     return kept.directory
