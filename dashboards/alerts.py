@@ -13,9 +13,6 @@ from enum import Enum
 
 HOUR_S = 3600
 WHOLE = 'printf "%.0f"'
-COVERAGE_MIN, VELOCITY_MIN = 1.0, 0.02
-"""The band of the money: at par the policy makes no more than a credit of a kilowatt-hour, so less than all of it
-covered is too much money; and if not one credit in fifty moves in 30 days, there is more than anyone can use."""
 
 
 class Severity(Enum):
@@ -63,6 +60,12 @@ def _latest(what: str, measurement: str, within: str, *tags: str, where: str = "
     which = f"{where} AND " if where else ""
     by = ", ".join(f'"{tag}"' for tag in ("commune", *tags))
     return f'SELECT {what} FROM "{measurement}" WHERE {which}time > now() - {within} GROUP BY {by}'
+
+
+def _off_the_band(figure: str) -> str:
+    """How far a figure of the money is below what the policy in force wants at least."""
+    is_now, least = (f"last_over_time(money_{figure}_permille{name}[1h])" for name in ("", "_min"))
+    return f"({is_now} - {least}) / 1000 < 0"
 
 
 _G, _A = "commonwatt_gateway", "commonwatt_aggregator"
@@ -199,10 +202,10 @@ ALERTS = (
         name="MoneyUncovered",
         page="money-supply",
         severity=Severity.WARNING,
-        says="Of the money in circulation in {{ .Labels.unit }} a share of VALUE is covered, less than all of it.",
-        influxql=_latest('last("coverage_permille") / 1000', "money", "1h", "unit"),
-        limit=Limit(below=COVERAGE_MIN),
-        promql=f"last_over_time(money_coverage_permille[1h]) / 1000 < {COVERAGE_MIN:g}",
+        says="The covered share of the money in circulation, {{ .Labels.unit }}, is off the policy's least by VALUE.",
+        influxql=_latest('(last("coverage_permille") - last("coverage_permille_min")) / 1000', "money", "1h", "unit"),
+        limit=Limit(below=0),
+        promql=_off_the_band("coverage"),
         holds_for="1h",
         board="cw-ledger",
         panel="Coverage",
@@ -211,10 +214,14 @@ ALERTS = (
         name="MoneyIdle",
         page="money-supply",
         severity=Severity.WARNING,
-        says="Credits changed hands VALUE times in 30 days: more is in circulation than there is a use for.",
-        influxql=_latest('last("velocity_permille") / 1000', "money", "1h", "unit", where="\"unit\" = 'energy'"),
-        limit=Limit(below=VELOCITY_MIN),
-        promql=f'last_over_time(money_velocity_permille{{unit="energy"}}[1h]) / 1000 < {VELOCITY_MIN:g}',
+        says="How often credits changed hands in 30 days is off the policy's least by VALUE: they find no use.",
+        influxql=_latest(
+            '(last("velocity_permille") - last("velocity_permille_min")) / 1000',
+            *("money", "1h", "unit"),
+            where="\"unit\" = 'energy'",
+        ),
+        limit=Limit(below=0),
+        promql=_off_the_band("velocity"),
         holds_for="6h",
         board="cw-ledger",
         panel="Velocity over time",

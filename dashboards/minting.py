@@ -171,11 +171,13 @@ def _money() -> list[panels.Panel]:
         ),
         trend(
             "Coverage",
-            "What stands behind each unit as a share of what is in circulation. The dashed line is 100 %.",
+            "What stands behind each unit as a share of what is in circulation. The dashed line is the least that "
+            "the policy in force wants.",
             ask(queries.COVERAGE_BY_UNIT, "$tag_unit"),
+            ask(queries.COVERAGE_LEAST, "at least"),
             unit=look.SHARE,
-            steps=look.COVERED,
-            shows_limits=True,
+            colors={"at least": look.ACT},
+            dashed=["at least"],
             span=8,
             empty=NO_SAMPLE,
         ),
@@ -190,10 +192,13 @@ def _money() -> list[panels.Panel]:
         ),
         trend(
             "Velocity over time",
-            "How often a credit changed hands in the 30 days before: spent / in circulation.",
+            "How often a credit changed hands in the 30 days before: spent / in circulation. The dashed line is the "
+            "least that the policy in force wants.",
             ask(queries.VELOCITY_BY_UNIT, "$tag_unit"),
+            ask(queries.VELOCITY_LEAST, "at least"),
             unit="none",
-            colors={"energy": look.SHARED},
+            colors={"energy": look.SHARED, "at least": look.ACT},
+            dashed=["at least"],
             span=4,
             empty=NO_SAMPLE,
         ),

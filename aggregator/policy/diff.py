@@ -56,6 +56,7 @@ def _rules() -> list[tuple[str, Callable[[Rules], str]]]:
         (_("declared values"), lambda rules: words.declared(rules) or _("none")),
         (_("whose clock"), lambda rules: rules.timezone),
         (_("what devices signed is kept"), lambda rules: words.kept(rules.evidence)),
+        (_("money in circulation"), lambda rules: words.band(rules.money)),
         (_("charges"), lambda rules: "; ".join(map(charge, rules.charges)) or _("none")),
     ]
 

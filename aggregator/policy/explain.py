@@ -57,6 +57,9 @@ def _rules(policy: Policy) -> list[str]:
             window=duration(rules.window_s)
         ),
         _("What devices signed is kept {time}.").format(time=words.kept(rules.evidence)),
+        _("Dashboards warn when of the money in circulation less than this holds: {band}.").format(
+            band=words.band(rules.money)
+        ),
         *(_("Charge: {terms}.").format(terms=charge(terms)) for terms in rules.charges),
     ]
 

@@ -28,7 +28,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from aggregator.policy import mistakes
-from aggregator.policy.terms import QUARTERS, SHARE_PERMILLE_MAX, Declared, Savings, Shifting, Source
+from aggregator.policy.terms import QUARTERS, SHARE_PERMILLE_MAX, Band, Declared, Savings, Shifting, Source
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.settings import Settings
@@ -83,6 +83,8 @@ class Rules(Settings):
     """Whose clock the hours, days and months of the rules are read from."""
     evidence: Keeping = Keeping()
     """How long what devices signed is kept: a household's habits can be read from it."""
+    money: Band = Band()
+    """What the money in circulation is to be like; dashboards warn when it is not."""
     charge: tuple[dict[str, int | str], ...] = ()
     """Levy, demurrage and expiry, carried out by entries of the ledger (ledger/book/charges.py)."""
 

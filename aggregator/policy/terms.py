@@ -191,6 +191,18 @@ class Declared(Capped):
         return self
 
 
+class Band(Settings):
+    """What the council wants of the money in circulation. Nobody is paid by it: whoever watches is told when it is
+    not so."""
+
+    coverage_permille_min: int = Field(default=PERMILLE, ge=0, le=10 * PERMILLE, strict=True)
+    """So much of what is in circulation is covered, at least: credits by minted energy at par, euros by the reserve.
+    At par the policy makes no more than a credit of a kilowatt-hour, so all of it is usual."""
+    velocity_permille_min: int = Field(default=20, ge=0, le=10 * PERMILLE, strict=True)
+    """So much of the credits in circulation changes hands in 30 days, at least: below that there is more than people
+    find a use for."""
+
+
 def _named(text: str, names: Sequence[str]) -> frozenset[int]:
     """Places of the names that a list of names and ranges means."""
     found: set[int] = set()

@@ -1,7 +1,7 @@
 """How policies speak of time and shares."""
 
 from aggregator.policy.rules import Keeping, Rules
-from aggregator.policy.terms import Capped, Grades, Source, Time
+from aggregator.policy.terms import Band, Capped, Grades, Source, Time
 from commonwatt.i18n import _
 from commonwatt.units import format_credits
 from ledger.book.charges import Terms
@@ -21,6 +21,13 @@ def kept(evidence: Keeping) -> str:
     if evidence.keep_days is None:
         return _("for good")
     return _("for {count} days, then only its hash").format(count=evidence.keep_days)
+
+
+def band(money: Band) -> str:
+    """What the money in circulation is to be like."""
+    return _("{coverage} covered at least, {velocity} spent in 30 days at least").format(
+        coverage=percent(money.coverage_permille_min), velocity=percent(money.velocity_permille_min)
+    )
 
 
 def percent(permille: int) -> str:

@@ -109,9 +109,14 @@ class Closer:
         return self.next_end_s - INTERVAL_S
 
     @property
+    def policy(self) -> Policy:
+        """The one of the interval that closes next."""
+        return self.schedule.at(self.last_end_s)
+
+    @property
     def due_s(self) -> int:
         """Civil time at which the next interval may be closed."""
-        return self.next_end_s + self.schedule.at(self.last_end_s).rules.grace_s
+        return self.next_end_s + self.policy.rules.grace_s
 
     def step(self, directory: Directory) -> int:
         """Close the intervals whose grace is over, a bounded number at once; how many were closed. When none is due,

@@ -42,6 +42,7 @@ class Look:
             directory=intake.directory,
             report=report,
             money=self._money,
+            band=books.closer.policy.rules.money,
             policies=dict(state.policies),
             stated=books.closer.known.stated,
             gateways=gateways.now(),

@@ -95,7 +95,10 @@ _ALL = (
     Measurement(
         "money",
         ("unit",),
-        ("outstanding_mc", "covered_mc", "coverage_permille", "turnover_mc", "turnover_30d_mc", "velocity_permille"),
+        (
+            *("outstanding_mc", "covered_mc", "coverage_permille", "coverage_permille_min"),
+            *("turnover_mc", "turnover_30d_mc", "velocity_permille", "velocity_permille_min"),
+        ),
         _SAMPLED,
         800,
     ),

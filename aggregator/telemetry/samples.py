@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from aggregator import schema
 from aggregator.commune.registry import Directory
 from aggregator.observe import witnesses as observed_witnesses
+from aggregator.policy.terms import Band
 from aggregator.privacy.rule import Withheld
 from aggregator.statements.values import Stated
 from aggregator.telemetry import gateways, writer
@@ -34,14 +35,15 @@ PERMILLE = 1000
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One look of the loop: what it alone knows, as values that change no more. `report`: of status.json; `money` by
-    unit; `policies`: versions by hash; `stated`: signed statements in the log; `devices`, `latest_s`: of every chain
-    the time of its latest reading; `wall_s`: the machine's clock."""
+    unit, `band`: what the policy in force wants of it; `policies`: versions by hash; `stated`: signed statements in
+    the log; `devices`, `latest_s`: of every chain the time of its latest reading; `wall_s`: the machine's clock."""
 
     civil_s: int
     wall_s: float
     directory: Directory
     report: Mapping[str, Any]
     money: Mapping[Unit, Money] = field(default_factory=dict)
+    band: Band = field(default_factory=Band)
     policies: Mapping[bytes, int] = field(default_factory=dict)
     stated: tuple[Stated, ...] = ()
     gateways: Mapping[bytes, Said] = field(default_factory=dict)
@@ -145,9 +147,12 @@ def money(seen: Seen, marks: Mapping[str, int]) -> Iterator[Point]:
             "turnover_30d_mc": moved_mc,
             "velocity_permille": moved_mc * PERMILLE // outstanding_mc if outstanding_mc else 0,
         }
+        if unit is Unit.ENERGY:
+            fields["velocity_permille_min"] = seen.band.velocity_permille_min
         covered_mc = marks.get("minted_wh") if unit is Unit.ENERGY else found.reserve_mc
         if covered_mc is not None:
             fields["covered_mc"] = covered_mc
+            fields["coverage_permille_min"] = seen.band.coverage_permille_min
             fields["coverage_permille"] = covered_mc * PERMILLE // outstanding_mc if outstanding_mc else PERMILLE
         yield Point("money", seen.civil_s, fields, {"unit": unit.name.lower()})
 

@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from aggregator.policy.diff import changes
 from aggregator.policy.explain import explain
 from aggregator.policy.mistakes import lines_of
 from aggregator.policy.rules import DEFAULT_FILE, DIRECTORY, Policy
@@ -33,6 +34,8 @@ def test_a_policy_that_comes_along_is_valid(file):
         ("version = 1", "version = 1\nbonus = 5", "bonus"),
         ("[matched]", "[matched", "line"),
         ("[matched]", "[machted]", "machted"),
+        ("[matched]", "[money]\ncoverage_permille_min = -1\n[matched]", "money.coverage_permille_min"),
+        ("[matched]", "[money]\nvelocity = 20\n[matched]", "money.velocity"),
     ],
 )
 def test_a_mistake_in_a_policy_is_named_with_its_place(tmp_path, old, new, words):
@@ -48,6 +51,18 @@ def test_a_mistake_in_a_policy_is_named_with_its_place(tmp_path, old, new, words
 def test_a_policy_at_par_is_allowed():
     """Rates of 800 and 200 make exactly one credit."""
     assert Policy.parse(TEXT, where="test").rules.production.rate_mc_per_kwh == 800
+
+
+def test_a_policy_says_what_the_money_is_to_be_like():
+    """In words, and as a change; left out it is as it always was."""
+    before = Policy.parse(TEXT, where="test")
+    after = Policy.parse(TEXT + "\n[money]\nvelocity_permille_min = 50\n", where="test")
+    assert "100 % covered at least, 2 % spent in 30 days at least" in explain(before)
+    ((change),) = changes(before, after)
+    assert (change.rule, change.after) == (
+        "money in circulation",
+        "100 % covered at least, 5 % spent in 30 days at least",
+    )
 
 
 def test_explain_works_its_example_out():

@@ -138,6 +138,7 @@ def sample(number: int, at_s: int) -> list[str]:
 def _samples(n: int) -> Iterator[tuple[str, dict[str, str], dict[str, int]]]:
     for unit, mc in (("energy", 900_000), ("euro", 200_000)):
         money = {"outstanding_mc": mc, "covered_mc": mc * 11 // 10, "coverage_permille": 1100}
+        money |= {"coverage_permille_min": 1000} | ({"velocity_permille_min": 20} if unit == "energy" else {})
         yield (
             "money",
             {"unit": unit},
