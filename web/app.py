@@ -3,7 +3,6 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -18,15 +17,23 @@ from commonwatt.clock import CivilClock, Protocolar
 from commonwatt.errors import CommonwattError
 from commonwatt.i18n import _, speaking
 from ledger.http.limits import RateLimit
+from web.address import Address
 from web.book.books import Books
 from web.door import Door, Page
 from web.drafts.pages import DraftPages
 from web.facts import Facts
+from web.identity import wishes
 from web.identity.pages import IdentityPages
+from web.identity.sign_in_pages import SignInPages
 from web.looks import HERE, Looks
+from web.mail.postman import Postman
+from web.mail.smtp import Smtp
 from web.manners import Manners, language_of
+from web.me.own import OwnSections
+from web.me.pages import MePages
 from web.public.pages import PublicPages
 from web.public.town import Pinned, TownReader
+from web.settings import WebSettings
 from web.store.file import WebStore
 
 log = logging.getLogger(__name__)
@@ -47,6 +54,9 @@ class Parts:
     town: TownReader
     clock: Protocolar
     wall: CivilClock
+    address: Address
+    postman: Postman
+    """Whoever serves the pages lets it work beside them."""
     database_url: str = ""
     """The aggregator's database, where it is not what the directory's settings say."""
 
@@ -57,15 +67,21 @@ class Parts:
 
 
 def assemble(
-    directory: Path, *, zone: ZoneInfo, clock: Protocolar, wall: CivilClock, database_url: str = ""
+    directory: Path, read: WebSettings, *, clock: Protocolar, wall: CivilClock, database_url: str = ""
 ) -> Parts:
     """The parts of a commune's directory. UserError or StorageError if it is none that can be read."""
-    facts, pinned = Facts.read(directory), Pinned()
+    facts, pinned, zone = Facts.read(directory), Pinned(), read.zone
+    smtp = Smtp.of(read, facts.title)
     books = Books(directory, look=pinned)
     town = TownReader(
         *(directory, facts, books, pinned), zone=zone, clock=clock, wall=wall, database_url=database_url
     )
-    return Parts(directory, facts, books, WebStore(directory), Looks(zone, facts), town, clock, wall, database_url)
+    store = WebStore(directory)
+    postman = Postman(store, smtp, clock=wall)
+    if smtp is not None:
+        postman.add(wishes.Granting(store, public_url=read.public_url, title=facts.title))
+    looks, address = Looks(zone, facts), Address(read.public_url)
+    return Parts(directory, facts, books, store, looks, town, clock, wall, address, postman, database_url)
 
 
 def pages(parts: Parts) -> list[Page]:
@@ -73,21 +89,38 @@ def pages(parts: Parts) -> list[Page]:
     return [
         *PublicPages(parts.town, parts.looks).pages(),
         *IdentityPages(parts.store, parts.books, parts.looks, parts.facts).pages(),
+        *_sign_in(parts).pages(),
+        *_me(parts).pages(),
         *DraftPages(parts.store, parts.books, parts.looks, parts.facts).pages(),
     ]
 
 
+def _sign_in(parts: Parts) -> SignInPages:
+    common = (parts.store, parts.books, parts.looks, parts.facts)
+    return SignInPages(*common, address=parts.address, postman=parts.postman, clock=parts.clock)
+
+
+def _me(parts: Parts) -> MePages:
+    own = OwnSections(parts.store, parts.postman)
+    return MePages(
+        *(parts.store, parts.books, parts.looks, parts.facts),
+        address=parts.address,
+        postman=parts.postman,
+        # Rooms put their sections here (web/me/sections.py).
+        sections=[own.email, own.browsers, own.language],
+    )
+
+
 def build(
-    directory: Path, *, zone: ZoneInfo, clock: Protocolar, wall: CivilClock, per_s: float, database_url: str = ""
+    directory: Path, read: WebSettings, *, clock: Protocolar, wall: CivilClock, database_url: str = ""
 ) -> Starlette:
     """The application of a commune's directory. UserError or StorageError if it is none that can be read.
 
-    `per_s`: requests a second that one address may make in the long run. `database_url`: the aggregator's database,
-    where it is not what the directory's settings say.
+    `database_url`: the aggregator's database, where it is not what the directory's settings say.
     """
-    parts = assemble(directory, zone=zone, clock=clock, wall=wall, database_url=database_url)
+    parts = assemble(directory, read, clock=clock, wall=wall, database_url=database_url)
     door = Door(store=parts.store, books=parts.books, looks=parts.looks, clock=wall)
-    limit = RateLimit(burst=BURST, per_s=per_s, clock=clock)
+    limit = RateLimit(burst=BURST, per_s=read.requests_per_s, clock=clock)
 
     def missing(request: Request, error: Exception) -> Response:
         """What is not there, or not to be asked for that way."""

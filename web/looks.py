@@ -57,6 +57,10 @@ class Looks:
         told = {"Vary": "Accept-Language, Cookie", "Content-Language": ask.language}
         return HTMLResponse(page, status, {**told, **kept, **(headers or {})})
 
+    def said(self, ask: Ask, make: Callable[[], tuple[str, str]]) -> HTMLResponse:
+        """A page of two sentences: what was done, and what comes next; both made while the language is spoken."""
+        return self.answer(ask, "said.html", lambda _words: dict(zip(("says", "to_do"), make(), strict=True)))
+
     def page(
         self,
         template: str,

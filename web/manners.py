@@ -7,13 +7,14 @@ from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from commonwatt.i18n import LANGUAGES, preferred
 from ledger.http.limits import RateLimit
 
 LANGUAGE_COOKIE = "language"
+_YEAR_S = 365 * 86_400
 
 SECURITY = {
     "content-security-policy": (
@@ -69,6 +70,12 @@ def language_of(request: Request) -> str:
     """Which of LANGUAGES the reader chose, or the browser likes best."""
     chosen = request.query_params.get("lang") or _cookie(request.headers)
     return chosen if chosen in LANGUAGES else preferred(request.headers.get("accept-language", ""))
+
+
+def remember_language(answer: Response, request: Request, chosen: str) -> None:
+    """Let the browser come back with one of LANGUAGES."""
+    is_secure = request.url.scheme == "https"
+    answer.set_cookie(LANGUAGE_COOKIE, chosen, max_age=_YEAR_S, samesite="lax", secure=is_secure)
 
 
 def _cookie(headers: Headers) -> str:

@@ -5,6 +5,7 @@ import json
 from markupsafe import Markup
 
 from commonwatt.i18n import _
+from web.roles import Role
 
 
 def of_modules() -> dict[str, str]:
@@ -15,6 +16,20 @@ def of_modules() -> dict[str, str]:
         "no-key": _("This browser does not have your key. Use the one in which you joined, or recover your account."),
         "no-keys-here": _("This browser cannot make keys: it is too old, or the page did not come over HTTPS."),
     }
+
+
+def of_role(role: Role) -> str:
+    """What somebody is, in the language that is spoken."""
+    return {
+        Role.ANYBODY: _("a visitor"),
+        Role.WAITING: _("waiting to be admitted"),
+        Role.RESIDENT: _("resident"),
+        Role.MERCHANT: _("merchant"),
+        Role.STEWARD: _("association"),
+        Role.TOWNHALL: _("town hall"),
+        Role.OPERATOR: _("grid operator"),
+        Role.AUDITOR: _("auditor"),
+    }[role]
 
 
 def as_script(value: object) -> Markup:

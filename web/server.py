@@ -67,10 +67,9 @@ class Beside:
         self._tls = tls.of(directory, read)
         pages = app.build(
             directory,
-            zone=read.zone,
+            read,
             clock=MonotonicClock(),
             wall=clock,
-            per_s=read.requests_per_s,
             database_url=database_url,
         )
         config = uvicorn.Config(
@@ -86,7 +85,7 @@ class Beside:
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, name="pages", daemon=True)
         self._stack = ExitStack()
-        self._close = pages.state.parts.close
+        self._parts = pages.state.parts
 
     @property
     def is_serving(self) -> bool:
@@ -98,6 +97,7 @@ class Beside:
             self._listener = stack.enter_context(_listen(self._address))
             host, port = self._listener.getsockname()[:2]
             phone_page = stack.enter_context(self._tls.phone_page(host, port)) if self._tls else None
+            stack.enter_context(self._parts.postman)
             self._stack = stack.pop_all()
         self.address, self.phone_url = (host, port), phone_page.url if phone_page else None
         log.info(
@@ -112,7 +112,7 @@ class Beside:
         self._server.should_exit = True
         self._thread.join(JOIN_S_MAX)
         self._stack.close()
-        self._close()
+        self._parts.close()
 
     def _serve(self) -> None:
         try:

@@ -24,8 +24,10 @@ from ledger import testing as ledger_testing
 from ledger.book.kinds import Subject
 from ledger.sequencer import Placed
 from tests.aggregator.conftest import open_town
+from tests.web.post import Mailbox, serving_mail
 from web import app
 from web.app import Parts
+from web.settings import WebSettings
 
 HOMES = [f"home{number:02}" for number in range(24)]
 SLOTS = 96
@@ -97,11 +99,17 @@ def settle_town(directory: Path, homes: list[str]) -> None:
 
 @contextmanager
 def serving(
-    directory: Path, *, per_s: float = 1000.0, wall: CivilClock | None = None, clock: Protocolar | None = None
+    directory: Path,
+    *,
+    per_s: float = 1000.0,
+    wall: CivilClock | None = None,
+    clock: Protocolar | None = None,
+    told: dict[str, Any] | None = None,
 ) -> Iterator[Site]:
-    """The pages of a commune's directory."""
+    """The pages of a commune's directory. `told`: further settings. The postman works when a test says so."""
     hand, wall = ManualClock(), wall or CivilClock()
-    pages = app.build(directory, zone=ZONE, clock=clock or hand, wall=wall, per_s=per_s)
+    read = WebSettings(zone=ZONE, requests_per_s=per_s, **(told or {}))
+    pages = app.build(directory, read, clock=clock or hand, wall=wall)
     quiet = {"log_config": None, "log_level": "critical", "access_log": False}
     config = uvicorn.Config(pages, host="127.0.0.1", port=0, lifespan="off", server_header=False, **quiet)
     server = uvicorn.Server(config)
@@ -155,6 +163,13 @@ def site(town: Path) -> Iterator[Site]:
     """Its pages, for one test: each has its own bucket of requests."""
     with serving(town) as site:
         yield site
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    """A real SMTP server."""
+    with serving_mail() as mailbox:
+        yield mailbox
 
 
 @pytest.fixture(scope="session")

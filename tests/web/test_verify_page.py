@@ -30,6 +30,7 @@ from ledger.witness.cosignature import CosigningKey
 from tests.ledger import test_proof as ledger_proofs
 from tests.web.conftest import ZONE, Site
 from web import app
+from web.settings import WebSettings
 
 CHECK = """async ([proofs, given]) => {
   const { explain, parseProof, trustIn } = await import("/static/verify/steps.js");
@@ -81,7 +82,7 @@ def proofs(town: Path) -> dict[str, ProofFile]:
 
 
 def trusted(town: Path, folder: Path) -> TrustFile:
-    parts = app.assemble(town, zone=ZONE, clock=ManualClock(), wall=CivilClock())
+    parts = app.assemble(town, WebSettings(zone=ZONE), clock=ManualClock(), wall=CivilClock())
     told = parts.town.look().constitution
     parts.close()
     (folder / "constitution.toml").write_text(told.encode())

@@ -9,13 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from commonwatt.identity import new_id
-from web.store.schema import login, mail_link, session
+from web.store.schema import login, passkey, session
 
 SESSION_S = 30 * 86_400
 """How long a browser stays signed in that does not come back."""
 SEEN_EVERY_S = 3600
 """How often a visit is written down: a page costs no write otherwise."""
-MAIL_LINK_S = 15 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +26,16 @@ class Login:
     name: str
     email: str | None
     language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A browser that is signed in. `token_sha256` names it and lets nobody in."""
+
+    token_sha256: bytes
+    browser: str
+    created_s: int
+    seen_s: int
 
 
 def digest(token: str) -> bytes:
@@ -71,12 +80,13 @@ def of_email(connection: sa.Connection, email: str) -> list[Login]:
     return [found for row in connection.execute(_LOGIN.where(is_it)) if (found := _login(row))]
 
 
-def open_session(connection: sa.Connection, who: Login, *, now_s: int) -> str:
-    """A fresh session; its token, for the cookie."""
+def open_session(connection: sa.Connection, who: Login, *, now_s: int, browser: str = "") -> str:
+    """A fresh session; its token, for the cookie. `browser`: what its reader will know it by."""
     token = new_token()
     connection.execute(sa.delete(session).where(session.c.expires_s <= now_s))
     times = {"created_s": now_s, "seen_s": now_s, "expires_s": now_s + SESSION_S}
-    connection.execute(sa.insert(session).values(token_sha256=digest(token), login=who.id, **times))
+    row = {"token_sha256": digest(token), "login": who.id, "browser": browser}
+    connection.execute(sa.insert(session).values(**row, **times))
     return token
 
 
@@ -92,6 +102,59 @@ def of_session(connection: sa.Connection, token: str, *, now_s: int) -> Login | 
     return of_id(connection, row.login)
 
 
+def sessions(connection: sa.Connection, who: Login, *, now_s: int) -> list[Session]:
+    """The browsers that are signed in, the one seen last first."""
+    this = sa.select(session).where(session.c.login == who.id, session.c.expires_s > now_s)
+    rows = connection.execute(this.order_by(session.c.seen_s.desc(), session.c.created_s.desc()))
+    return [Session(row.token_sha256, row.browser, row.created_s, row.seen_s) for row in rows]
+
+
+def end_other(connection: sa.Connection, who: Login, token_sha256: bytes) -> None:
+    """Sign one of somebody's browsers out."""
+    connection.execute(sa.delete(session).where(session.c.login == who.id, session.c.token_sha256 == token_sha256))
+
+
+def signed_in_s(connection: sa.Connection, token: str) -> int:
+    """When this session began; 0 if it is none."""
+    this = session.c.token_sha256 == digest(token)
+    return connection.execute(sa.select(session.c.created_s).where(this)).scalar_one_or_none() or 0
+
+
+def set_email(connection: sa.Connection, who: Login, email: str) -> None:
+    """Where links are sent from now on."""
+    connection.execute(sa.update(login).where(login.c.id == who.id).values(email=email))
+
+
+def set_language(connection: sa.Connection, who: Login, language: str) -> None:
+    """What letters are written in, and what the next browser begins with."""
+    connection.execute(sa.update(login).where(login.c.id == who.id).values(language=language))
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLogin:
+    """For those who run the commune. `seen_s`: of the last visit that a browser still signed in has made."""
+
+    who: Login
+    created_s: int
+    seen_s: int | None
+    browsers: int
+    passkeys: int
+
+
+def everybody(connection: sa.Connection, *, now_s: int) -> list[SeenLogin]:
+    """Everybody who may sign in, by name."""
+    found = []
+    for row in connection.execute(_LOGIN.add_columns(login.c.created_s).order_by(login.c.name)):
+        who = _login(row)
+        assert who is not None
+        browsers = sessions(connection, who, now_s=now_s)
+        count = sa.select(sa.func.count()).select_from(passkey).where(passkey.c.login == who.id)
+        seen_s = browsers[0].seen_s if browsers else None
+        keys = connection.execute(count).scalar_one()
+        found.append(SeenLogin(who, row.created_s, seen_s, len(browsers), keys))
+    return found
+
+
 def end_session(connection: sa.Connection, token: str) -> None:
     """Sign a browser out."""
     connection.execute(sa.delete(session).where(session.c.token_sha256 == digest(token)))
@@ -100,24 +163,6 @@ def end_session(connection: sa.Connection, token: str) -> None:
 def end_sessions(connection: sa.Connection, who: Login) -> None:
     """Sign every browser out."""
     connection.execute(sa.delete(session).where(session.c.login == who.id))
-
-
-def make_mail_link(connection: sa.Connection, who: Login, *, now_s: int) -> str:
-    """The token of a link that signs in once, soon."""
-    token = new_token()
-    connection.execute(sa.delete(mail_link).where(mail_link.c.expires_s <= now_s))
-    connection.execute(
-        sa.insert(mail_link).values(token_sha256=digest(token), login=who.id, expires_s=now_s + MAIL_LINK_S)
-    )
-    return token
-
-
-def use_mail_link(connection: sa.Connection, token: str, *, now_s: int) -> Login | None:
-    """Whose link it is; it is used up. None: it was used before, is too old, or was never sent."""
-    this = mail_link.c.token_sha256 == digest(token)
-    row = connection.execute(sa.select(mail_link).where(this, mail_link.c.expires_s > now_s)).one_or_none()
-    connection.execute(sa.delete(mail_link).where(this))
-    return None if row is None else of_id(connection, row.login)
 
 
 _LOGIN = sa.select(login.c.id, login.c.subject, login.c.name, login.c.email, login.c.language)

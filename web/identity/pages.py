@@ -15,10 +15,10 @@ from web.drafts import desk
 from web.drafts.signing import check_approval, read_entry, to_sign
 from web.facts import Facts
 from web.identity import invitations, logins, newcomers
+from web.identity.browsers import name_of
 from web.identity.invitations import Invitation, InvitedAs
 from web.identity.logins import Login
 from web.looks import Looks
-from web.manners import inside
 from web.roles import EVERYBODY, SIGNED_IN, Role
 from web.spelling import unbase64
 from web.store.file import WebStore
@@ -43,21 +43,13 @@ class IdentityPages:
         self._store, self._books, self._looks, self._facts = store, books, looks, facts
 
     def pages(self) -> list[Page]:
-        """Every address of signing in."""
+        """Coming, going, and taking up an invitation."""
         return [
-            Page("enter", "/enter", EVERYBODY, get=self.enter),
             Page("welcome", "/welcome", SIGNED_IN, get=self.welcome),
             Page("leave", "/leave", SIGNED_IN, post=self.leave),
             Page("join", "/join/{token}", EVERYBODY, get=self.join, post=self.take_up),
             Page("waiting", "/waiting", SIGNED_IN, get=self.waiting),
         ]
-
-    def enter(self, ask: Ask) -> Response:
-        """How to sign in."""
-        if ask.visitor.login is not None:
-            return RedirectResponse("/welcome", 303)
-        there = inside(ask.request.query_params.get("to", "/welcome"))
-        return self._looks.answer(ask, "enter.html", lambda _words: {"there": there})
 
     def welcome(self, ask: Ask) -> Response:
         """Each to their own first page."""
@@ -115,7 +107,8 @@ class IdentityPages:
             else:
                 approval = self._approval(ask, entry, public_key)
                 self._propose(connection, entry, public_key=public_key, approval=approval, who=who, now_s=ask.now_s)
-            set_session(answer, ask, logins.open_session(connection, who, now_s=ask.now_s))
+            browser = name_of(ask.request.headers.get("user-agent", ""))
+            set_session(answer, ask, logins.open_session(connection, who, now_s=ask.now_s, browser=browser))
         return answer
 
     def _propose(

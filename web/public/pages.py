@@ -17,7 +17,7 @@ from web import chart, phrases
 from web.chart import Bar, Line
 from web.door import Page
 from web.looks import Looks, Words
-from web.manners import LANGUAGE_COOKIE, inside
+from web.manners import inside, remember_language
 from web.month import Month
 from web.public import figures, proofs
 from web.public.town import Town, TownReader
@@ -25,7 +25,6 @@ from web.roles import EVERYBODY
 from web.visitor import Ask
 
 _CURVE_QUARTERS = 96
-_YEAR_S = 365 * 86_400
 
 
 class PublicPages:
@@ -79,8 +78,7 @@ class PublicPages:
         chosen = ask.request.query_params.get("lang", "")
         answer = RedirectResponse(inside(ask.request.query_params.get("to", "/")), 303)
         if chosen in LANGUAGES:
-            is_secure = ask.request.url.scheme == "https"
-            answer.set_cookie(LANGUAGE_COOKIE, chosen, max_age=_YEAR_S, samesite="lax", secure=is_secure)
+            remember_language(answer, ask.request, chosen)
         return answer
 
     def _answer(self, ask: Ask, template: str, values: Callable[[Town, Words], dict[str, Any]]) -> Response:

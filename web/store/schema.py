@@ -32,6 +32,7 @@ session = sa.Table(
     sa.Column("created_s", sa.BigInteger, nullable=False),
     sa.Column("seen_s", sa.BigInteger, nullable=False),
     sa.Column("expires_s", sa.BigInteger, nullable=False),
+    sa.Column("browser", sa.Text, nullable=False, server_default=""),  # "Firefox, Android"
     comment="browsers that are signed in",
 )
 
@@ -44,16 +45,54 @@ passkey = sa.Table(
     sa.Column("sign_count", sa.BigInteger, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("created_s", sa.BigInteger, nullable=False),
+    sa.Column("used_s", sa.BigInteger),
     comment="WebAuthn credentials",
 )
 
-mail_link = sa.Table(
-    "mail_link",
+challenge = sa.Table(
+    "challenge",
+    metadata,
+    sa.Column("challenge", sa.LargeBinary, primary_key=True),
+    sa.Column("login", sa.LargeBinary),  # who registers a passkey; none: somebody signs in
+    sa.Column("expires_s", sa.BigInteger, nullable=False),
+    comment="what authenticators were asked to sign, once",
+)
+
+link = sa.Table(
+    "link",
     metadata,
     sa.Column("token_sha256", sa.LargeBinary, primary_key=True),
-    sa.Column("login", sa.LargeBinary, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False),  # web/identity/links.py: Purpose
+    sa.Column("login", sa.LargeBinary),  # none: whoever has the address signs in with it
+    sa.Column("email", sa.Text, nullable=False),
     sa.Column("expires_s", sa.BigInteger, nullable=False),
-    comment="links that were sent by e-mail and not used yet",
+    comment="links that were handed out and not used yet",
+)
+
+wish = sa.Table(
+    "wish",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("email", sa.Text, nullable=False, index=True),
+    sa.Column("language", sa.Text, nullable=False),
+    sa.Column("asked_s", sa.BigInteger, nullable=False),
+    sa.Column("is_done", sa.Boolean, nullable=False),
+    comment="addresses that were typed to sign in, known here or not; kept for a day to count them",
+)
+
+letter = sa.Table(
+    "letter",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("recipient", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("unsubscribe_url", sa.Text, nullable=False, server_default=""),
+    sa.Column("created_s", sa.BigInteger, nullable=False),
+    sa.Column("expires_s", sa.BigInteger, nullable=False),
+    sa.Column("next_s", sa.BigInteger, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    comment="e-mails that wait to be sent; a row goes when the SMTP server has taken it",
 )
 
 invitation = sa.Table(
