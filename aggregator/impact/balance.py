@@ -72,11 +72,11 @@ def of_site(
     starts_s: NDArray[np.int64], mains: tuple[Energies, Energies], generators: Energies | None, unknown: int
 ) -> Balance:
     """From growth matrices, a row a meter: import and export of the main meters, export of the generators' (None:
-    there are none)."""
+    there are none). Several sites with as many meters each go at once: (meters, sites, intervals)."""
     imports, exports = mains
     # A meter that never counts what leaves has no such register.
     exports = np.where(
-        (exports == unknown).all(axis=1, keepdims=True), np.where(imports == unknown, unknown, 0), exports
+        (exports == unknown).all(axis=-1, keepdims=True), np.where(imports == unknown, unknown, 0), exports
     )
     drawn, is_drawn = _together(imports, unknown)
     fed, is_fed = _together(exports, unknown)
@@ -90,7 +90,7 @@ def _together(growth: Energies, unknown: int) -> tuple[Energies, NDArray[np.bool
     """Meters that stand side by side, or one after the other where one was replaced: before its first and after its
     last interval a meter counts nothing, as long as another one does."""
     is_known = (growth != unknown) & (growth >= 0)
-    has_begun = np.logical_or.accumulate(is_known, axis=1)
-    goes_on = np.logical_or.accumulate(is_known[:, ::-1], axis=1)[:, ::-1]
+    has_begun = np.logical_or.accumulate(is_known, axis=-1)
+    goes_on = np.logical_or.accumulate(is_known[..., ::-1], axis=-1)[..., ::-1]
     known = is_known.any(axis=0) & (is_known | ~(has_begun & goes_on)).all(axis=0)
     return np.where(is_known, growth, 0).sum(axis=0), known

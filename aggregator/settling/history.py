@@ -109,14 +109,30 @@ def growth(
 ) -> NDArray[np.int64]:
     """Growth of a register in Wh, one row a device, one column an interval of `[start_s, end_s)`; UNKNOWN where a
     reading at either end is missing or lacks the register."""
-    rows = np.full((len(devices), (end_s - start_s) // INTERVAL_S), UNKNOWN)
+    (rows,) = growths(connection, devices, (quantity,), (start_s, end_s), evidence_id_max=evidence_id_max)
+    return rows
+
+
+def growths(
+    connection: sa.Connection,
+    devices: Sequence[bytes],
+    quantities: Sequence[int],
+    span_s: tuple[int, int],
+    *,
+    evidence_id_max: int | None = None,
+) -> list[NDArray[np.int64]]:
+    """The same of several registers, whose readings lie in the same pages: those are read once."""
+    start_s, end_s = span_s
+    grown = [np.full((len(devices), (end_s - start_s) // INTERVAL_S), UNKNOWN) for _quantity in quantities]
     found = numbers.of(connection).find(numbers.octets(devices))
     wanted = distinct(found[found != numbers.NONE])
     for chunk in chunks(wanted):
-        steps_wh = past(connection, chunk, start_s, end_s, evidence_id_max=evidence_id_max).steps_wh(quantity)
+        read = past(connection, chunk, start_s, end_s, evidence_id_max=evidence_id_max)
         here = np.flatnonzero(np.isin(found, chunk))
-        rows[here] = steps_wh[:, np.searchsorted(chunk, found[here])].T
-    return rows
+        columns = np.searchsorted(chunk, found[here])
+        for rows, quantity in zip(grown, quantities, strict=True):
+            rows[here] = read.steps_wh(quantity)[:, columns].T
+    return grown
 
 
 def chunks(devices: Integers) -> list[Integers]:
