@@ -21,6 +21,8 @@ from web.address import Address
 from web.book.books import Books
 from web.door import Door, Page
 from web.drafts.pages import DraftPages
+from web.energy.homes import Homes
+from web.energy.pages import EnergyPages
 from web.facts import Facts
 from web.identity import wishes
 from web.identity.pages import IdentityPages
@@ -31,6 +33,7 @@ from web.mail.smtp import Smtp
 from web.manners import Manners, language_of
 from web.me.own import OwnSections
 from web.me.pages import MePages
+from web.names import Names
 from web.public.pages import PublicPages
 from web.public.town import Pinned, TownReader
 from web.settings import WebSettings
@@ -52,6 +55,8 @@ class Parts:
     store: WebStore
     looks: Looks
     town: TownReader
+    names: Names
+    homes: Homes
     clock: Protocolar
     wall: CivilClock
     address: Address
@@ -62,6 +67,7 @@ class Parts:
 
     def close(self) -> None:
         """Give the files back."""
+        self.homes.close()
         self.books.close()
         self.store.close()
 
@@ -81,7 +87,10 @@ def assemble(
     if smtp is not None:
         postman.add(wishes.Granting(store, public_url=read.public_url, title=facts.title))
     looks, address = Looks(zone, facts), Address(read.public_url)
-    return Parts(directory, facts, books, store, looks, town, clock, wall, address, postman, database_url)
+    names = Names(directory)
+    homes = Homes(directory, books, names, zone=zone, clock=clock, database_url=database_url)
+    shared = (town, names, homes)
+    return Parts(directory, facts, books, store, looks, *shared, clock, wall, address, postman, database_url)
 
 
 def pages(parts: Parts) -> list[Page]:
@@ -92,6 +101,7 @@ def pages(parts: Parts) -> list[Page]:
         *_sign_in(parts).pages(),
         *_me(parts).pages(),
         *DraftPages(parts.store, parts.books, parts.looks, parts.facts).pages(),
+        *EnergyPages(parts.directory, parts.homes, parts.looks).pages(),
     ]
 
 

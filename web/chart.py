@@ -9,17 +9,19 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-WIDTH, HEIGHT, FOOT, HEAD = 720, 240, 34, 14
+WIDTH, HEIGHT, FOOT, HEAD = 720, 300, 34, 14
 """Units of the drawing, which scales with the page; `FOOT` and `HEAD`: room for words below and above."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: its parts from the bottom up as (class, amount), the word below it, and what a reader is told."""
+    """One bar: its parts from the bottom up as (class, amount), the word below it, and what a reader is told.
+    `is_gap`: nothing is known of it, which is not the same as nothing."""
 
     parts: Sequence[tuple[str, int]]
     label: str
     words: str
+    is_gap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +32,21 @@ class Line:
     amounts: Sequence[int | None]
 
 
-def bars(rows: Sequence[Bar], *, title: str) -> Markup:
-    """Stacked bars from zero; the tallest fills the drawing."""
+def bars(rows: Sequence[Bar], *, title: str, top: str = "") -> Markup:
+    """Stacked bars from zero; the tallest fills the drawing. `top`: what the tallest amounts to, in words."""
     tallest = max((sum(amount for _kind, amount in row.parts) for row in rows), default=0) or 1
     step = WIDTH / max(len(rows), 1)
     marks = []
     for number, row in enumerate(rows):
         bottom, left, wide = float(HEIGHT - FOOT), number * step + step * 0.14, step * 0.72
+        if row.is_gap:
+            marks.append(
+                f'<rect class="gap" x="{left:.1f}" y="{HEAD}" width="{wide:.1f}" height="{HEIGHT - FOOT - HEAD}">'
+                f"<title>{escape(row.words)}</title></rect>"
+            )
         for kind, amount in row.parts:
+            if amount <= 0:
+                continue
             height = amount * (HEIGHT - FOOT - HEAD) / tallest
             bottom -= height
             marks.append(
@@ -45,7 +54,11 @@ def bars(rows: Sequence[Bar], *, title: str) -> Markup:
                 f'width="{wide:.1f}" height="{height:.1f}"><title>{escape(row.words)}</title></rect>'
             )
         middle = number * step + step / 2
-        marks.append(f'<text x="{middle:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{escape(row.label)}</text>')
+        if row.label:
+            marks.append(f'<text x="{middle:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{escape(row.label)}</text>')
+    if top:
+        marks.append(f'<path class="axis" d="M0 {HEAD} H{WIDTH}"/>')
+        marks.append(f'<text class="top" x="{WIDTH - 4}" y="{HEAD + 22}" text-anchor="end">{escape(top)}</text>')
     return _svg(marks, title)
 
 

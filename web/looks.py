@@ -88,36 +88,54 @@ class Words:
     """Numbers, energies, amounts and days as people write them."""
 
     def __init__(self, locale: str, zone: ZoneInfo) -> None:
-        self._locale, self._zone = locale, zone
+        self.locale, self._zone = locale, zone
 
     def count(self, number: int) -> str:
         """12 345 → "12,345" or "12 345"."""
-        return str(format_decimal(number, locale=self._locale))
+        return str(format_decimal(number, locale=self.locale))
 
     def energy(self, energy_wh: int) -> str:
         """3200 → "3.2 kWh" or "3,2 kWh"; from a thousand kWh on in MWh."""
         unit, divisor = ("MWh", 1_000_000) if energy_wh >= 1_000_000 else ("kWh", 1000)
-        return f"{format_decimal(energy_wh / divisor, '#,##0.0', locale=self._locale)} {unit}"
+        return f"{format_decimal(energy_wh / divisor, '#,##0.0', locale=self.locale)} {unit}"
+
+    def weight(self, mass_g: int) -> str:
+        """1234 → "1.2 kg"; below a kilogram in grams."""
+        if mass_g < 1000:
+            return f"{format_decimal(mass_g, locale=self.locale)} g"
+        return f"{format_decimal(mass_g / 1000, '#,##0.0', locale=self.locale)} kg"
 
     def credits(self, amount_mc: int) -> str:
         """3200 → "3.2"."""
-        return str(format_decimal(amount_mc / 1000, "#,##0.0", locale=self._locale))
+        return str(format_decimal(amount_mc / 1000, "#,##0.0", locale=self.locale))
 
     def share(self, permille: int) -> str:
         """427 → "43%" or "43 %"."""
-        return str(format_percent(permille / 1000, locale=self._locale))
+        return str(format_percent(permille / 1000, locale=self.locale))
 
     def weekday(self, day: date) -> str:
         """ "Mon 15" or "lun. 15"."""
-        return str(format_date(day, "E d", locale=self._locale))
+        return str(format_date(day, "E d", locale=self.locale))
 
     def day(self, day: date) -> str:
         """ "15 July 2024" or "15 juillet 2024"."""
-        return str(format_date(day, "d MMMM y", locale=self._locale))
+        return str(format_date(day, "d MMMM y", locale=self.locale))
 
     def month(self, month: Month) -> str:
         """ "July 2024" or "juillet 2024"."""
-        return str(format_date(date(month.year, month.month, 1), "LLLL y", locale=self._locale))
+        return str(format_date(date(month.year, month.month, 1), "LLLL y", locale=self.locale))
+
+    def month_of(self, day: date) -> str:
+        """The month of a day, with its year."""
+        return str(format_date(day, "LLLL y", locale=self.locale))
+
+    def month_letter(self, day: date) -> str:
+        """ "J", "F", …: where twelve months have to fit."""
+        return str(format_date(day, "LLLLL", locale=self.locale))
+
+    def hour(self, when: datetime) -> str:
+        """ "18:00" of a local time."""
+        return f"{when:%H:%M}"
 
     def clock(self, time_s: int) -> str:
         """The hour and minute of the commune's day."""
@@ -129,4 +147,4 @@ class Words:
 
     def _local(self, time_s: int, pattern: str) -> str:
         when = datetime.fromtimestamp(time_s, UTC)
-        return str(format_datetime(when, pattern, tzinfo=self._zone, locale=self._locale))
+        return str(format_datetime(when, pattern, tzinfo=self._zone, locale=self.locale))

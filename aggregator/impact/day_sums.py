@@ -71,14 +71,14 @@ def energies(connection: sa.Connection, commune: Commune, day: Period) -> Iterat
     alike: dict[tuple[int, int], list[bytes]] = defaultdict(list)
     for site, meters in mains.items():
         alike[len(meters), len(generators.get(site, ()))].append(site)
-    share = _given_share(connection, day)
+    share = given_share(connection, day)
     for (_mains, makers), sites in alike.items():
         at_main = np.array([[place[device] for device in mains[site]] for site in sites]).T
         made = None
         if makers:
             made = fed[np.array([[place[device] for device in generators[site]] for site in sites]).T]
         found = of_site(day.starts_s, (drawn[at_main], fed[at_main]), made, history.UNKNOWN)
-        given_wh = np.where(share[1] > 0, found.export_wh * share[0] // np.maximum(share[1], 1), 0)
+        given_wh = given(found.export_wh, share)
         mine = (found.import_wh, found.export_wh, found.production_wh, found.local_wh, found.consumption_wh)
         columns = (found.known, *mine, given_wh)
         sums = zip(*(column.sum(axis=-1).tolist() for column in columns), strict=True)
@@ -145,7 +145,14 @@ def claimed(connection: sa.Connection, commune: Commune, after_s: int) -> Iterat
             yield Shared(site_of[device], end_s, source, energy_wh, 0)
 
 
-def _given_share(connection: sa.Connection, day: Period) -> tuple[Integers, Integers]:
+def given(export_wh: Integers, share: tuple[Integers, Integers]) -> Integers:
+    """What neighbours used of what was fed in, by interval (the last axis); rounded down."""
+    matched_wh, supply_wh = share
+    part: Integers = np.where(supply_wh > 0, export_wh * matched_wh // np.maximum(supply_wh, 1), 0)
+    return part
+
+
+def given_share(connection: sa.Connection, day: Period) -> tuple[Integers, Integers]:
     """Of each interval of a day what was matched and what was supplied, Wh; nothing where fewer than SITES_MIN sites
     stood behind it: one home's share would be another's use."""
     closing, pool = schema.closing.c, schema.pool.c

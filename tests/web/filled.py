@@ -12,6 +12,8 @@ FILLED: Mapping[str, str | Callable[[Site], str]] = {
     "{month}": "2024-07",
     "{token}": "nobody",
     "{draft}": "00" * 16,
+    "{span}": "day",
+    "{date}": "2024-07-15",
 }
 
 

@@ -1,0 +1,46 @@
+"""The private store for pages, read again only when somebody wrote to it: names, places and consents."""
+
+import threading
+from pathlib import Path
+
+from aggregator.commune.directory import CommuneDirectory
+from aggregator.commune.places import Places
+from aggregator.private.store import PrivateStore
+
+
+class Names:
+    """Names as they are now, for many threads. Who wants to write opens a store of their own."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = CommuneDirectory(directory).private_db
+        self._lock = threading.Lock()
+        self._read: tuple[tuple[int, int], PrivateStore] | None = None
+        self._places: tuple[PrivateStore, Places] | None = None
+
+    def now(self) -> PrivateStore:
+        """The store; nobody changes it."""
+        with self._lock:
+            version = self._version()
+            if self._read is None or self._read[0] != version:
+                self._read = version, PrivateStore(self._path)
+            return self._read[1]
+
+    def places(self) -> Places:
+        """Where everything lies."""
+        store = self.now()
+        with self._lock:
+            if self._places is None or self._places[0] is not store:
+                self._places = store, Places.of(store)
+            return self._places[1]
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self._path
+
+    def _version(self) -> tuple[int, int]:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return (0, 0)
+        return found.st_mtime_ns, found.st_size
