@@ -58,7 +58,7 @@ def follow(works) -> dict[bytes, dict[date, HomeDay]]:
 
 @pytest.mark.engines("sqlite")
 def test_days_when_followed_or_made_anew(works) -> None:
-    """A home's day holds what its meters counted and what the ledger gave it; late readings are in it; whoever deletes
+    """A home's day holds what its meters counted and what the ledger gave it; late readings are in it; who deletes
     the file gets the same one back. A span is the same read by days or by months."""
     live(works)
     followed = follow(works)

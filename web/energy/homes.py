@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYetError
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,6 @@ import sqlalchemy as sa
 
 from aggregator import numbers, schema
 from aggregator.commune import enacted
-from aggregator.commune.attributes import Purpose
 from aggregator.impact import alike, day_sums, measured
 from aggregator.impact.alike import Alike
 from aggregator.impact.balance import Balance
@@ -106,6 +105,7 @@ class Homes:
         self._lock = threading.Lock()
         self._commune: tuple[object, Commune] | None = None
         self._days: HomeDays | None = None
+        self._agreed: tuple[Commune, Mapping[bytes, tuple[date, date]]] | None = None
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="home-days")
         self._working: tuple[float, Future[None]] | None = None
         self._ends = threading.Event()
@@ -178,7 +178,7 @@ class Homes:
     def like(self, home: Home, period: Period, today: date) -> Alike | Alone | Withheld:
         """What homes like it used in a period (aggregator/impact/alike.py)."""
         commune = self.commune()
-        year = self.days.used(_year_before(today), today)
+        year = self.days.used(*_last_months(today))
         roofs = {device.site for device in commune.devices if device.role is DeviceRole.PRODUCTION}
 
         def of(site: bytes) -> alike.Home:
@@ -187,21 +187,26 @@ class Homes:
             return alike.Home(site, site in roofs, heating, alike.yearly_wh(*year.get(site, (0, 0))))
 
         members = commune.members()
-        who = alike.agreed(self._consents(commune, "comparison"), period)
+        who = alike.agreed(self._comparable(commune), period)
         others = [of(site) for site, member in members.items() if member in who]
         used = self.days.used(period.first, period.last)
         return alike.mean(self._names.path, of(home.site), others, used, period)
 
     def consent_to_compare(self, account: bytes) -> bool:
         """Whether somebody lets others compare themselves with them now; nobody has to, to compare themselves."""
-        return account in self._consents(self.commune(), "comparison")
+        return account in self._comparable(self.commune())
 
-    def _consents(self, commune: Commune, purpose: Purpose) -> Mapping[bytes, tuple[date, date]]:
+    def _comparable(self, commune: Commune) -> Mapping[bytes, tuple[date, date]]:
+        with self._lock:
+            if self._agreed is not None and self._agreed[0] is commune:
+                return self._agreed[1]
         found = {}
         for member in set(commune.members().values()):
-            consent = cells.consent_of(commune.names, member, purpose)
+            consent = cells.consent_of(commune.names, member, "comparison")
             if consent is not None:
                 found[member] = (consent.first, consent.last)
+        with self._lock:
+            self._agreed = commune, found
         return found
 
     def totals(self, start_s: int, end_s: int) -> list[PublicTotal]:
@@ -248,5 +253,8 @@ def _matched(connection: sa.Connection, devices: set[bytes], period: Period) -> 
     return found
 
 
-def _year_before(day: date) -> date:
-    return date.fromordinal(day.toordinal() - 363)
+def _last_months(day: date) -> tuple[date, date]:
+    """The month of a day and the twelve before it, which are read as whole months."""
+    return date(day.year - 1, day.month, 1), date(day.year + day.month // 12, day.month % 12 + 1, 1) - timedelta(
+        days=1
+    )
