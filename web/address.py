@@ -18,8 +18,11 @@ class Address:
         return self.public_url or str(request.base_url).rstrip("/")
 
     def passkey_host(self, request: Request) -> str | None:
-        """The host that passkeys belong to (WebAuthn: RP ID); None: it is an IP address, which can have none."""
+        """The host that passkeys belong to (WebAuthn: RP ID); None: it is an IP address, which can have none, or the
+        pages were reached under another name than `public_url`."""
         host = urlsplit(self.url(request)).hostname or ""
+        if request.url.hostname != host:
+            return None
         try:
             ipaddress.ip_address(host)
         except ValueError:

@@ -26,6 +26,7 @@ from web.energy.pages import EnergyPages
 from web.facts import Facts
 from web.identity import wishes
 from web.identity.pages import IdentityPages
+from web.identity.passkey_pages import PasskeyPages
 from web.identity.sign_in_pages import SignInPages
 from web.looks import HERE, Looks
 from web.mail.postman import Postman
@@ -95,11 +96,13 @@ def assemble(
 
 def pages(parts: Parts) -> list[Page]:
     """Every page of every room, with who may see it."""
+    passkey_pages = PasskeyPages(parts.store, parts.books, parts.facts, address=parts.address)
     return [
         *PublicPages(parts.town, parts.looks).pages(),
         *IdentityPages(parts.store, parts.books, parts.looks, parts.facts).pages(),
         *_sign_in(parts).pages(),
-        *_me(parts).pages(),
+        *passkey_pages.pages(),
+        *_me(parts, passkey_pages).pages(),
         *DraftPages(parts.store, parts.books, parts.looks, parts.facts).pages(),
         *EnergyPages(parts.directory, parts.homes, parts.looks).pages(),
     ]
@@ -110,14 +113,14 @@ def _sign_in(parts: Parts) -> SignInPages:
     return SignInPages(*common, address=parts.address, postman=parts.postman, clock=parts.clock)
 
 
-def _me(parts: Parts) -> MePages:
+def _me(parts: Parts, passkey_pages: PasskeyPages) -> MePages:
     own = OwnSections(parts.store, parts.postman)
     return MePages(
         *(parts.store, parts.books, parts.looks, parts.facts),
         address=parts.address,
         postman=parts.postman,
         # Rooms put their sections here (web/me/sections.py).
-        sections=[own.email, own.browsers, own.language],
+        sections=[passkey_pages.section, own.email, own.browsers, own.language],
     )
 
 

@@ -14,6 +14,9 @@ def of_modules() -> dict[str, str]:
         "offline": _("There is no connection. Nothing was sent; try again when there is one."),
         "broken": _("That did not work. Load the page again and repeat it."),
         "no-key": _("This browser does not have your key. Use the one in which you joined, or recover your account."),
+        "passkey-no": _("No passkey was used. Try again, or sign in by e-mail."),
+        "passkey-there": _("This device has a passkey for you already."),
+        "passkey-never": _("This browser has no passkeys. Sign in by e-mail."),
         "no-keys-here": _("This browser cannot make keys: it is too old, or the page did not come over HTTPS."),
     }
 
