@@ -74,10 +74,10 @@ def _day(when: datetime) -> str:
     return f"{when:%Y-%m-%d}"
 
 
-@app.command("invite", help=_("Print a link by which somebody's browser takes up an account or an office, once."))
+@app.command("invite", help=_("Print links by which somebody's browser takes up an account or an office, once each."))
 def invite_command(
     directory: Path = _DIRECTORY,
-    name: str = typer.Argument(help=_("Whose account, as in the roster; or how a newcomer is called.")),
+    names: list[str] = typer.Argument(help=_("Whose accounts, as in the roster; or how newcomers are called.")),
     role: str = typer.Option("", help=_("An office instead: steward, townhall, operator or auditor.")),
     is_new: bool = typer.Option(False, "--new", help=_("Somebody without an account, whom a steward will admit.")),
     is_merchant: bool = typer.Option(False, "--merchant", help=_("A newcomer with a shop.")),
@@ -85,31 +85,37 @@ def invite_command(
     url: str = typer.Option("http://127.0.0.1:8680", help=_("Where the pages are reached.")),
     clock: str = _CLOCK,
 ) -> None:
-    """The link is good for two weeks. Whoever has it is believed to be that person: hand it over carefully."""
+    """A link is good for two weeks. Whoever has it is believed to be that person: hand it over carefully."""
     with packages_of("web invite", extra="web"):
         from web.identity import inviting
         from web.identity.invitations import Invitation, InvitedAs
         from web.store.file import WebStore
     kind = InvitedAs.ROLE if role else InvitedAs.MERCHANT if is_merchant else InvitedAs.NEWCOMER
-    subject = None
-    if not (role or is_new or is_merchant):
-        kind, subject = InvitedAs.ACCOUNT, inviting.account_of(directory, name)
-    wanted = Invitation(kind, subject, role, name, email or None, None)
-    token = inviting.invite(directory, WebStore(directory), wanted, now_s=int(CivilClock.parse(clock).now_s()))
-    typer.echo(f"{url.rstrip('/')}/join/{token}")
+    is_account = not (role or is_new or is_merchant)
+    kind = InvitedAs.ACCOUNT if is_account else kind
+    subjects = [inviting.account_of(directory, name) if is_account else None for name in names]
+    store, now_s = WebStore(directory), int(CivilClock.parse(clock).now_s())
+    for name, subject in zip(names, subjects, strict=True):
+        wanted = Invitation(kind, subject, role, name, email or None, None)
+        typer.echo(f"{url.rstrip('/')}/join/{inviting.invite(directory, store, wanted, now_s=now_s)}")
 
 
 @app.command("sign", help=_("Sign what waits on the desk with key files: new keys of members, offices, reversals."))
 def sign_command(
     directory: Path = _DIRECTORY,
     keys: list[Path] = typer.Option(..., "--key", help=_("A key file; again for each further one.")),
+    arrivals: bool = typer.Option(
+        False, "--arrivals", help=_("Only new keys of members and offices, whatever else waits.")
+    ),
 ) -> None:
     """Each draft gets the signatures that these keys may give; those that have enough go into the ledger."""
     with packages_of("web sign", extra="web"):
         from web.book.books import Books
         from web.identity import inviting
         from web.store.file import WebStore
-    placed = inviting.sign_waiting(Books(directory), WebStore(directory), [load_key(path) for path in keys])
+    wanted = inviting.ARRIVALS if arrivals else None
+    holders = [load_key(path) for path in keys]
+    placed = inviting.sign_waiting(Books(directory), WebStore(directory), holders, purposes=wanted)
     for place in placed:
         typer.echo(_("signed and placed: entry {place}").format(place=place))
     if not placed:

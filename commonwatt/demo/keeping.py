@@ -10,7 +10,7 @@ import json
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,13 +20,15 @@ from rich.console import Console
 
 from commonwatt import addresses
 from commonwatt.clock import CivilClock
+from commonwatt.demo import handing_over
 from commonwatt.demo.brokers import AGGREGATOR
 from commonwatt.demo.cast import UP_S_MAX, Cast, aggregator_words
 from commonwatt.demo.finale import from_here
 from commonwatt.demo.founding import COMMONWATT, Commune
+from commonwatt.demo.handing_over import HandOver, Visit
 from commonwatt.demo.plan import Plan
 from commonwatt.demo.programs import Program, answers, free_port, run, wait_for
-from commonwatt.errors import UserError
+from commonwatt.errors import CommonwattError, UserError
 from commonwatt.i18n import _
 
 PAGES_PORT, PHONE_PORT = 8680, 8681
@@ -53,15 +55,27 @@ def keep(plan: Plan, commune: Commune, cast: Cast, console: Console, clock: Civi
     `clock`: civil time from now on.
     """
     with _told_to_end() as ends:
-        place = _prepare(plan, commune)
-        with _up(commune, cast, clock, place, ends) as programs:
-            if not ends.is_set():
-                console.print(_invitation(plan, clock, place), soft_wrap=True, highlight=False, markup=False)
-            while not ends.wait(LOOK_S):
-                for program in programs:
-                    program.check()
-        console.print(_("The demo has ended; nobody is left behind."))
+        try:
+            _stay(plan, commune, cast, console, clock, ends)
+        except CommonwattError:
+            if not ends.is_set():  # Ctrl-C in a terminal reaches everybody at once, and whoever is first is no error
+                raise
+    console.print(_("The demo has ended; nobody is left behind."))
     return 0
+
+
+def _stay(
+    plan: Plan, commune: Commune, cast: Cast, console: Console, clock: CivilClock, ends: threading.Event
+) -> None:
+    place = _prepare(plan, commune)
+    with _up(commune, cast, clock, place, ends) as programs:
+        visits = handing_over.invite(commune, place.url, clock)
+        console.print(_invitation(plan, clock, place, visits), soft_wrap=True, highlight=False, markup=False)
+        hand_over = HandOver(commune)
+        while not ends.wait(LOOK_S):
+            for program in programs:
+                program.check()
+            hand_over.step()
 
 
 @contextmanager
@@ -134,7 +148,7 @@ def _up(
         yield programs
 
 
-def _invitation(plan: Plan, clock: CivilClock, place: Place) -> str:
+def _invitation(plan: Plan, clock: CivilClock, place: Place, visits: Sequence[Visit]) -> str:
     """What to open, and what is to be seen there."""
     now = datetime.fromtimestamp(clock.now_s(), UTC)
     yesterday = datetime.fromtimestamp(plan.ends_s - 1, UTC)
@@ -152,7 +166,16 @@ def _invitation(plan: Plan, clock: CivilClock, place: Place) -> str:
                 "A firewall on this machine must let both ports through."
             ).format(phones=place.phones, code=_qr(place.phones), fingerprint=place.fingerprint)
         )
-    parts.append(_("End it with Ctrl-C; what lies in {root} stays.").format(root=from_here(plan.directory)))
+    parts.append(_("\nCome in as somebody. A link works once; the browser that followed it may come back by it:"))
+    for visit in visits:
+        parts.append(f"\n  {visit.who}: {visit.to_try}\n  {visit.link}")
+        if place.phones and visit.is_for_phones:
+            parts.append(_qr(visit.link))
+    parts += [
+        "",
+        _("A browser is one person: open the next link in a private window, in another browser, or on a phone."),
+        _("End it with Ctrl-C; what lies in {root} stays.").format(root=from_here(plan.directory)),
+    ]
     return "\n".join(parts)
 
 

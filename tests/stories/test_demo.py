@@ -4,17 +4,25 @@ Starts real programs and looks at them from outside. The soak runs ten seeds of 
 """
 
 import contextlib
+import json
 import re
 import shutil
 import signal
 import ssl
 import subprocess
 import sys
+import time
+import tomllib
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from commonwatt.identity import SigningKey
+from web.drafts.signing import read_entry
+from web.spelling import base64url, unbase64
 
 ROOT = Path(__file__).parents[2]
 COMMONWATT = str(Path(sys.executable).with_name("commonwatt"))
@@ -49,25 +57,65 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
     said, seen = "", {}
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as demo:
         assert demo.stdout is not None
-        for line in demo.stdout:
-            said += line.decode()
-            if "Ctrl-C" in line.decode():
-                seen = look(directory, said)
-                demo.send_signal(signal.SIGTERM)
+        try:
+            for line in demo.stdout:
+                said += line.decode()
+                if "Ctrl-C" in line.decode():
+                    seen = look(directory, said)
+                    demo.send_signal(signal.SIGTERM)
+        finally:
+            demo.terminate()
     return Kept(directory, said, seen, demo.returncode, processes_of(directory))
 
 
 def look(directory: Path, said: str) -> dict[str, str]:
     """What a browser that installed the demo's CA is shown at the addresses that were printed."""
-    (url,) = re.findall(r"^  (https://\S+)$", said, re.MULTILINE)
+    (url,) = re.findall(r"^  (https://\S+:\d+/)$", said, re.MULTILINE)
     (phone_url,) = re.findall(r"http://\S+:\d+/(?=:)", said)
     trusting = ssl.create_default_context(cafile=directory.with_name("demo-ca") / "ca.crt")
     seen = {}
     for name, address in (("town", url), ("log", url + "log"), ("phone", phone_url)):
-        request = urllib.request.Request(address, headers={"Accept-Language": "en"})
-        with urllib.request.urlopen(request, context=trusting, timeout=20) as answer:
-            seen[name] = answer.read().decode()
+        seen[name] = Visitor(trusting).get(address)
+    links = re.findall(r"^  (https://\S+/join/\S+)$", said, re.MULTILINE)
+    assert len(links) == len(set(links)) == 6
+    for name, link in (("home", links[0]), ("steward", links[3])):
+        visitor = Visitor(trusting)
+        visitor.come_in(link, genesis_of(directory))
+        seen[name] = visitor.get(link)
     return seen
+
+
+class Visitor:
+    """A browser with cookies and a key of its own, without a screen: it speaks as static/wallet/join.js does."""
+
+    def __init__(self, trusting: ssl.SSLContext) -> None:
+        cookies = urllib.request.HTTPCookieProcessor()
+        self._opener = urllib.request.build_opener(cookies, urllib.request.HTTPSHandler(context=trusting))
+        self._opener.addheaders = [("Accept-Language", "en")]
+        self.at = ""
+
+    def get(self, address: str, **form: str) -> str:
+        """The page of an address, or the answer to a form; `at` is where it was found."""
+        data = urllib.parse.urlencode(form).encode() if form else None
+        with self._opener.open(address, data, timeout=60) as answer:
+            self.at = answer.url
+            return str(answer.read().decode())
+
+    def come_in(self, link: str, genesis: bytes) -> None:
+        """Make a key, agree to what the ledger will be told of it, and wait until others have signed."""
+        key = SigningKey.generate()
+        mine = {"public_key": base64url(key.public_key)}
+        asked = json.loads(self.get(link, **mine))
+        agreed = read_entry(unbase64(asked["payload"])).approve(key, genesis)
+        self.get(link, **mine, payload=asked["payload"], approval=base64url(agreed))
+        ends_s = time.monotonic() + 60
+        while self.get(link) and self.at.endswith("/waiting"):
+            assert time.monotonic() < ends_s, "nobody signed the new key"
+            time.sleep(0.2)
+
+
+def genesis_of(directory: Path) -> bytes:
+    return bytes.fromhex(tomllib.loads((directory / "commune.toml").read_text())["genesis_sha256"])
 
 
 def processes_of(directory: Path) -> list[str]:
@@ -97,6 +145,16 @@ def test_demo_when_it_is_kept(kept: Kept) -> None:
     (fingerprint,) = re.findall(r"(?:[0-9A-F]{2}:){31}[0-9A-F]{2}", kept.said)
     assert fingerprint in kept.seen["phone"]
     assert "Nothing has been settled yet" not in kept.seen["town"]
+
+
+def test_demo_when_somebody_comes_in_by_its_links(kept: Kept) -> None:
+    """A browser's own key becomes the home's wallet, another one a steward's: the demo signs for them with the keys
+    that it has. The same browser comes back by the same link."""
+    assert "taken up already" not in kept.seen["home"] + kept.seen["steward"]
+    shown = commonwatt("ledger", "show", kept.directory / "log").stdout.splitlines()
+    assert "rotate" in shown[114], shown[114:]
+    assert shown[115].split()[3:5] == ["admit", "role"], shown[114:]
+    assert 'action="/leave"' in kept.seen["home"], kept.seen["home"]
 
 
 def test_demo_when_it_is_told_to_end(kept: Kept) -> None:

@@ -3,8 +3,11 @@
 import pytest
 
 from aggregator.testing import ident, key
+from ledger.book.body import AdmitRole, role_key_id
+from ledger.book.entry import Entry
 from tests.web.conftest import Site
 from tests.web.people import come_in
+from web.drafts import desk
 from web.identity import invitations, inviting
 from web.identity.invitations import Invitation, InvitedAs
 
@@ -83,3 +86,15 @@ def test_office_that_does_not_exist(living: Site) -> None:
 def test_signed_entries_of_strangers(living: Site) -> None:
     """Nobody who has not signed in brings anything to the ledger."""
     assert living.get("/desk").status == 303
+
+
+def test_waiting_keys_when_only_arrivals_are_signed(living: Site) -> None:
+    """Whoever signs for those who come in leaves alone what people want of each other."""
+    parts, signing = living.parts, (key("steward"), key("townhall"))
+    now_s = int(parts.wall.now_s())
+    public_key = key("an auditor").public_key
+    entry = Entry(ident("an entry"), now_s, AdmitRole(role_key_id(public_key), "auditor", public_key))
+    with parts.store.transaction() as connection:
+        desk.propose(connection, entry, purpose="another", about=None, proposed_by=None, now_s=now_s)
+    assert inviting.sign_waiting(parts.books, parts.store, signing, purposes=inviting.ARRIVALS) == []
+    assert len(inviting.sign_waiting(parts.books, parts.store, signing)) == 1

@@ -17,6 +17,8 @@ from web.identity import invitations
 from web.identity.invitations import Invitation, InvitedAs
 from web.store.file import WebStore
 
+ARRIVALS = frozenset(("takeover", "office"))
+"""What drafts are for by which people come in (drafts/purposes.py)."""
 ACCOUNTS = ("members", "merchants", "associations")
 """Tables of the private store whose rows have accounts."""
 
@@ -47,10 +49,15 @@ def account_of(directory: Path, name: str) -> bytes:
     )
 
 
-def sign_waiting(books: Books, store: WebStore, keys: Sequence[SigningKey]) -> list[int]:
-    """Give each waiting draft the signatures that these keys may give; the places of what was placed by it."""
+def sign_waiting(
+    books: Books, store: WebStore, keys: Sequence[SigningKey], *, purposes: frozenset[str] | None = None
+) -> list[int]:
+    """Give each waiting draft the signatures that these keys may give; the places of what was placed by it.
+
+    `purposes`: of drafts that are meant; None: all.
+    """
     with store.transaction() as connection:
-        drafts = desk.waiting(connection)
+        drafts = [draft for draft in desk.waiting(connection) if purposes is None or draft.purpose in purposes]
     placed = []
     for draft in drafts:
         for key in keys:
