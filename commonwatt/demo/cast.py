@@ -8,7 +8,6 @@ from commonwatt.clock import CivilClock
 from commonwatt.demo.brokers import AGGREGATOR
 from commonwatt.demo.dashboards import RELAY
 from commonwatt.demo.founding import COMMONWATT, Commune
-from commonwatt.demo.layout import Layout
 from commonwatt.demo.meters import FIRMWARE, MICROPYTHON
 from commonwatt.demo.programs import Program, answers, wait_for
 
@@ -62,11 +61,13 @@ class Cast:
         return [program for program in self.programs.values() if program.is_running]
 
 
-def aggregator_words(layout: Layout, clock: CivilClock) -> tuple[str, ...]:
+def aggregator_words(commune: Commune, clock: CivilClock) -> tuple[str, ...]:
     """How the aggregator is started."""
+    layout = commune.layout
     return (
         *(COMMONWATT, "aggregator", "run", str(layout.root), "--broker-account", str(layout.broker_account)),
         *("--status", str(layout.aggregator_status), "--clock", str(clock)),
+        *("--watch", f"127.0.0.1:{commune.watch_ports[AGGREGATOR]}"),
         *(("--influx", str(layout.influx)) if layout.influx.exists() else ()),
     )
 
@@ -75,7 +76,7 @@ def assemble(commune: Commune, clock: CivilClock, relay: Program | None = None) 
     """Write the running clock to every reader and name every program. `relay`: see demo/dashboards.py."""
     layout, village, at = commune.layout, commune.village, ("--clock", str(clock))
     argv: dict[str, tuple[str, ...]] = {broker.name: broker.argv for broker in commune.brokers.all if broker.is_ours}
-    argv[AGGREGATOR] = aggregator_words(layout, clock)
+    argv[AGGREGATOR] = aggregator_words(commune, clock)
     for name in village.gateways:
         argv[name] = (COMMONWATT, "gateway", "run", str(layout.gateway_toml(name)), *at)
     for name in village.over_modbus:

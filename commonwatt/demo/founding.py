@@ -3,13 +3,13 @@
 import json
 import shutil
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from commonwatt.demo import brokers, meters
+from commonwatt.demo import brokers, meters, watching
 from commonwatt.demo.brokers import AGGREGATOR, Brokers
 from commonwatt.demo.layout import Layout
 from commonwatt.demo.meters import Readers
@@ -29,13 +29,15 @@ COMMONWATT = str(BIN / "commonwatt")
 
 @dataclass(frozen=True, slots=True)
 class Commune:
-    """A founded demo: where it lies, who is who, and how to reach everybody. `modbus_ports`: by device."""
+    """A founded demo: where it lies, who is who, and how to reach everybody. `modbus_ports`: by device;
+    `watch_ports`: where gateways and the aggregator tell how they fare, by name."""
 
     village: Village
     layout: Layout
     ids: Identifiers
     brokers: Brokers
     modbus_ports: dict[str, int]
+    watch_ports: dict[str, int]
 
     @property
     def public(self) -> dict[str, Any]:
@@ -65,7 +67,10 @@ def found(plan: Plan) -> Commune:
     commonwatt(*place, "--policy", plan.policy.absolute(), "--trial", "--clock", clock)
     everywhere = brokers.configure(plan, layout, ids, COMMUNE, commonwatt)
     layout.broker_account.write_text(everywhere.town.account_toml(AGGREGATOR))
-    commune = Commune(village, layout, ids, everywhere, {name: free_port() for name in village.over_modbus})
+    commune = Commune(
+        village, layout, ids, everywhere, _ports(village.over_modbus), _ports((AGGREGATOR, *village.gateways))
+    )
+    watching.write(layout, commune.watch_ports)
     meters.write_registers(plan, layout)
     keys = commune.readers.boot_first()
     for gateway in village.gateways:
@@ -97,6 +102,10 @@ def _state(plan: Plan, commune: Commune, commonwatt: Callable[..., str]) -> None
         commonwatt("operator", "announce", layout.root, "--from", begin, "--to", end, "--kind", "peak", *clock)
 
 
+def _ports(names: Iterable[str]) -> dict[str, int]:
+    return {name: free_port() for name in names}
+
+
 def _clear(directory: Path) -> Layout:
     """An empty directory; an earlier demo is removed, anything else is left alone."""
     if directory.exists() and any(directory.iterdir()):
@@ -122,6 +131,7 @@ def _write_gateway(commune: Commune, name: str) -> None:
         'key_file = "gateway.key"\nspool_file = "spool.db"\nstatus_file = "status.json"\n'
         "batch_age_s = 0.3\nresend_s = 2.0\nreconnect_s_max = 1\nmeter_backoff_s_max = 2.0\n"
         f"\n[local]\n{local.account_toml(user)}\n[upstream]\n{town.account_toml(user)}"
+        f"\n[observe]\nport = {commune.watch_ports[name]}\n"
         + "".join(
             f'\n[[meters]]\nname = "{meter}"\ndevice = "{ids.devices[meter].hex()}"\n'
             f'key_file = "{layout.device(meter) / "meter.key"}"\n'

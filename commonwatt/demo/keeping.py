@@ -129,7 +129,7 @@ def _up(
 ) -> Iterator[list[Program]]:
     """The town's broker, the relay of an old InfluxDB, and the aggregator with the pages; all are gone afterwards."""
     layout, programs = commune.layout, list[Program]()
-    words = (*aggregator_words(layout, clock), "--pages", f"{place.listen}:{place.port}")
+    words = (*aggregator_words(commune, clock), "--pages", f"{place.listen}:{place.port}")
     with ExitStack() as stack:
 
         def start(program: Program) -> None:

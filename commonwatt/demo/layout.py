@@ -46,6 +46,11 @@ class Layout:
         return self.root / "influx.toml"
 
     @property
+    def prometheus(self) -> Path:
+        """Where a Prometheus finds everybody."""
+        return self.root / "prometheus.yml"
+
+    @property
     def web_toml(self) -> Path:
         """How the commune's pages are served."""
         return self.root / "web.toml"

@@ -36,6 +36,7 @@ def test_village_when_it_is_founded(tmp_path: Path) -> None:
     for feeder in FORTY_HOMES.feeders:
         broker = commune.brokers.of_gateway[feeder.gateway]
         settings = tomllib.loads(layout.gateway_toml(feeder.gateway).read_text())
+        assert f"127.0.0.1:{settings['observe']['port']}" in layout.prometheus.read_text()
         assert settings["local"]["url"] == broker.url != settings["upstream"]["url"] == commune.brokers.town.url
         own = {name for name in FORTY_HOMES.readers if FORTY_HOMES.devices[name].home in feeder.homes}
         assert set(broker.passwords) == {ids.devices[name].hex() for name in own} | {
