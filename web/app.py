@@ -18,7 +18,12 @@ from commonwatt.errors import CommonwattError
 from commonwatt.i18n import _, speaking
 from ledger.http.limits import RateLimit
 from web.address import Address
+from web.association.desk.pages import DeskPages
+from web.association.holds.pages import HoldPages
+from web.association.office import Office
+from web.association.people.pages import PeoplePages
 from web.book.books import Books
+from web.book.said import Said, together
 from web.door import Door, Page
 from web.drafts.pages import DraftPages
 from web.energy.homes import Homes
@@ -63,6 +68,7 @@ class Parts:
     address: Address
     postman: Postman
     """Whoever serves the pages lets it work beside them."""
+    said: Said
     database_url: str = ""
     """The aggregator's database, where it is not what the directory's settings say."""
 
@@ -77,9 +83,9 @@ def assemble(
     directory: Path, read: WebSettings, *, clock: Protocolar, wall: CivilClock, database_url: str = ""
 ) -> Parts:
     """The parts of a commune's directory. UserError or StorageError if it is none that can be read."""
-    facts, pinned, zone = Facts.read(directory), Pinned(), read.zone
+    facts, pinned, said, zone = Facts.read(directory), Pinned(), Said(), read.zone
     smtp = Smtp.of(read, facts.title)
-    books = Books(directory, look=pinned)
+    books = Books(directory, look=together((pinned, said)))
     town = TownReader(
         *(directory, facts, books, pinned), zone=zone, clock=clock, wall=wall, database_url=database_url
     )
@@ -91,7 +97,7 @@ def assemble(
     names = Names(directory)
     homes = Homes(directory, books, names, zone=zone, clock=clock, database_url=database_url)
     shared = (town, names, homes)
-    return Parts(directory, facts, books, store, looks, *shared, clock, wall, address, postman, database_url)
+    return Parts(directory, facts, books, store, looks, *shared, clock, wall, address, postman, said, database_url)
 
 
 def pages(parts: Parts) -> list[Page]:
@@ -103,8 +109,9 @@ def pages(parts: Parts) -> list[Page]:
         *_sign_in(parts).pages(),
         *passkey_pages.pages(),
         *_me(parts, passkey_pages).pages(),
-        *DraftPages(parts.store, parts.books, parts.looks, parts.facts).pages(),
+        *DraftPages(parts.store, parts.books, parts.facts).pages(),
         *EnergyPages(parts.directory, parts.homes, parts.looks).pages(),
+        *_of_association(parts),
     ]
 
 
@@ -122,6 +129,17 @@ def _me(parts: Parts, passkey_pages: PasskeyPages) -> MePages:
         # Rooms put their sections here (web/me/sections.py).
         sections=[passkey_pages.section, own.email, own.browsers, own.language],
     )
+
+
+def office_of(parts: Parts) -> Office:
+    """What the association's rooms are given."""
+    common = (parts.directory, parts.facts, parts.books, parts.said, parts.names, parts.store, parts.looks)
+    return Office(*common, parts.address, parts.postman, parts.database_url)
+
+
+def _of_association(parts: Parts) -> list[Page]:
+    office = office_of(parts)
+    return [*DeskPages(office).pages(), *PeoplePages(office).pages(), *HoldPages(office).pages()]
 
 
 def build(

@@ -27,6 +27,10 @@ from web.visitor import Ask, Sorry, Visitor
 
 COOKIE = "session"
 FILES_MAX, FIELDS_MAX = 4, 100
+BODY_SIZE_MAX = 6 * 1024 * 1024
+"""What a form may bring with its files: a photograph of 5 MB and some words."""
+DRAINED_SIZE_MAX = 128 * 1024 * 1024
+"""So much of what is too large is read and thrown away: a browser hears no answer while it is still sending."""
 
 Handler = Callable[[Ask], Response]
 
@@ -65,8 +69,11 @@ class Door:
     async def _let_in(self, page: Page, request: Request) -> Response:
         visitor = await run_in_threadpool(self.visitor, request)
         is_post = request.method == "POST"
+        now_s = int(self._clock.now_s())
+        if is_post and await _is_too_large(request):
+            return self._sorry(Ask(request, visitor, language_of(request), now_s), _too_large, status=413)
         form, files = await _form(request) if is_post else ({}, {})
-        ask = Ask(request, visitor, language_of(request), int(self._clock.now_s()), form, files)
+        ask = Ask(request, visitor, language_of(request), now_s, form, files)
         if visitor.role not in page.roles:
             return self._turn_away(ask)
         if is_post and not _is_ours(request, visitor, form):
@@ -96,10 +103,17 @@ class Door:
             except UserError as error:
                 if ask.request.method == "GET" and not isinstance(error, Sorry):
                     raise  # nobody asked for anything wrong: a file is
-                says, to_do = error.what, error.to_do or ""
+                said = error
+        return self._sorry(ask, lambda: said)
+
+    def _sorry(self, ask: Ask, make: Callable[[], UserError], *, status: int = 422) -> Response:
+        """What `make` says in the visitor's language."""
+        with speaking(ask.language):
+            error = make()
+            says, to_do = error.what, error.to_do or ""
         if ask.wants_json:
-            return JSONResponse({"error": says, "to_do": to_do}, 422)
-        return self._looks.answer(ask, "said.html", lambda _words: {"says": says, "to_do": to_do}, status=422)
+            return JSONResponse({"error": says, "to_do": to_do}, status)
+        return self._looks.answer(ask, "said.html", lambda _words: {"says": says, "to_do": to_do}, status=status)
 
     def _turn_away(self, ask: Ask) -> Response:
         if ask.visitor.role is Role.ANYBODY:
@@ -115,6 +129,26 @@ def set_session(answer: Response, ask: Ask, token: str) -> None:
     """Let the browser come back with a session's token: to us alone, and unseen by scripts."""
     is_secure = ask.request.url.scheme == "https"
     answer.set_cookie(COOKIE, token, max_age=logins.SESSION_S, httponly=True, samesite="lax", secure=is_secure)
+
+
+def _too_large() -> Sorry:
+    return Sorry(
+        _("This file is too large."), _("At most 5 MB can be sent: take a smaller picture, or one of lower quality.")
+    )
+
+
+async def _is_too_large(request: Request) -> bool:
+    """Whether a form says that it is larger than any of ours; it is then read to its end, and forgotten. Browsers
+    always say it."""
+    length = request.headers.get("content-length", "")
+    if not length.isdigit():
+        return True
+    if int(length) <= BODY_SIZE_MAX:
+        return False
+    if int(length) <= DRAINED_SIZE_MAX:
+        async for _chunk in request.stream():
+            pass
+    return True
 
 
 async def _form(request: Request) -> tuple[dict[str, str], dict[str, bytes]]:

@@ -109,6 +109,14 @@ class Words:
         """3200 → "3.2"."""
         return str(format_decimal(amount_mc / 1000, "#,##0.0", locale=self.locale))
 
+    def kwh(self, energy_wh: int) -> str:
+        """30 → "0.03 kWh": to the watt-hour, for who has to decide about it."""
+        return f"{format_decimal(energy_wh / 1000, '#,##0.###', locale=self.locale)} kWh"
+
+    def exact(self, amount_mc: int) -> str:
+        """3205 → "3.205": to the milli-credit."""
+        return str(format_decimal(amount_mc / 1000, "#,##0.###", locale=self.locale))
+
     def share(self, permille: int) -> str:
         """427 → "43%" or "43 %"."""
         return str(format_percent(permille / 1000, locale=self.locale))
@@ -144,6 +152,11 @@ class Words:
     def moment(self, time_s: int) -> str:
         """Day, hour and minute."""
         return self._local(time_s, "d MMMM y, HH:mm")
+
+    def span(self, start_s: int, end_s: int) -> str:
+        """From when to when; the day once if it is the same."""
+        is_one_day = self._local(start_s, "d MMMM y") == self._local(end_s, "d MMMM y")
+        return f"{self.moment(start_s)} – {self.clock(end_s) if is_one_day else self.moment(end_s)}"
 
     def _local(self, time_s: int, pattern: str) -> str:
         when = datetime.fromtimestamp(time_s, UTC)

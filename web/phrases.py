@@ -13,6 +13,7 @@ def of_modules() -> dict[str, str]:
     return {
         "offline": _("There is no connection. Nothing was sent; try again when there is one."),
         "broken": _("That did not work. Load the page again and repeat it."),
+        "too-large": _("This file is too large: at most 5 MB can be sent. Take a smaller picture."),
         "no-key": _("This browser does not have your key. Use the one in which you joined, or recover your account."),
         "passkey-no": _("No passkey was used. Try again, or sign in by e-mail."),
         "passkey-there": _("This device has a passkey for you already."),

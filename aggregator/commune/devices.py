@@ -1,6 +1,7 @@
 """What `commonwatt device list` shows: the log's devices beside what the evidence knows of them."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from aggregator.reading import NothingMeasuredError, reading
 from commonwatt.errors import UserError
 from commonwatt.evidence_page import names
 from commonwatt.i18n import _
+from ledger.book.admissions import DeviceAccount
 from ledger.book.replay import replay_slots
 from ledger.log.published import PublishedLog
 
@@ -43,9 +45,16 @@ def list_devices(directory: Path) -> list[DeviceRow]:
     if not log.root.exists():
         raise UserError(_("there is no published log here"), where=log.root, to_do=_("name a commune's directory"))
     names = PrivateStore(CommuneDirectory(directory).private_db)
-    chains, frozen = _read_chains(directory)
+    return of(directory, replay_slots(log.slots()).admissions.devices(), names)
+
+
+def of(
+    directory: Path, devices: Iterable[DeviceAccount], names: PrivateStore, *, database_url: str = ""
+) -> list[DeviceRow]:
+    """The same of some devices, for who follows the log."""
+    chains, frozen = _read_chains(directory, database_url)
     rows = []
-    for device in replay_slots(log.slots()).admissions.devices():
+    for device in devices:
         highest_seq, blocks, latest_s = chains.get(device.device, (-1, 0, 0))
         rows.append(
             DeviceRow(
@@ -64,11 +73,11 @@ def list_devices(directory: Path) -> list[DeviceRow]:
     return rows
 
 
-def _read_chains(directory: Path) -> tuple[dict[bytes, tuple[int, int, int]], set[bytes]]:
+def _read_chains(directory: Path, database_url: str) -> tuple[dict[bytes, tuple[int, int, int]], set[bytes]]:
     """Highest seq, number of blocks and latest reading by device; the frozen devices. Empty before the first run."""
     missing: Counter[bytes] = Counter()
     try:
-        with reading(directory) as connection:
+        with reading(directory, database_url) as connection:
             known = heads.load(connection)
             for row in connection.execute(sa.select(schema.gap)):
                 missing[row.device] += row.last_seq - row.first_seq + 1

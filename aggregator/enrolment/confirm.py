@@ -72,9 +72,13 @@ def read_labels(text: str, *, where: object, **terms: Any) -> Iterator[Label]:
 
 def waiting(directory: Path) -> list[Listed]:
     """Every claim that was received, the first received first. The aggregator may be running."""
+    return of(directory, replay_slots(PublishedLog(directory / LOG).slots()))
+
+
+def of(directory: Path, state: State) -> list[Listed]:
+    """The same for who follows the log."""
     place = CommuneDirectory(directory)
     store = PrivateStore(place.private_db)
-    state = replay_slots(PublishedLog(directory / LOG).slots())
     with enrolling(place.private_db) as enrolment:
         labels, claims = enrolment.labels(), enrolment.claims()
     return [
@@ -111,14 +115,25 @@ def confirm(
 ) -> list[tuple[Proposal, bool]]:
     """Admit the device of a claim at a site of the member (the only one unless `site` names it), which is admitted
     too if `is_new_site`. UserError says why not."""
+    store = PrivateStore(CommuneDirectory(directory).private_db)
+    proposals = propose(directory, claim, store, site=site, is_new_site=is_new_site, name=name, time_s=time_s)
+    with door.opened(directory) as ledger:
+        store.save()
+        return admission.admit(proposals, ledger, steward=steward, time_s=time_s)
+
+
+def propose(
+    directory: Path, claim: Listed, store: PrivateStore, *, site: str, is_new_site: bool, name: str, time_s: int
+) -> list[Proposal]:
+    """The admissions that confirm a claim, names enrolled in `store`, which is not saved yet. UserError says why
+    there are none."""
     if claim.unfit is not None:
         raise UserError(
             _("this claim cannot be confirmed: {why}").format(why=claim.unfit.value),
             where=claim.device.hex(),
             to_do=_("see docs/operating/enrolment.md for what to do about it"),
         )
-    place = CommuneDirectory(directory)
-    with enrolling(place.private_db) as enrolment:
+    with enrolling(CommuneDirectory(directory).private_db) as enrolment:
         label = enrolment.labels()[claim.device]
     at = site if is_new_site else _site_of(claim, site)
     device = Device(
@@ -131,11 +146,7 @@ def confirm(
         grade=label.grade,  # type: ignore[arg-type]
     )
     roster = Roster(sites=[Site(name=at, member=claim.member)] if is_new_site else [], devices=[device])
-    store = PrivateStore(place.private_db)
-    proposals = admission.propose(roster, store, at_s=time_s)
-    with door.opened(directory) as ledger:
-        store.save()
-        return admission.admit(proposals, ledger, steward=steward, time_s=time_s)
+    return admission.propose(roster, store, at_s=time_s)
 
 
 def reject(directory: Path, claim: Listed, why: str) -> None:

@@ -1,6 +1,7 @@
 """Why a span waits, in words that a steward can act on, with the figures that it was held against."""
 
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -17,20 +18,42 @@ from commonwatt.units import INTERVAL_S, format_kwh
 _SKY = (Hold.NIGHT, Hold.ABOVE_CLEAR_SKY)
 
 
-def explain(directory: Path, span: Waiting) -> list[str]:
+def explain(directory: Path, span: Waiting, *, database_url: str = "") -> list[str]:
     """Sentences: what was found, what it was held against, what usually explains it."""
-    lines = [_WHY[span.reason.label]()]
+    lines = [why(span.reason)]
     if span.reason in _SKY or span.reason is Hold.ABOVE_CONTRACT:
-        declared, version = _declared(directory, span)
+        declared, version = _declared(directory, span, database_url)
         lines.append(_sky(declared, span, version) if span.reason in _SKY else _contract(declared))
     return [*lines, _USUALLY[span.reason.label]()]
 
 
-def _sky(declared: Declared, span: Waiting, version: str) -> str:
-    most_wh = 0
-    for at in range(span.start_s, span.end_s, INTERVAL_S):
+def why(reason: Hold) -> str:
+    """What was found, in a sentence."""
+    return _WHY[reason.label]()
+
+
+def most_wh(declared: Declared, start_s: int, end_s: int) -> list[int]:
+    """What declared modules make at most under the clearest sky, by interval."""
+    found = []
+    for at in range(start_s, end_s, INTERVAL_S):
         day_s = at - at % clearsky.DAY_S
-        most_wh += int(clearsky.limits([declared], day_s).ceiling_wh[0, (at - day_s) // INTERVAL_S])
+        found.append(int(_limits(declared, day_s).ceiling_wh[0, (at - day_s) // INTERVAL_S]))
+    return found
+
+
+@lru_cache(maxsize=8)
+def _limits(declared: Declared, day_s: int) -> clearsky.Limits:
+    return clearsky.limits([declared], day_s)
+
+
+def sky_of(directory: Path, span: Waiting, *, database_url: str = "") -> Declared | None:
+    """What was declared of the modules that a span is of; None: too little to know their sky."""
+    if span.reason not in _SKY:
+        return None
+    return _declared(directory, span, database_url)[0]
+
+
+def _sky(declared: Declared, span: Waiting, version: str) -> str:
     return _(
         "Measured {energy}; {installed} W of modules at {latitude}, {longitude} make at most {most} in this time"
         " (clear sky of pvlib {version}; this computation: pvlib {now})."
@@ -39,7 +62,7 @@ def _sky(declared: Declared, span: Waiting, version: str) -> str:
         installed=declared.installed_wp,
         latitude=declared.latitude,
         longitude=declared.longitude,
-        most=format_kwh(most_wh),
+        most=format_kwh(sum(most_wh(declared, span.start_s, span.end_s))),
         version=version,
         now=clearsky.version(),
     )
@@ -52,14 +75,14 @@ def _contract(declared: Declared) -> str:
     )
 
 
-def _declared(directory: Path, span: Waiting) -> tuple[Declared, str]:
+def _declared(directory: Path, span: Waiting, database_url: str) -> tuple[Declared, str]:
     """What counted for the window that held it."""
     declared = schema.declared.c
     names = [field.name for field in fields(Declared)]
     counted = sa.select(*(declared[name] for name in names), declared.pvlib).where(
         declared.site == span.site_id, declared.from_s < span.since_s
     )
-    with reading(directory) as connection:
+    with reading(directory, database_url) as connection:
         *values, version = connection.execute(counted.order_by(declared.from_s.desc()).limit(1)).one()
     return Declared(*values), version or ""
 

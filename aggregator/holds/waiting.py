@@ -1,5 +1,6 @@
 """The spans that wait for a steward, read from the database and the published log; the aggregator may be running."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from aggregator.commune.directory import CommuneDirectory
 from aggregator.commune.enacted import entries_from, review_of
 from aggregator.private.store import PrivateStore
 from aggregator.reading import reading
+from aggregator.settling.reviews import REJECT, RELEASE, Review
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.refusal import Hold
 from ledger.app import LOG
 from ledger.book.replay import replay_slots
+from ledger.book.state import State
 from ledger.log.published import PublishedLog
 
 ID_DIGITS = 8
@@ -47,13 +50,24 @@ class Waiting:
 def read(directory: Path) -> list[Waiting]:
     """Every span that waits, the oldest first. UserError if there is nothing to read."""
     log = PublishedLog(directory / LOG)
-    rows, known = _rows(directory)
+
+    def reviews_from(place: int) -> Iterator[Review]:
+        found = (review_of(at, signed) for at, _data, signed in entries_from(log, place))
+        return (review for review in found if review is not None)
+
+    return of(directory, replay_slots(log.slots()), reviews_from)
+
+
+def of(
+    directory: Path, state: State, reviews_from: Callable[[int], Iterable[Review]], *, database_url: str = ""
+) -> list[Waiting]:
+    """The same for who follows the log: its state, and the reviews from a place on."""
+    rows, known = _rows(directory, database_url)
     names = PrivateStore(CommuneDirectory(directory).private_db)
-    sites = {row.device: row.site for row in replay_slots(log.slots()).admissions.devices()}
+    sites = {row.device: row.site for row in state.admissions.devices()} if rows else {}
     verdicts: dict[tuple[bytes, int], str] = {}
-    for place, _data, signed in entries_from(log, known):
-        if (review := review_of(place, signed)) is not None:
-            verdicts.setdefault((review.device, review.start_s), "release" if review.is_granted else "reject")
+    for review in reviews_from(known):
+        verdicts.setdefault((review.device, review.start_s), RELEASE if review.is_granted else REJECT)
     return [
         Waiting(
             *(device, start_s, end_s, Hold(reason), energy_wh, since_s),
@@ -80,9 +94,9 @@ def find(waiting: list[Waiting], name: str) -> Waiting:
     return found[0]
 
 
-def _rows(directory: Path) -> tuple[list[tuple[bytes, int, int, int, int, int]], int]:
+def _rows(directory: Path, database_url: str) -> tuple[list[tuple[bytes, int, int, int, int, int]], int]:
     """The rows of `held` that no review decided, and how much of the log the last closing knew."""
-    with reading(directory) as connection:
+    with reading(directory, database_url) as connection:
         rows = [
             (row.device, row.start_s, row.end_s, row.reason, row.energy_wh, row.closing_s)
             for row in connection.execute(_WAITING)

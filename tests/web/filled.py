@@ -6,7 +6,9 @@ makes what the page shows and gives its name. The same name is the same everywhe
 
 from collections.abc import Callable, Mapping
 
+from aggregator.testing import ident
 from tests.web.conftest import Site
+from tests.web.office import a_held_span, a_newcomer
 
 FILLED: Mapping[str, str | Callable[[Site], str]] = {
     "{month}": "2024-07",
@@ -14,6 +16,10 @@ FILLED: Mapping[str, str | Callable[[Site], str]] = {
     "{draft}": "00" * 16,
     "{span}": "day",
     "{date}": "2024-07-15",
+    "{person}": ident("home05").hex(),
+    "{newcomer}": a_newcomer,
+    "{hold}": a_held_span,
+    "{stopped}": "00" * 16,
 }
 
 

@@ -49,6 +49,7 @@ def test_office_when_others_sign(browser, living: Site) -> None:
     page = steward.open("/desk")
     with page.expect_navigation():
         page.get_by_role("button", name="Sign", exact=True).click(timeout=3000)
+        page.get_by_role("button", name="Yes").click(timeout=3000)
     assert "Nothing waits" in page.locator("main").inner_text()
     with living.parts.books.now() as book:
         assert book.state.admissions.account(ident("home02"))[0].wallet != key("home02").public_key

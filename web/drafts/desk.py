@@ -25,11 +25,13 @@ STATEMENT_SIZE_MAX = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An entry and the approvals it has so far, by the hint of their key. `ended`: None while it waits."""
+    """An entry and the approvals it has so far, by the hint of their key. `proposed_by`: a login; `ended`: None while
+    it waits."""
 
     entry: Entry
     purpose: str
     about: bytes | None
+    proposed_by: bytes | None
     proposed_s: int
     ended: str | None
     approvals: dict[bytes, bytes]
@@ -110,7 +112,7 @@ def _ask_of_roles(state: State, draft: Draft, hint: bytes) -> Ask | None:
     """By the constitution's quorum: `k` different roles."""
     quorum = state.founded.genesis.quorum(quorum_kind(draft.entry.body))
     role = _role(state, hint)
-    signed = _roles_of(state, draft)
+    signed = roles_of(state, draft)
     if quorum is None or role not in quorum.roles or role in signed:
         return None
     return Ask(is_last=len(signed) + 1 >= quorum.k)
@@ -119,14 +121,14 @@ def _ask_of_roles(state: State, draft: Draft, hint: bytes) -> Ask | None:
 def _ask_of_redemption(state: State, draft: Draft, body: Redeem, key: bytes) -> Ask | None:
     """Roles approve, then the merchant signs."""
     quorum = state.founded.genesis.quorum(draft.entry.kind)
-    is_approved = quorum is not None and len(_roles_of(state, draft)) >= quorum.k
+    is_approved = quorum is not None and len(roles_of(state, draft)) >= quorum.k
     if key == key_of(state, holder_of(body.account)):
         return Ask(is_last=True) if is_approved else None
     is_asked = quorum is not None and not is_approved and _role(state, key_hint(key)) in quorum.roles
     return Ask(is_last=False) if is_asked else None
 
 
-def _roles_of(state: State, draft: Draft) -> set[str]:
+def roles_of(state: State, draft: Draft) -> set[str]:
     """The roles that have approved."""
     return {role for hint in draft.approvals if (role := _role(state, hint))}
 
@@ -147,6 +149,6 @@ def _draft(connection: sa.Connection, row: "sa.Row[*tuple[Any, ...]]") -> Draft:
     signed = connection.execute(sa.select(approval).where(approval.c.draft == row.id).order_by(approval.c.hint)).all()
     return Draft(
         parse_statement(row.statement),
-        *(row.purpose, row.about, row.proposed_s, row.ended),
+        *(row.purpose, row.about, row.proposed_by, row.proposed_s, row.ended),
         {part.hint: part.signed for part in signed},
     )

@@ -1,4 +1,4 @@
-"""Where signed entries arrive from browsers, and the desk of drafts that wait for several signatures."""
+"""Where signed entries arrive from browsers: those that were signed once, and drafts that wait for several."""
 
 import logging
 from typing import Any
@@ -15,11 +15,10 @@ from ledger.sequencer import Refused
 from web.book import refusals
 from web.book.books import Books
 from web.door import Page
-from web.drafts import desk, purposes
+from web.drafts import desk
 from web.drafts.desk import Draft
 from web.drafts.signing import check_approval, to_sign
 from web.facts import Facts
-from web.looks import Looks, Words
 from web.roles import MEMBERS, OFFICES, key_of
 from web.spelling import unbase64
 from web.store.file import WebStore
@@ -33,14 +32,13 @@ ENTRY_CHARS_MAX = 90_000
 class DraftPages:
     """Routes of this room."""
 
-    def __init__(self, store: WebStore, books: Books, looks: Looks, facts: Facts) -> None:
-        self._store, self._books, self._looks, self._facts = store, books, looks, facts
+    def __init__(self, store: WebStore, books: Books, facts: Facts) -> None:
+        self._store, self._books, self._facts = store, books, facts
 
     def pages(self) -> list[Page]:
         """Every address where something signed arrives."""
         return [
             Page("entries", "/entries", MEMBERS | OFFICES, post=self.enter),
-            Page("desk", "/desk", OFFICES, get=self.desk),
             Page("draft", "/desk/{draft}", MEMBERS | OFFICES, post=self.sign),
             Page("draft-withdraw", "/desk/{draft}/withdraw", OFFICES, post=self.withdraw),
         ]
@@ -50,21 +48,6 @@ class DraftPages:
         data = unbase64(ask.text("entry", chars_max=ENTRY_CHARS_MAX))
         answer = self._submit(data)
         return JSONResponse(answer, 422 if "error" in answer else 200)
-
-    def desk(self, ask: Ask) -> Response:
-        """Everything that waits, and what this visitor can do about it."""
-        with self._store.transaction() as connection:
-            drafts = desk.waiting(connection)
-        return self._looks.answer(ask, "desk.html", lambda words: self._desk(ask, drafts, words))
-
-    def _desk(self, ask: Ask, drafts: list[Draft], words: Words) -> dict[str, Any]:
-        with self._books.now() as book:
-            key = key_of(book.state, ask.visitor.subject) or b""
-            rows = [
-                {"draft": draft, "ask": desk.asks(book.state, draft, key), "says": purposes.sentence(draft, words)}
-                for draft in drafts
-            ]
-        return {"rows": rows}
 
     def sign(self, ask: Ask) -> Response:
         """Give a draft to be signed; the second time, take the signature: an approval is kept, a last one placed."""

@@ -80,6 +80,17 @@ def of_email(connection: sa.Connection, email: str) -> list[Login]:
     return [found for row in connection.execute(_LOGIN.where(is_it)) if (found := _login(row))]
 
 
+def rename(connection: sa.Connection, identifier: bytes, name: str) -> None:
+    """Call somebody by another name."""
+    connection.execute(sa.update(login).where(login.c.id == identifier).values(name=name))
+
+
+def remove(connection: sa.Connection, who: Login) -> None:
+    """Forget somebody who was turned away, and sign them out."""
+    end_sessions(connection, who)
+    connection.execute(sa.delete(login).where(login.c.id == who.id))
+
+
 def open_session(connection: sa.Connection, who: Login, *, now_s: int, browser: str = "") -> str:
     """A fresh session; its token, for the cookie. `browser`: what its reader will know it by."""
     token = new_token()

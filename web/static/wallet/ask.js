@@ -12,9 +12,14 @@ const phrases = () => JSON.parse(document.getElementById("phrases")?.textContent
 /** A sentence of the page by its name. */
 export const says = (name) => phrases()[name] ?? name;
 
+/** What one form may bring, files included (web/door.py). */
+const BYTES_MAX = 6 * 1024 * 1024;
+
 /** Post fields to an address of ours; the JSON that comes back. Sorry if it is refused or nobody answers. */
 export async function post(address, fields) {
-  const body = new URLSearchParams(fields);
+  const files = [...(fields instanceof FormData ? fields.values() : [])].filter((value) => value instanceof File);
+  if (files.reduce((sum, file) => sum + file.size, 0) > BYTES_MAX) throw new Sorry(says("too-large"));
+  const body = files.length ? fields : new URLSearchParams(fields);
   if (document.body.dataset.csrf) body.set("csrf", document.body.dataset.csrf);
   let answer;
   try {

@@ -6,6 +6,8 @@ import { post, says, Sorry } from "./ask.js";
 import { approve, base64url, sign1, unbase64url } from "./cose.js";
 import { find } from "./keys.js";
 
+const ENTRY = 6, STATEMENT = 8;
+
 /** The key of who is signed in; Sorry if it is in another browser. */
 export async function ownKey() {
   const key = await find(document.body.dataset.subject);
@@ -16,17 +18,20 @@ export async function ownKey() {
 /** The signature of a draft {payload, kind, genesis, approve}, as base64url. */
 export async function signDraft(draft, key) {
   const payload = unbase64url(draft.payload), genesis = unhex(draft.genesis);
-  array(decode(payload), 6); // an entry, and nothing else
+  array(decode(payload), draft.kind === "statement" ? STATEMENT : ENTRY); // that, and nothing else
   return base64url(draft.approve ? await approve(payload, key, genesis) : await sign1(payload, key, draft.kind, genesis));
 }
 
-/** Ask an address for a draft, sign it, and bring it where it belongs; what the ledger answered. `check` may look at
- * the decoded entry before it is signed, and throw. */
+/** Ask an address for a draft, sign it, and bring it where it belongs, as often as another draft comes back; what was
+ * answered last. `check` may look at each decoded draft before it is signed, and throw. */
 export async function signAt(address, fields, check = () => {}) {
   const key = await ownKey();
-  const draft = await post(address, fields);
-  if (!draft.payload) return draft;
-  check(decode(unbase64url(draft.payload)));
-  const signed = await signDraft(draft, key);
-  return post(draft.post, draft.post === "/entries" ? { entry: signed } : { ...Object.fromEntries(fields), signed });
+  let told = await post(address, fields);
+  const texts = Object.fromEntries([...fields].filter(([, value]) => typeof value === "string"));
+  while (told.payload) {
+    check(decode(unbase64url(told.payload)));
+    const signed = await signDraft(told, key);
+    told = await post(told.post, told.post === "/entries" ? { entry: signed } : { ...texts, signed });
+  }
+  return told;
 }

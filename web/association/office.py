@@ -1,0 +1,94 @@
+"""What the rooms of the association are given, and what several of them look up."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from aggregator.commune import devices
+from aggregator.commune.devices import DeviceRow
+from aggregator.commune.directory import CommuneDirectory
+from aggregator.enrolment import confirm
+from aggregator.enrolment.confirm import Listed
+from aggregator.holds import waiting
+from aggregator.holds.waiting import Waiting
+from aggregator.policy.rules import Policy
+from aggregator.private.store import PrivateStore
+from aggregator.reading import NothingMeasuredError
+from commonwatt.i18n import _
+from ledger.book.state import State
+from web.address import Address
+from web.book.books import Books
+from web.book.said import Said
+from web.facts import Facts
+from web.looks import Looks
+from web.mail.postman import Postman
+from web.names import Names
+from web.store.file import WebStore
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """`database_url`: the aggregator's database, where it is not what the directory's settings say."""
+
+    directory: Path
+    facts: Facts
+    books: Books
+    said: Said
+    known: Names
+    store: WebStore
+    looks: Looks
+    address: Address
+    postman: Postman
+    database_url: str = ""
+
+    @property
+    def place(self) -> CommuneDirectory:
+        """Where the commune's files lie."""
+        return CommuneDirectory(self.directory)
+
+    def names(self) -> PrivateStore:
+        """Who is who, as it is known now; nobody changes it."""
+        return self.known.now()
+
+    def enrolling(self) -> PrivateStore:
+        """The same, for who writes into it."""
+        return PrivateStore(self.known.path)
+
+    def policy(self) -> Policy:
+        """The rules in force, as people were told them."""
+        return Policy.load(self.place.policy_toml)
+
+    def held(self, state: State) -> list[Waiting]:
+        """Spans that wait for a steward; none before anything was measured."""
+        try:
+            return waiting.of(
+                self.directory,
+                state,
+                lambda place: (review for review in self.said.reviews if review.place >= place),
+                database_url=self.database_url,
+            )
+        except NothingMeasuredError:
+            return []
+
+    def meters(self, state: State, names: PrivateStore) -> list[DeviceRow]:
+        """Every device with what is known of its readings."""
+        return devices.of(self.directory, state.admissions.devices(), names, database_url=self.database_url)
+
+    def claims(self, state: State) -> list[Listed]:
+        """What members' devices claimed."""
+        return confirm.of(self.directory, state)
+
+
+def standing(status: str) -> str:
+    """Of a member or a device, in words."""
+    return {"active": _("active"), "suspended": _("suspended"), "revoked": _("closed")}[status]
+
+
+def role_name(role: str) -> str:
+    """Of an office."""
+    names = {
+        "steward": _("the association"),
+        "townhall": _("the town hall"),
+        "operator": _("the grid operator"),
+        "auditor": _("the auditor"),
+    }
+    return names.get(role, role)

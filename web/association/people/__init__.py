@@ -1,0 +1,1 @@
+"""Who takes part: found by name, invited, admitted, suspended, given a new key."""
