@@ -40,6 +40,7 @@ from web.manners import Manners, language_of
 from web.me.own import OwnSections
 from web.me.pages import MePages
 from web.names import Names
+from web.pay import pages as pay
 from web.public.pages import PublicPages
 from web.public.town import Pinned, TownReader
 from web.settings import WebSettings
@@ -105,6 +106,7 @@ def pages(parts: Parts) -> list[Page]:
     passkey_pages = PasskeyPages(parts.store, parts.books, parts.facts, address=parts.address)
     return [
         *PublicPages(parts.town, parts.looks).pages(),
+        *pay.pages(parts.store, parts.books, parts.looks, parts.facts, parts.names, address=parts.address),
         *IdentityPages(parts.store, parts.books, parts.looks, parts.facts).pages(),
         *_sign_in(parts).pages(),
         *passkey_pages.pages(),

@@ -117,6 +117,10 @@ class Words:
         """3205 → "3.205": to the milli-credit."""
         return str(format_decimal(amount_mc / 1000, "#,##0.###", locale=self.locale))
 
+    def amount(self, amount_mc: int, unit: str) -> str:
+        """1500, "credits" → "1.5 credits": at most three decimals."""
+        return f"{format_decimal(amount_mc / 1000, '#,##0.0##', locale=self.locale)} {unit}"
+
     def share(self, permille: int) -> str:
         """427 → "43%" or "43 %"."""
         return str(format_percent(permille / 1000, locale=self.locale))

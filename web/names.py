@@ -1,11 +1,31 @@
 """The private store for pages, read again only when somebody wrote to it: names, places and consents."""
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 from aggregator.commune.directory import CommuneDirectory
 from aggregator.commune.places import Places
 from aggregator.private.store import PrivateStore
+from commonwatt.i18n import _
+
+MERCHANTS = "merchants"
+TABLES = ("members", MERCHANTS, "associations")
+"""Of the private store, those whose rows have accounts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Somebody with an account."""
+
+    account: bytes
+    name: str
+    table: str
+
+    @property
+    def is_shop(self) -> bool:
+        """Whether it is a merchant: they are listed, members are found if they agreed."""
+        return self.table == MERCHANTS
 
 
 class Names:
@@ -16,6 +36,7 @@ class Names:
         self._lock = threading.Lock()
         self._read: tuple[tuple[int, int], PrivateStore] | None = None
         self._places: tuple[PrivateStore, Places] | None = None
+        self._everybody: tuple[PrivateStore, dict[bytes, Named]] | None = None
 
     def now(self) -> PrivateStore:
         """The store; nobody changes it."""
@@ -32,6 +53,20 @@ class Names:
             if self._places is None or self._places[0] is not store:
                 self._places = store, Places.of(store)
             return self._places[1]
+
+    def of(self, account: bytes) -> str:
+        """The name of an account's holder; of somebody who is not known here, the beginning of the id."""
+        found = self.everybody().get(account)
+        return found.name if found is not None else _("account {id}").format(id=account.hex()[:8])
+
+    def everybody(self) -> dict[bytes, Named]:
+        """Everybody with an account."""
+        store = self.now()
+        with self._lock:
+            if self._everybody is None or self._everybody[0] is not store:
+                rows = [Named(row.id, row.name, table) for table in TABLES for row in store.people(table)]
+                self._everybody = store, {row.account: row for row in rows}
+            return self._everybody[1]
 
     @property
     def path(self) -> Path:

@@ -5,6 +5,7 @@ import json
 from markupsafe import Markup
 
 from commonwatt.i18n import _
+from web.pay import amounts
 from web.roles import Role
 
 
@@ -18,6 +19,7 @@ def of_modules() -> dict[str, str]:
         "passkey-no": _("No passkey was used. Try again, or sign in by e-mail."),
         "passkey-there": _("This device has a passkey for you already."),
         "passkey-never": _("This browser has no passkeys. Sign in by e-mail."),
+        **_of_payments(),
         "no-keys-here": _("This browser cannot make keys: it is too old, or the page did not come over HTTPS."),
     }
 
@@ -34,6 +36,27 @@ def of_role(role: Role) -> str:
         Role.OPERATOR: _("grid operator"),
         Role.AUDITOR: _("auditor"),
     }[role]
+
+
+def _of_payments() -> dict[str, str]:
+    return {
+        **amounts.sentences(),
+        "other-key": _("Your account has another key now. Use the browser that has it, or recover your account."),
+        "memo-too-long": _("What it is for is too long. Write it in fewer words."),
+        "choose-whom": _("Choose whom you want to pay."),
+        "not-enough": _("You have {free}: not enough for this. Pay less, or wait for what you earn next."),
+        "past-soft-limit": _("After this you owe {owed}, more than you should. Soon payments will be refused."),
+        "pay-question": _("Pay {amount} to {name}?"),
+        "pay-amount": _("Pay {amount}"),
+        "prepared": _("{amount} to {name}"),
+        "will-be-sent": _("Signed and kept in this browser. It will be sent when there is a connection."),
+        "may-be-sent": _("It was sent and not answered yet. It is sent again until it is, and paid once."),
+        "was-refused": _("It was not paid. {why}"),
+        "too-late": _("It was not paid: the time for it is over. Ask for a new code, or pay again."),
+        "outbox": _("On their way"),
+        "cancel-payment": _("Do not send it"),
+        "understood": _("Remove from this list"),
+    }
 
 
 def as_script(value: object) -> Markup:

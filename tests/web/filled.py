@@ -6,9 +6,38 @@ makes what the page shows and gives its name. The same name is the same everywhe
 
 from collections.abc import Callable, Mapping
 
-from aggregator.testing import ident
+from aggregator.testing import GENESIS, TIME_S, ident, key
+from ledger.book.body import Transfer
+from ledger.book.entry import Entry
+from ledger.sequencer import Placed
 from tests.web.conftest import Site
 from tests.web.office import a_held_span, a_newcomer
+from tests.web.people import earn
+from web.pay import codes
+
+PAYMENT = ident("a payment")
+
+
+def a_code(living: Site) -> str:
+    """By which home00 asks to be paid."""
+    now_s = int(living.parts.wall.now_s())
+    with living.parts.store.transaction() as connection:
+        account, lasts = ident("home00"), codes.Lasts.DAY
+        made = codes.make(connection, account=account, amount_mc=1500, memo="eggs", lasts=lasts, now_s=now_s)
+    return made.text
+
+
+def a_payment(living: Site) -> str:
+    """Of the baker to home00."""
+    with living.parts.books.now() as book:
+        is_there = book.index.place_of(PAYMENT) is not None
+    if not is_there:
+        earn(living, baker=5_000)
+        paid = Entry(PAYMENT, TIME_S, Transfer(ident("baker"), ident("home00"), 1500, "eggs"))
+        (answer,) = living.parts.books.submit(paid.sign(key("baker"), GENESIS))
+        assert isinstance(answer, Placed), answer
+    return PAYMENT.hex()
+
 
 FILLED: Mapping[str, str | Callable[[Site], str]] = {
     "{month}": "2024-07",
@@ -20,6 +49,10 @@ FILLED: Mapping[str, str | Callable[[Site], str]] = {
     "{newcomer}": a_newcomer,
     "{hold}": a_held_span,
     "{stopped}": "00" * 16,
+    "{code}": a_code,
+    "{payee}": f"{ident('home01').hex()}?n={'5a' * 16}",
+    "{payment}": a_payment,
+    "{request}": "00" * 16,
 }
 
 

@@ -6,7 +6,10 @@ from typing import Any
 
 from aggregator.testing import ident, key
 from commonwatt.identity import SigningKey, new_id
+from ledger.app import open_ledger
 from ledger.book.body import role_key_id
+from ledger.sequencer import Placed
+from ledger.testing import earned
 from tests.web.conftest import Site
 from web.identity import invitations, inviting, logins
 from web.identity.invitations import Invitation, InvitedAs
@@ -74,3 +77,20 @@ def session(living: Site, role: Role) -> str:
     with living.parts.store.transaction() as connection:
         who = logins.add(connection, subject=subject, name=role.value, email=None, now_s=now_s)
         return logins.open_session(connection, who, now_s=now_s)
+
+
+def earn(site: Site, **amounts_mc: int) -> None:
+    """These accounts earn so much, by a mint of one hour, later than all before: what they pay with."""
+    with open_ledger(site.directory) as ledger:
+        leaves = [earned(name, amount_mc, window=ledger.size) for name, amount_mc in amounts_mc.items()]
+        answer = ledger.mint(
+            new_id(),
+            leaves,
+            policy_sha256=ledger.state.policy_in_force or b"",
+            window_start_s=leaves[0].window_start_s,
+            window_end_s=leaves[0].window_end_s,
+            time_s=leaves[0].window_end_s,
+            key=key("aggregator"),
+        )
+        assert isinstance(answer, Placed), answer
+        ledger.publish()

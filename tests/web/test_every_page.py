@@ -39,7 +39,9 @@ def test_pages_when_everyone_is_to_use_them(browser, living: Site, role: Role, l
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(f"{page.url}: {message.text}"))
     for name, path in _pages_of(living, role):
-        page.goto(living.url + path)
+        answer = page.goto(living.url + path)
+        if "html" not in answer.headers["content-type"]:
+            continue  # what modules ask for
         found = axe.Axe().run(page, options={"runOnly": TAGS})
         assert found.violations_count == 0, f"{path}\n{found.generate_report()}"
         assert _is_no_wider(page), f"{path} is wider than the screen"

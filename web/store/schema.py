@@ -140,5 +140,38 @@ approval = sa.Table(
     comment="the signatures that a draft has so far",
 )
 
+code = sa.Table(
+    "code",
+    metadata,
+    sa.Column("text", sa.Text, primary_key=True),
+    sa.Column("account", sa.LargeBinary, nullable=False, index=True),  # to be paid, in its unit
+    sa.Column("amount_mc", sa.BigInteger),  # none: who pays says how much
+    sa.Column("memo", sa.Text, nullable=False),
+    sa.Column("payment", sa.LargeBinary),  # the id of the entry that pays it; none: it may be paid many times
+    sa.Column("made_s", sa.BigInteger, nullable=False),
+    sa.Column("expires_s", sa.BigInteger),
+    sa.Column("is_ended", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("shown_s", sa.BigInteger),  # when a member first saw what it asks for
+    sa.Column("is_short", sa.Boolean, nullable=False, server_default=sa.false()),  # who saw it has too little for it
+    comment="codes by which people ask to be paid; whether one was paid is asked of the ledger",
+)
+
+favourite = sa.Table(
+    "favourite",
+    metadata,
+    sa.Column("owner", sa.LargeBinary, primary_key=True),  # an account
+    sa.Column("holder", sa.LargeBinary, primary_key=True),  # another
+    sa.Column("name", sa.Text, nullable=False),  # what the owner calls them
+    comment="whom people pay again",
+)
+
+findable = sa.Table(
+    "findable",
+    metadata,
+    sa.Column("holder", sa.LargeBinary, primary_key=True),
+    sa.Column("agreed_s", sa.BigInteger, nullable=False),
+    comment="members who agreed to be found by name by who wants to pay them",
+)
+
 SCHEMAS = Revisions("this store of the pages", SCHEMA_VERSION, metadata, "web:store/migrations")
 """The store of the pages."""

@@ -14,6 +14,8 @@ export const says = (name) => phrases()[name] ?? name;
 
 /** What one form may bring, files included (web/door.py). */
 const BYTES_MAX = 6 * 1024 * 1024;
+/** The same with the names in braces filled in. */
+export const filled = (name, values) => says(name).replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
 
 /** Post fields to an address of ours; the JSON that comes back. Sorry if it is refused or nobody answers. */
 export async function post(address, fields) {

@@ -1,8 +1,9 @@
 // The keys of this browser: Ed25519, made here, never exported; in IndexedDB by the subject they sign for (hex).
 
 import { join, sha256, utf8 } from "../verify/bytes.js";
+import "./database.js";
 
-const DATABASE = "commonwatt", STORE = "keys";
+const STORE = "keys";
 
 /** Whether this browser can make such keys: it needs HTTPS or localhost, and WebCrypto's Ed25519. */
 export async function canMake() {
@@ -37,26 +38,4 @@ export async function sign(key, message) {
 export const hint = async (publicKey) => (await sha256(publicKey)).subarray(0, 8);
 
 /** What is in the database: `act` makes one request on its store. */
-export async function inStore(mode, act, name = STORE) {
-  const database = await opened();
-  try {
-    return await new Promise((resolve, reject) => {
-      const request = act(database.transaction(name, mode).objectStore(name));
-      request.onsuccess = () => resolve(request.result);
-      request.onerror = () => reject(request.error);
-    });
-  } finally {
-    database.close();
-  }
-}
-
-export const STORES = [STORE, "outbox"];
-
-function opened() {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.open(DATABASE, 1);
-    request.onupgradeneeded = () => STORES.forEach((name) => request.result.createObjectStore(name));
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-}
+export const inStore = (mode, act, name = STORE) => self.commonwatt.inStore(mode, act, name);
