@@ -20,6 +20,7 @@ from commonwatt.registry import Status
 from commonwatt.testing_pages import rows_of
 from ledger.book.body import SetStatus
 from ledger.book.kinds import Subject
+from ledger.sequencer import Placed
 from ledger.testing import signed
 
 HOUR_S, DAY_S = 3600, 86_400
@@ -311,8 +312,11 @@ def test_a_statement_that_the_wrong_person_signed_is_words(make_works, works):
     """The ledger takes any reason; settling believes only whom it may."""
     request = Statement(Topic.REQUEST, "peak", EVERYBODY, TIME_S, TIME_S + HOUR_S)
     for name in ("ana", "steward"):
-        status = SetStatus(Subject.MEMBER, ident("ana"), Status.ACTIVE, request.sign(key(name), GENESIS))
-        works.ledger.submit([signed(status, "steward")])
+        text = statements.reason_of(request.sign(key(name), GENESIS))
+        (answer,) = works.ledger.submit(
+            [signed(SetStatus(Subject.MEMBER, ident("ana"), Status.ACTIVE, text), "steward")]
+        )
+        assert isinstance(answer, Placed)
     works.ledger.publish()
     assert declaring.stated_in(works.directory) == []
 

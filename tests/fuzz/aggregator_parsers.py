@@ -5,6 +5,7 @@ Values only: nothing here opens a file or a database.
 
 import csv
 import gzip
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,8 @@ from aggregator.private.store import PrivateStore
 from aggregator.settling import reviews
 from aggregator.statements import declaring, papers, statement
 from aggregator.statements.statement import Statement, Topic
-from commonwatt import block, block_columns, cbor, cose, evidence_page, page, settings, topics
+from commonwatt import asked, block, block_columns, cbor, cose, evidence_page, page, settings, topics
+from commonwatt.asked import Ask, Asked, Requests
 from commonwatt.device_claim import read_claim
 from commonwatt.device_label import read_claim_code
 from commonwatt.errors import FormatError
@@ -38,6 +40,9 @@ from ledger.book import rules
 from ledger.book.body import SetStatus
 from ledger.book.kinds import Subject
 from ledger.book.state import State
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "firmware"))  # the device's own reader, on this Python
+from node import asked as firmware_asked
 
 Check = Callable[[bytes], bool]
 
@@ -128,6 +133,34 @@ def _stated(data: bytes) -> bool:
     """The reason of an entry, whoever wrote it."""
     found = statement.read(SetStatus(Subject.DEVICE, bytes(16), 1, _text(data)))  # type: ignore[arg-type]
     return found is not None
+
+
+def _handed_in(data: bytes) -> bool:
+    """What somebody sends over HTTP; the entry that would hold it gives it back."""
+    found = statement.parse_signed(data, bytes(16))
+    assert statement.signed_bytes(SetStatus(Subject.DEVICE, bytes(16), 0, statement.reason_of(data))) == data  # type: ignore[arg-type]
+    return found.statement.encode() == found.message.payload
+
+
+def _asked(data: bytes) -> bool:
+    """The firmware reads it as we do, or refuses it too."""
+    try:
+        by_device = firmware_asked._parse(data) if len(data) <= asked.ASKED_SIZE_MAX else None
+    except ValueError:
+        by_device = None
+    try:
+        found = Asked.parse(data)
+    except FormatError:
+        assert by_device is None
+        raise
+    assert found.encode() == data
+    assert by_device == (found.log_size, found.asks)
+    return True
+
+
+def _requests(data: bytes) -> bool:
+    assert Requests.parse(data).encode() == data
+    return True
 
 
 def _message(data: bytes) -> bool:
@@ -278,6 +311,7 @@ def _page_example() -> bytes:
 
 
 _STATEMENT = Statement(Topic.VALUE, "time", bytes(16), 1_721_001_600, 1_721_088_000, 2500)
+_HANDED_IN = _STATEMENT.sign(testing.key("ana"), book.GENESIS_SHA256)
 _LABEL = b'{"device": "%s", "public_key": "%s", "claim_sha256": "%s"}\n' % (b"0" * 32, b"1" * 64, b"2" * 64)
 _ECO2MIX = "Date - Heure;Taux de CO2 (g/kWh)\n2021-12-01T00:00:00+01:00;41\n2021-12-01T00:30:00+01:00;43\n"
 _TOTALS = (
@@ -323,7 +357,10 @@ PARSERS: dict[str, tuple[Check, tuple[bytes, ...]]] = {
     "device-claim": (_claim, (_claim_example(),)),
     "policy": (_policy, (testing.POLICY.text.encode(), DEFAULT_FILE.read_bytes())),
     "statement": (_statement, (_STATEMENT.encode(),)),
-    "stated": (_stated, (_STATEMENT.sign(testing.key("ana"), book.GENESIS_SHA256).encode(),)),
+    "stated": (_stated, (statement.reason_of(_HANDED_IN).encode(),)),
+    "handed-in": (_handed_in, (_HANDED_IN,)),
+    "asked": (_asked, (Asked(9, (Ask(0, 900, True), Ask(900, 1800, False))).encode(), Asked(0, ()).encode())),
+    "requests": (_requests, (Requests(9, b"a", ((b"b", (bytes(16),)),)).encode(), Requests(0, b"", ()).encode())),
     "broker-message": (_message, (_sent(),)),
     "lying-gateway": (_lie, (_signed_block(), b"x\n\n" + _signed_block())),
     "page": (_page, (_page_example(), cbor2.dumps([0, []]))),
