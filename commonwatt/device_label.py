@@ -2,8 +2,12 @@
 
     CW1:0123456789ABCDEF0123456789ABCDEF:4RT6-9KQ2-XM    format, device id, claim code
 
+    HTTPS://VILLAGE.EXAMPLE/ADD/CW1:0123456789ABCDEF0123456789ABCDEF:4RT6-9KQ2-XM    the same as an address
+
+The QR code may be an address of the commune's pages with the same in it: a phone's own camera opens it.
+
 The claim code shows that whoever types it has held the device; it is no key and signs nothing. Capitals, digits,
-colon and hyphen keep the QR code small (its alphanumeric mode).
+colon, hyphen, point and slash keep the QR code small (its alphanumeric mode); hosts are the same in capitals.
 """
 
 import hashlib
@@ -20,6 +24,10 @@ CODE_LENGTH = 10
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 NAME_LENGTH_MAX = 24
 _CODE = re.compile(rf"[{ALPHABET}]{{{CODE_LENGTH}}}")
+_READ = re.compile(rf"(?:.*/)?{FORMAT}:([0-9A-F]{{32}}):([{ALPHABET}-]+)", re.DOTALL)
+TEXT_MAX = 400
+ADD = "/ADD/"
+"""Where the commune's pages take a label."""
 _WIDTH_MM, _HEIGHT_MM = 62, 29
 _TEXT_LEFT_MM, _TEXT_WIDTH_MM = 30, 31
 _NAME_MM, _CODE_MM, _SMALL_MM = 3.4, 3.4, 2.2
@@ -54,19 +62,41 @@ def claim_hash(device: bytes, code: str) -> str:
     return hashlib.sha256(content(device, code).encode()).hexdigest()
 
 
+def address(pages: str, device: bytes, code: str) -> str:
+    """The same as an address of a commune's pages ("https://village.example"); UserError if it is none that is the
+    same in capitals."""
+    if not re.fullmatch(r"https?://[a-zA-Z0-9.-]+(:[0-9]{1,5})?/?", pages):
+        raise UserError(
+            f"{pages!r} is no address for a label",
+            to_do="name the pages' address without a path: https://village.example",
+        )
+    return pages.rstrip("/").upper() + ADD + content(device, code)
+
+
+def read(text: str) -> tuple[bytes, str]:
+    """Device and claim code of what a label says, as it was scanned or typed; UserError if it is no label's."""
+    plain = text.strip().upper().replace("%3A", ":").replace(" ", "")
+    found = _READ.fullmatch(plain) if len(text) <= TEXT_MAX else None
+    if found is None:
+        raise UserError("this is not what a label says", to_do=f"it begins with {FORMAT}: and has two colons")
+    return bytes.fromhex(found[1]), read_claim_code(found[2])
+
+
 def content(device: bytes, code: str) -> str:
-    """What the QR code says."""
+    """What the label says, and what its hash is of."""
     assert len(device) == 16
     return f"{FORMAT}:{device.hex().upper()}:{_grouped(code)}"
 
 
-def label_svg(device: bytes, code: str, name: str) -> str:
-    """A label of 62 mm by 29 mm, as label printers have them. UserError if the name does not fit."""
+def label_svg(device: bytes, code: str, name: str, *, pages: str = "") -> str:
+    """A label of 62 mm by 29 mm, as label printers have them. UserError if the name does not fit. `pages`:
+    the address of the commune's pages, which the QR code then opens."""
     import segno
 
     if len(name) > NAME_LENGTH_MAX:
         raise UserError(f"{name!r} does not fit on a label", to_do=f"{NAME_LENGTH_MAX} characters at most")
-    code_qr = segno.make_qr(content(device, code), error="m", boost_error=False)
+    says = address(pages, device, code) if pages else content(device, code)
+    code_qr = segno.make_qr(says, error="m", boost_error=False)
     size = code_qr.symbol_size(border=0)[0]
     squares = "".join(
         f"M{x},{y}h1v1h-1z" for y, row in enumerate(code_qr.matrix) for x, is_dark in enumerate(row) if is_dark

@@ -24,6 +24,7 @@ from web.association.office import Office
 from web.association.people.pages import PeoplePages
 from web.book.books import Books
 from web.book.said import Said, together
+from web.devices.pages import DevicePages
 from web.door import Door, Page
 from web.drafts.pages import DraftPages
 from web.energy.homes import Homes
@@ -114,7 +115,13 @@ def pages(parts: Parts) -> list[Page]:
         *DraftPages(parts.store, parts.books, parts.facts).pages(),
         *EnergyPages(parts.directory, parts.homes, parts.looks).pages(),
         *_of_association(parts),
+        *_devices(parts).pages(),
     ]
+
+
+def _devices(parts: Parts) -> DevicePages:
+    common = (parts.directory, parts.books, parts.names, parts.homes, parts.looks)
+    return DevicePages(*common, database_url=parts.database_url)
 
 
 def _sign_in(parts: Parts) -> SignInPages:

@@ -11,6 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from aggregator import numbers, schema
+from aggregator.commune import called
 from aggregator.people import facts
 from aggregator.private.person import Person
 from aggregator.private.store import PrivateStore
@@ -89,7 +90,7 @@ def _story(store: PrivateStore, people: Iterable[Person]) -> list[dict[str, obje
 
 
 def _device(store: PrivateStore, device: DeviceAccount) -> list[object]:
-    names = [store.name_of(device.device), store.name_of(device.site)]
+    names = [called.name_of(store, device.device), store.name_of(device.site)]
     role, status, grade = (value.name.lower() for value in (device.role, device.status, device.grade))
     return [device.device.hex(), *names, role, status, device.rated_power_w, grade, device.public_key.hex()]
 

@@ -48,6 +48,10 @@ class PrivateStore:
         """Who bears a name."""
         return self._people.get((table, name))
 
+    def person(self, identifier: bytes) -> Person | None:
+        """Who has an id."""
+        return self._by_id.get(identifier)
+
     def people(self, table: str) -> list[Person]:
         """Everybody of a table, by name."""
         return sorted((row for row in self._people.values() if row.table == table), key=lambda row: row.name)

@@ -6,7 +6,10 @@ makes what the page shows and gives its name. The same name is the same everywhe
 
 from collections.abc import Callable, Mapping
 
+from aggregator.enrolment.judge import Label
+from aggregator.enrolment.store import enrolling
 from aggregator.testing import GENESIS, TIME_S, ident, key
+from commonwatt import device_label
 from ledger.book.body import Transfer
 from ledger.book.entry import Entry
 from ledger.sequencer import Placed
@@ -39,6 +42,16 @@ def a_payment(living: Site) -> str:
     return PAYMENT.hex()
 
 
+def _label(living: Site) -> str:
+    """Of a plug that the commune has just given away."""
+    device, code = ident("a plug"), "4RT69KQ2XM"
+    sha256 = bytes.fromhex(device_label.claim_hash(device, code))
+    terms = {"expires_s": 2**40, "role": "submeter", "rated_power_w": 3680, "grade": "device"}
+    with enrolling(living.directory / "private.db") as store:
+        store.expect([Label(device, key("a plug").public_key, sha256, **terms)])  # type: ignore[arg-type]
+    return device_label.content(device, code)
+
+
 FILLED: Mapping[str, str | Callable[[Site], str]] = {
     "{month}": "2024-07",
     "{token}": "nobody",
@@ -53,6 +66,8 @@ FILLED: Mapping[str, str | Callable[[Site], str]] = {
     "{payee}": f"{ident('home01').hex()}?n={'5a' * 16}",
     "{payment}": a_payment,
     "{request}": "00" * 16,
+    "{label}": _label,
+    "{device}": "00" * 16,
 }
 
 

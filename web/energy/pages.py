@@ -12,6 +12,7 @@ import numpy as np
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from aggregator.commune import called
 from aggregator.earning.local_time import day_of, start_of
 from aggregator.impact import tables
 from aggregator.impact.alike import KNOWN_PERMILLE_MIN, Alike
@@ -166,7 +167,8 @@ class EnergyPages:
             return
         for name, other in zip(names, (view.span.before, view.span.year_before), strict=True):
             if name:
-                yield f"{name}: {_change(total, view.days.total(other), words)}"
+                change = _change(total, view.days.total(other), words)
+                yield _("{name}: {change}").format(name=name, change=change)
 
     def _is_over(self, view: View) -> bool:
         end_s = start_of(view.span.last + timedelta(days=1), self._homes.zone)
@@ -204,7 +206,7 @@ class EnergyPages:
     def _plugs(self, view: View) -> list[tuple[str, int]]:
         names = self._homes.commune().names
         used = self._homes.days.plugs(view.home.plugs, view.span.first, view.span.last)
-        return sorted(((names.name_of(device), wh) for device, wh in used.items()), key=lambda row: -row[1])
+        return sorted(((called.name_of(names, device), wh) for device, wh in used.items()), key=lambda row: -row[1])
 
     def _best(self, view: View) -> advice.BestHours | None:
         if view.until_s is None:

@@ -44,6 +44,7 @@ def enrol_command(
     ca: Path | None = typer.Option(None, help=_("The certificate authority that the device is to believe (ca.pem).")),
     name: str = typer.Option("", help=_("What people call the device; stands on its label.")),
     label: Path | None = typer.Option(None, help=_("Draw its label into this SVG file.")),
+    pages: str = typer.Option("", help=_("Address of the commune's pages; the label's QR code then opens it.")),
 ) -> None:
     """Print what a commune is told to admit the device; its key and label are made at its first boot."""
     from commonwatt.device.flashing.port import enrol
@@ -53,7 +54,7 @@ def enrol_command(
     if label is not None:
         from commonwatt.device_label import label_svg
 
-        label.write_text(label_svg(identity.device, identity.code, name), encoding="utf-8")
+        label.write_text(label_svg(identity.device, identity.code, name, pages=pages), encoding="utf-8")
 
 
 def monitor_command(port: str = _PORT) -> None:
