@@ -94,6 +94,7 @@ class Beside:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
+            stack.callback(self._parts.close)
             self._listener = stack.enter_context(_listen(self._address))
             host, port = self._listener.getsockname()[:2]
             phone_page = stack.enter_context(self._tls.phone_page(host, port)) if self._tls else None
@@ -112,7 +113,6 @@ class Beside:
         self._server.should_exit = True
         self._thread.join(JOIN_S_MAX)
         self._stack.close()
-        self._parts.close()
 
     def _serve(self) -> None:
         try:
