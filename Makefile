@@ -20,7 +20,7 @@ $(READY): pyproject.toml
 install: $(READY) ## Create .venv with every extra.
 
 demo: $(READY) ## Run a commune of ten homes; KEEP=1 to open it in a browser, TLS=1 on a phone; HOMES=40, DAYS=7, SPEED=1440, FAULTS=1, SEED=1, POLICY=file, INFLUX=URL.
-	@HOMES='$(HOMES)' DAYS='$(DAYS)' SPEED='$(SPEED)' FAULTS='$(FAULTS)' SEED='$(SEED)' BROKER='$(BROKER)' INFLUX='$(INFLUX)' KEEP='$(KEEP)' TLS='$(TLS)' $(if $(POLICY),POLICY='$(POLICY)') $(BIN)/commonwatt demo
+	@exec env HOMES='$(HOMES)' DAYS='$(DAYS)' SPEED='$(SPEED)' FAULTS='$(FAULTS)' SEED='$(SEED)' BROKER='$(BROKER)' INFLUX='$(INFLUX)' KEEP='$(KEEP)' TLS='$(TLS)' $(if $(POLICY),POLICY='$(POLICY)') $(BIN)/commonwatt demo
 
 test: $(READY) ## Run the tests (under ten minutes on two cores).
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not soak'

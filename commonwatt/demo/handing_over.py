@@ -90,7 +90,7 @@ class HandOver:
 
     def step(self) -> None:
         """Whatever fails is logged and tried again: the visitors stay."""
-        if time.monotonic() < self._not_before_s or not _somebody_waits(self._layout.root / "web.db"):
+        if time.monotonic() < self._not_before_s or not somebody_waits(self._layout.root / "web.db"):
             return
         words = ("web", "sign", str(self._layout.root), "--arrivals")
         keys = [word for key in self._keys for word in ("--key", str(key))]
@@ -101,7 +101,7 @@ class HandOver:
             self._not_before_s = time.monotonic() + RETRY_S
 
 
-def _somebody_waits(path: Path) -> bool:
+def somebody_waits(path: Path) -> bool:
     """Whether a browser has made a key that the ledger does not have yet."""
     if not path.exists():
         return False

@@ -94,7 +94,7 @@ def _told_to_end() -> Iterator[threading.Event]:
 def _prepare(plan: Plan, commune: Commune) -> Place:
     """web.toml, and with TLS a CA that outlives this demo: a phone need not learn a new one each time."""
     layout, lines = commune.layout, ['zone = "UTC"  # the measured days are days of UTC']
-    port = _free(PAGES_PORT)
+    port = free_port_near(PAGES_PORT)
     if not plan.tls:
         place = Place(HERE, port, f"http://localhost:{port}/")
     else:
@@ -103,7 +103,7 @@ def _prepare(plan: Plan, commune: Commune) -> Place:
             raise UserError(
                 _("this machine is in no network that a phone could share"), to_do=_("try make demo KEEP=1")
             )
-        folder, phone_port = layout.local_ca, _free(PHONE_PORT)
+        folder, phone_port = layout.local_ca, free_port_near(PHONE_PORT)
         hosts = [word for host in (*here, *addresses.names()) for word in ("--host", host)]
         said = run([COMMONWATT, "web", "ca", str(folder), *hosts], log_file=layout.logs / "keeping.log")
         lines += [f"local_ca = {json.dumps(str(folder))}", f"phone_port = {phone_port}"]
@@ -113,7 +113,8 @@ def _prepare(plan: Plan, commune: Commune) -> Place:
     return place
 
 
-def _free(wanted: int) -> int:
+def free_port_near(wanted: int) -> int:
+    """The port that people expect, or another one if somebody has it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -164,13 +165,13 @@ def _invitation(plan: Plan, clock: CivilClock, place: Place, visits: Sequence[Vi
                 "A phone in the same network comes to trust it at {phones}: point its camera here.\n\n{code}\n"
                 "The page shows what to touch, and a fingerprint. It must be this one:\n  {fingerprint}\n"
                 "A firewall on this machine must let both ports through."
-            ).format(phones=place.phones, code=_qr(place.phones), fingerprint=place.fingerprint)
+            ).format(phones=place.phones, code=qr(place.phones), fingerprint=place.fingerprint)
         )
     parts.append(_("\nCome in as somebody. A link works once; the browser that followed it may come back by it:"))
     for visit in visits:
         parts.append(f"\n  {visit.who}: {visit.to_try}\n  {visit.link}")
         if place.phones and visit.is_for_phones:
-            parts.append(_qr(visit.link))
+            parts.append(qr(visit.link))
     parts += [
         "",
         _("A browser is one person: open the next link in a private window, in another browser, or on a phone."),
@@ -179,7 +180,7 @@ def _invitation(plan: Plan, clock: CivilClock, place: Place, visits: Sequence[Vi
     return "\n".join(parts)
 
 
-def _qr(text: str) -> str:
+def qr(text: str) -> str:
     """A QR code in half blocks, as wide as a terminal's character for each module."""
     drawn = io.StringIO()
     segno.make_qr(text, error="l").terminal(drawn, compact=True, border=2)
