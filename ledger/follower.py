@@ -11,19 +11,23 @@ from ledger.log.published import PublishedLog
 from ledger.log.tiles import ENTRIES, WIDTH, TileName
 
 Look = Callable[[int, Sequence[bytes]], object]
+Watch = Callable[[int, Sequence[bytes], State], object]
 
 
 class LogFollower:
     """A log as far as it was read. The head's signature is not looked at: the files are of whoever follows.
 
     `state`: what is known of the log's beginning; None reads all of it. `look` sees the entries too, a stretch at a
-    time, with the place of its first.
+    time, with the place of its first; `watch` sees also the state after the stretch, but for mint leaves at its end
+    whose run comes later.
     """
 
-    def __init__(self, log: PublishedLog, state: State | None = None, look: Look | None = None) -> None:
+    def __init__(
+        self, log: PublishedLog, state: State | None = None, look: Look | None = None, watch: Watch | None = None
+    ) -> None:
         self._log = log
         self._reader = LogReader(state)
-        self._look = look
+        self._look, self._watch = look, watch
         self.checkpoint: Checkpoint = log.unverified_checkpoint()
         """The head up to which entries were read."""
         self.step()
@@ -47,5 +51,7 @@ class LogFollower:
                 )
             if self._look is not None:
                 self._look(max(start, first), entries)
+            if self._watch is not None:
+                self._watch(max(start, first), entries, self._reader.state)
         self.checkpoint = head
         return head.size > first

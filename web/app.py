@@ -17,6 +17,7 @@ from commonwatt.clock import CivilClock, Protocolar
 from commonwatt.errors import CommonwattError
 from commonwatt.i18n import _, speaking
 from ledger.http.limits import RateLimit
+from web.accounting.pages import AccountingPages
 from web.address import Address
 from web.association.desk.pages import DeskPages
 from web.association.holds.pages import HoldPages
@@ -40,6 +41,9 @@ from web.mail.smtp import Smtp
 from web.manners import Manners, language_of
 from web.me.own import OwnSections
 from web.me.pages import MePages
+from web.money.exchange import ExchangePages
+from web.money.people import People
+from web.money.tally_file import KeptTally
 from web.names import Names
 from web.pay import pages as pay
 from web.public.pages import PublicPages
@@ -60,6 +64,7 @@ class Parts:
     directory: Path
     facts: Facts
     books: Books
+    tally: KeptTally
     store: WebStore
     looks: Looks
     town: TownReader
@@ -77,6 +82,7 @@ class Parts:
     def close(self) -> None:
         """Give the files back."""
         self.homes.close()
+        self.tally.save()
         self.books.close()
         self.store.close()
 
@@ -87,7 +93,8 @@ def assemble(
     """The parts of a commune's directory. UserError or StorageError if it is none that can be read."""
     facts, pinned, said, zone = Facts.read(directory), Pinned(), Said(), read.zone
     smtp = Smtp.of(read, facts.title)
-    books = Books(directory, look=together((pinned, said)))
+    tally = KeptTally(directory, zone, facts.genesis)
+    books = Books(directory, look=together((pinned, said)), watch=tally)
     town = TownReader(
         *(directory, facts, books, pinned), zone=zone, clock=clock, wall=wall, database_url=database_url
     )
@@ -98,8 +105,8 @@ def assemble(
     looks, address = Looks(zone, facts), Address(read.public_url)
     names = Names(directory)
     homes = Homes(directory, books, names, zone=zone, clock=clock, database_url=database_url)
-    shared = (town, names, homes)
-    return Parts(directory, facts, books, store, looks, *shared, clock, wall, address, postman, said, database_url)
+    kept, times = (facts, books, tally, store), (clock, wall)
+    return Parts(directory, *kept, looks, town, names, homes, *times, address, postman, said, database_url)
 
 
 def pages(parts: Parts) -> list[Page]:
@@ -107,6 +114,7 @@ def pages(parts: Parts) -> list[Page]:
     passkey_pages = PasskeyPages(parts.store, parts.books, parts.facts, address=parts.address)
     return [
         *PublicPages(parts.town, parts.looks).pages(),
+        *_money(parts),
         *pay.pages(parts.store, parts.books, parts.looks, parts.facts, parts.names, address=parts.address),
         *IdentityPages(parts.store, parts.books, parts.looks, parts.facts).pages(),
         *_sign_in(parts).pages(),
@@ -149,6 +157,14 @@ def office_of(parts: Parts) -> Office:
 def _of_association(parts: Parts) -> list[Page]:
     office = office_of(parts)
     return [*DeskPages(office).pages(), *PeoplePages(office).pages(), *HoldPages(office).pages()]
+
+
+def _money(parts: Parts) -> list[Page]:
+    people, store, books, tally, looks = People(parts.names), parts.store, parts.books, parts.tally, parts.looks
+    return [
+        *AccountingPages(store, books, tally, looks, people).pages(),
+        *ExchangePages(store, books, tally, looks, parts.facts, people).pages(),
+    ]
 
 
 def build(

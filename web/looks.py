@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_decimal, format_percent
+from babel.numbers import format_currency, format_decimal, format_percent
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
@@ -120,6 +121,10 @@ class Words:
     def amount(self, amount_mc: int, unit: str) -> str:
         """1500, "credits" → "1.5 credits": at most three decimals."""
         return f"{format_decimal(amount_mc / 1000, '#,##0.0##', locale=self.locale)} {unit}"
+
+    def euros(self, cents: int) -> str:
+        """4850 → "€48.50" or "48,50 €"."""
+        return str(format_currency(Decimal(cents) / 100, "EUR", locale=self.locale))
 
     def share(self, permille: int) -> str:
         """427 → "43%" or "43 %"."""

@@ -57,6 +57,7 @@ def _rules() -> list[tuple[str, Callable[[Rules], str]]]:
         (_("whose clock"), lambda rules: rules.timezone),
         (_("what devices signed is kept"), lambda rules: words.kept(rules.evidence)),
         (_("money in circulation"), lambda rules: words.band(rules.money)),
+        (_("fee for euros"), lambda rules: percent(rules.euro.redeem_fee_permille)),
         (_("charges"), lambda rules: "; ".join(map(charge, rules.charges)) or _("none")),
     ]
 

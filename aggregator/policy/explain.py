@@ -60,6 +60,7 @@ def _rules(policy: Policy) -> list[str]:
         _("Dashboards warn when of the money in circulation less than this holds: {band}.").format(
             band=words.band(rules.money)
         ),
+        *_fee(rules),
         *(_("Charge: {terms}.").format(terms=charge(terms)) for terms in rules.charges),
     ]
 
@@ -70,6 +71,12 @@ def _measured(source: Source | None, text: str, how: Callable[[Rules], str], rul
         return []
     rate = format_credits(source.rate_mc_per_kwh)
     return [text.format(rate=rate, how=how(rules)), *_further(source, rules)]
+
+
+def _fee(rules: Rules) -> list[str]:
+    permille = rules.euro.redeem_fee_permille
+    text = _("A shop that gives euro credits back leaves {share} % of the euros to the association.")
+    return [text.format(share=f"{permille / 10:g}")] if permille else []
 
 
 def _heat(rules: Rules) -> list[str]:

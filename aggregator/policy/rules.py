@@ -54,6 +54,14 @@ class Keeping(Settings):
     baselines look back, so not less than two months."""
 
 
+class Euro(Settings):
+    """What becomes of credits that were bought with euros."""
+
+    redeem_fee_permille: int = Field(default=0, ge=0, le=200, strict=True)
+    """Thousandths that stay with the association when a shop gives euro credits back: it pays for the bank, and makes
+    paying a neighbour the better choice."""
+
+
 class Rules(Settings):
     """The content of a policy file. For each kWh of local production at most one credit is made."""
 
@@ -85,6 +93,8 @@ class Rules(Settings):
     """How long what devices signed is kept: a household's habits can be read from it."""
     money: Band = Band()
     """What the money in circulation is to be like; dashboards warn when it is not."""
+    euro: Euro = Euro()
+    """The terms of reconversion; the merchant and the association both sign what is paid."""
     charge: tuple[dict[str, int | str], ...] = ()
     """Levy, demurrage and expiry, carried out by entries of the ledger (ledger/book/charges.py)."""
 

@@ -38,6 +38,7 @@ class TransferArrays:
     payers: list[bytes]
     payees: list[bytes]
     amount_mc: Integers
+    time_s: Integers
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -45,10 +46,11 @@ class TransferArrays:
     def part(self, start: int, end: int) -> "TransferArrays":
         """Those from `start` up to `end`."""
         cut = slice(start, end)
-        return TransferArrays(self.rows[cut], self.ids[cut], self.payers[cut], self.payees[cut], self.amount_mc[cut])
+        parties = (self.ids[cut], self.payers[cut], self.payees[cut])
+        return TransferArrays(self.rows[cut], *parties, self.amount_mc[cut], self.time_s[cut])
 
 
-NONE = TransferArrays(np.zeros(0, dtype=np.int64), [], [], [], np.zeros(0, dtype=np.int64))
+NONE = TransferArrays(np.zeros(0, dtype=np.int64), [], [], [], *np.zeros((2, 0), dtype=np.int64))
 
 
 def parse(entries: Sequence[bytes]) -> TransferArrays:
@@ -62,7 +64,7 @@ def parse(entries: Sequence[bytes]) -> TransferArrays:
     begins, ends = (np.cumsum(sizes) - sizes)[rows], np.cumsum(sizes)[rows]
     payload_at, is_good = _payload(buffer, begins, ends)
     id_at = payload_at + len(_PAYLOAD)
-    _time_s, time_size, is_time = columns.uints(buffer, id_at + ID_SIZE)
+    time_s, time_size, is_time = columns.uints(buffer, id_at + ID_SIZE)
     parties_at = id_at + ID_SIZE + np.where(is_time, time_size, 1)
     payer_at = parties_at + len(_PARTIES)
     payee_at = payer_at + ID_SIZE + 1
@@ -78,7 +80,7 @@ def parse(entries: Sequence[bytes]) -> TransferArrays:
     ids, payers, payees = (
         columns.byte_strings(columns.gather(buffer, at[is_good], ID_SIZE)) for at in (id_at, payer_at, payee_at)
     )
-    return TransferArrays(rows[is_good], ids, payers, payees, amount_mc[is_good])
+    return TransferArrays(rows[is_good], ids, payers, payees, amount_mc[is_good], time_s[is_good])
 
 
 def _payload(buffer: Octets, begins: Integers, ends: Integers) -> tuple[Integers, Truths]:

@@ -5,6 +5,7 @@ makes what the page shows and gives its name. The same name is the same everywhe
 """
 
 from collections.abc import Callable, Mapping
+from datetime import date
 
 from aggregator.enrolment.judge import Label
 from aggregator.enrolment.store import enrolling
@@ -13,12 +14,25 @@ from commonwatt import device_label
 from ledger.book.body import Transfer
 from ledger.book.entry import Entry
 from ledger.sequencer import Placed
-from tests.web.conftest import Site
+from tests.web.conftest import NOON_S, Site
 from tests.web.office import a_held_span, a_newcomer
 from tests.web.people import earn
+from web.accounting import drawer
+from web.accounting.pages import AccountingPages
+from web.money.people import People
 from web.pay import codes
 
 PAYMENT = ident("a payment")
+
+
+def closed(living: Site) -> str:
+    """The number of a ticket of the baker's; the first time it is made."""
+    parts, baker = living.parts, ident("baker")
+    with parts.store.transaction() as connection:
+        found = drawer.last(connection, baker)
+    rooms = AccountingPages(parts.store, parts.books, parts.tally, parts.looks, People(living.parts.names))
+    day = date.fromordinal(parts.tally.days_of.day(NOON_S))
+    return str((found[0] if found is not None else rooms.close_day(baker, day, NOON_S)).number)
 
 
 def a_code(living: Site) -> str:
@@ -68,6 +82,9 @@ FILLED: Mapping[str, str | Callable[[Site], str]] = {
     "{request}": "00" * 16,
     "{label}": _label,
     "{device}": "00" * 16,
+    "{entry}": "00" * 16,
+    "{ticket}": closed,
+    "{year}": "2024",
 }
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from commonwatt.errors import InUseError
 from ledger import inbox
 from ledger.app import LOG, open_ledger
-from ledger.follower import LogFollower, Look
+from ledger.follower import LogFollower, Look, Watch
 from ledger.log.published import PublishedLog
 from ledger.sequencer import Placed, Refused
 from web.book.index import FILE, FollowedBook
@@ -56,10 +56,12 @@ class LedgerHand:
 class Books:
     """The ledger of a commune's directory, as far as it is published."""
 
-    def __init__(self, directory: Path, *, look: Look | None = None, hand: Hand | None = None) -> None:
+    def __init__(
+        self, directory: Path, *, look: Look | None = None, watch: Watch | None = None, hand: Hand | None = None
+    ) -> None:
         log = PublishedLog(directory / LOG)
         self._lock = threading.RLock()
-        self._follower = LogFollower(log, look=look)
+        self._follower = LogFollower(log, look=look, watch=watch)
         self._book = FollowedBook(log, self._follower, directory / FILE)
         self._hand = hand or LedgerHand(directory)
 

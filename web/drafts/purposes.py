@@ -1,7 +1,7 @@
 """What a draft is for, in a sentence for whoever is asked to sign it. Rooms that propose drafts add theirs."""
 
 from commonwatt.i18n import _
-from ledger.book.body import AdmitRole
+from ledger.book.body import AdmitRole, Redeem
 from web.drafts.desk import Draft
 from web.looks import Words
 
@@ -18,5 +18,9 @@ def sentence(draft: Draft, words: Words) -> str:
             return _("Somebody is to hold the office “{office}” with a key of their own, since {when}.").format(
                 office=body.role, when=when
             )
+        case "reconvert", Redeem() as body:
+            return _(
+                "A shop gives back {amount} euro credits and is to be paid {euros} (reference {reference})."
+            ).format(amount=words.exact(body.amount_mc), euros=words.euros(body.paid_cents), reference=body.reference)
         case _:
             return _("An entry of the kind “{kind}”, proposed {when}.").format(kind=draft.entry.kind.label, when=when)

@@ -118,6 +118,35 @@ newcomer = sa.Table(
     comment="who took up an invitation and waits to be admitted by a steward",
 )
 
+closing = sa.Table(
+    "closing",
+    metadata,
+    sa.Column("account", sa.LargeBinary, primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True),
+    sa.Column("day", sa.Text, nullable=False),  # local, as 2024-07-16
+    sa.Column("ticket", sa.LargeBinary, nullable=False),  # web/accounting/ticket.py
+    sa.Column("seal", sa.LargeBinary, nullable=False),  # SHA-256 of it
+    sa.UniqueConstraint("account", "day"),
+    comment="daily closings of tills; never changed: the seal of each is in the one after it",
+)
+
+books_of = sa.Table(
+    "books_of",
+    metadata,
+    sa.Column("account", sa.LargeBinary, primary_key=True),
+    sa.Column("plan", sa.Text, nullable=False),  # JSON: web/accounting/plan.py
+    comment="what shops tell their accountants' programs: SIREN, numbers of accounts, where euros are sent",
+)
+
+payout = sa.Table(
+    "payout",
+    metadata,
+    sa.Column("entry", sa.LargeBinary, primary_key=True),  # the id of a redemption
+    sa.Column("sent_s", sa.BigInteger, nullable=False),
+    sa.Column("sent_by", sa.LargeBinary, nullable=False),  # a subject
+    comment="redemptions whose euros the association has sent from its bank",
+)
+
 draft = sa.Table(
     "draft",
     metadata,

@@ -15,9 +15,9 @@ PRODUCTION, MATCHED, SAVINGS, SHIFTING, HEAT, DECLARED = range(1, 7)  # sources
 _NAMES = {PRODUCTION: "production", MATCHED: "matched", SAVINGS: "savings", SHIFTING: "shifting", HEAT: "heat"}
 
 _KNOWN = {"version", "name", "grace_s", "window_s", "share_permille", "timezone", "evidence", "charge", "declared"}
-_KNOWN |= {"money"}
-"""What the judge reads again, or need not: charges are entries of their own, what was deleted is not there, and what
-the money is to be like makes none."""
+_KNOWN |= {"money", "euro"}
+"""What the judge reads again, or need not: charges and euros are entries of their own, what was deleted is not there,
+and what the money is to be like makes none."""
 _TERMS = {"rate_mc_per_kwh", "share_permille", "cap_mc_per_window", "cap_mc_per_day", "cap_mc_per_month"}
 _TERMS |= {"grade_permille", "time"}
 _FURTHER = {

@@ -1,0 +1,1 @@
+"""A month of an account on one sheet of paper."""
