@@ -23,8 +23,8 @@ class FollowedLog:
 
     def __init__(self, directory: Path) -> None:
         self._commune = directory
-        self._log = PublishedLog(directory / LOG)
-        self._follower = LogFollower(self._log, self._saved())
+        log = PublishedLog(directory / LOG)
+        self._follower = LogFollower(log, saved_state(directory, log))
         self._changes = self._follower.state.admissions.by_id.changes
         self.directory = Directory.of(self._follower.state, Places.read(self._commune))
 
@@ -36,14 +36,15 @@ class FollowedLog:
         self.directory = Directory.of(self._follower.state, Places.read(self._commune))
         return True
 
-    def _saved(self) -> State | None:
-        """The state that who leads has saved, if this log goes on from it: then what came before need not be read."""
-        found = SavedState(self._commune / saved.FILE, load_key(self._commune / LOG_KEY)).load()
-        size = self._log.unverified_checkpoint().size
-        if found is None or found.tree.size > size:
-            return None
-        try:
-            is_its_tree = PublishedTree(self._log.tile, size).root(found.tree.size) == found.tree.root()
-        except FormatError:
-            return None
-        return found.state if is_its_tree else None
+
+def saved_state(directory: Path, log: PublishedLog) -> State | None:
+    """The state that who leads has saved, if this log goes on from it: then what came before need not be read."""
+    found = SavedState(directory / saved.FILE, load_key(directory / LOG_KEY)).load()
+    size = log.unverified_checkpoint().size
+    if found is None or found.tree.size > size:
+        return None
+    try:
+        is_its_tree = PublishedTree(log.tile, size).root(found.tree.size) == found.tree.root()
+    except FormatError:
+        return None
+    return found.state if is_its_tree else None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from aggregator.asking import judging
 from aggregator.asking.client import RequestServer, Shown
 from aggregator.commune.directory import CommuneDirectory
 from aggregator.earning.local_time import time_of
@@ -52,13 +53,18 @@ def announce_in(directory: Path, wanted: Wanted, *, key: Path | None, steward: P
     place = CommuneDirectory(directory)
     line = PrivateStore(place.private_db).find("feeders", wanted.feeder) if wanted.feeder else None
     statement = wanted.statement(Policy.load(place.policy_toml).rules.zone, None if line is None else line.id)
+    now_s = CivilClock.parse(clock).now_s()
+    standing = [row for row in requests.of(declaring.stated_in(directory)) if row.end_s > now_s]
+    refused = judging.check(statement, standing, () if line is None else (line.id,), now_s)
+    if refused is not None:
+        raise UserError(judging.sentence(refused[0]), where=f"{wanted.start} – {wanted.end}")
     (at,) = enter(
         directory,
         [statement],
         [bytes.fromhex(place.load().association)],
         key=load_key(key or place.key_file("operator")),
         steward=load_key(steward or place.key_file("steward")),
-        time_s=int(CivilClock.parse(clock).now_s()),
+        time_s=int(now_s),
     )
     return at
 

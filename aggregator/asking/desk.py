@@ -13,7 +13,9 @@ from pathlib import Path
 
 from aggregator.asking import judging
 from aggregator.asking.judging import Refused
+from aggregator.commune import enacted
 from aggregator.commune.directory import CommuneDirectory
+from aggregator.followed_log import saved_state
 from aggregator.policy.rules import Policy
 from aggregator.private.store import PrivateStore
 from aggregator.statements import requests
@@ -77,8 +79,13 @@ class RequestDesk:
         self._place, self._clock, self._waiting = place, clock, waiting
         self._said: list[tuple[int, int, Signed, bytes]] = []
         log = PublishedLog(directory / LOG)
-        # The saved state would begin behind requests that still stand, so the log is read from its beginning.
-        self._follower = LogFollower(log, look=self._look)
+        state = saved_state(directory, log)
+        known = 0 if state is None else state.size
+        for at, _data, parsed in enacted.entries_from(log, 0) if known else ():
+            if at >= known:
+                break
+            self._hear(at, parsed)  # the state knows whose keys count, and nothing of what they said
+        self._follower = LogFollower(log, state, look=self._look)
         self._reading, self._writing = threading.Lock(), threading.Lock()
 
     @property
@@ -167,12 +174,16 @@ class RequestDesk:
         """Called by the follower with what is new."""
         for place, data in enumerate(entries, first):
             parsed = entry.parse(data) if data[:1] == _SIGNED else None
-            change = parsed.entry.body if isinstance(parsed, SignedEntry) else None
-            if not isinstance(parsed, SignedEntry) or not isinstance(change, SetStatus):
-                continue
-            found, signed = statements.read(change), statements.signed_bytes(change)
-            if found is not None and signed is not None and found.statement.topic is Topic.REQUEST:
-                self._said.append((place, parsed.entry.time_s, found, hashlib.sha256(signed).digest()))
+            if isinstance(parsed, SignedEntry):
+                self._hear(place, parsed)
+
+    def _hear(self, place: int, parsed: SignedEntry) -> None:
+        """Remember what an entry says, if it is a request; whether it counts is for `known`."""
+        change = parsed.entry.body
+        found = statements.read(change) if isinstance(change, SetStatus) else None
+        signed = statements.signed_bytes(change) if isinstance(change, SetStatus) else None
+        if found is not None and signed is not None and found.statement.topic is Topic.REQUEST:
+            self._said.append((place, parsed.entry.time_s, found, hashlib.sha256(signed).digest()))
 
 
 def _find(known: Sequence[Known], data: bytes) -> Known | None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 from aggregator.asking import judging
 from aggregator.asking.desk import Known, NotTaken, RequestDesk, Taken
@@ -132,7 +133,8 @@ class RequestPages:
         if not found.is_repeat:
             log.info("entry %d of the log is the operator's request", found.known.request.place)
         status = HTTPStatus.OK if found.is_repeat else HTTPStatus.CREATED
-        return _json(status, self._shown(found.known) | {"note": self._note(found)})
+        shown = _shown(found.known, self._desk.policy.rules.zone, self._desk.feeders)
+        return _json(status, {**shown, "note": self._note(found)})
 
     def _note(self, taken: Taken) -> str:
         """What an operator wants to know of it at once."""
@@ -147,34 +149,36 @@ class RequestPages:
 
     def _told(self, *, with_past: bool) -> dict[str, Any]:
         desk, now_s = self._desk, self._desk.now_s
-        rules = desk.policy.rules
+        rules, feeders = desk.policy.rules, desk.feeders
         standing = [row for row in desk.known() if with_past or row.request.end_s > now_s]
+        standing.sort(key=lambda row: row.request.start_s)
         return {
             "commune": desk.commune.name,
             "genesis_sha256": desk.commune.genesis_sha256,
             "now_s": int(now_s),
             "timezone": str(rules.zone),
             "notice_s": None if rules.shifting is None else rules.shifting.notice_s,
-            "feeders": {name: feeder.hex() for feeder, name in desk.feeders.items()},
-            "requests": [self._shown(row) for row in sorted(standing, key=lambda row: row.request.start_s)],
+            "feeders": {name: feeder.hex() for feeder, name in feeders.items()},
+            "requests": [_shown(row, rules.zone, feeders) for row in standing],
         }
 
-    def _shown(self, known: Known) -> dict[str, Any]:
-        request, zone = known.request, self._desk.policy.rules.zone
-        feeder = request.feeder
-        return {
-            "place": request.place,
-            "sha256": known.sha256.hex(),
-            "asked_s": request.time_s,
-            "kind": "peak" if request.is_peak else "surplus",
-            "start_s": request.start_s,
-            "end_s": request.end_s,
-            "start": datetime.fromtimestamp(request.start_s, zone).isoformat(),
-            "end": datetime.fromtimestamp(request.end_s, zone).isoformat(),
-            "feeder": None if feeder is None else feeder.hex(),
-            "feeder_name": None if feeder is None else self._desk.feeders.get(feeder),
-            "counts": known.counts,
-        }
+
+def _shown(known: Known, zone: ZoneInfo, feeders: Mapping[bytes, str]) -> dict[str, Any]:
+    """A request as everybody reads it; times in seconds and by the commune's clock."""
+    request = known.request
+    return {
+        "place": request.place,
+        "sha256": known.sha256.hex(),
+        "asked_s": request.time_s,
+        "kind": "peak" if request.is_peak else "surplus",
+        "start_s": request.start_s,
+        "end_s": request.end_s,
+        "start": datetime.fromtimestamp(request.start_s, zone).isoformat(),
+        "end": datetime.fromtimestamp(request.end_s, zone).isoformat(),
+        "feeder": None if request.feeder is None else request.feeder.hex(),
+        "feeder_name": None if request.feeder is None else feeders.get(request.feeder),
+        "counts": known.counts,
+    }
 
 
 def _problem(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aggregator.asking import judging
-from aggregator.asking.desk import RequestDesk
+from aggregator.asking.desk import RequestDesk, Taken
 from aggregator.asking.http import BURST, RequestPages
 from aggregator.asking.judging import Refused
 from aggregator.asking.telling import RequestPublisher
@@ -37,6 +37,7 @@ from ledger.book.body import SetStatus
 from ledger.book.kinds import Subject
 from ledger.inbox import LOOK_EVERY_S, Inbox
 from ledger.log.published import PublishedLog
+from ledger.saved import FILE, Saved, SavedState
 from tests.aggregator.test_registry import RecordingLink
 
 HOUR_S, DAY_S = 3600, 86_400
@@ -251,6 +252,21 @@ def test_the_command_over_http(server: Server) -> None:
         code, _said, errors = server.while_running(lambda wrong=wrong: commonwatt("operator", "announce", *wrong))
         assert code == 2
         assert why in errors
+
+
+def test_a_desk_that_begins_with_what_the_leader_saved(server: Server) -> None:
+    """It knows the requests before it and those after it, and does not take one again."""
+    place = server.ask(signed())[1]["place"]
+    works = server.works
+    state = SavedState(works.directory / FILE, book.LOG_KEY)
+    state.save(Saved(works.ledger.state, works.ledger._tree, works.ledger._signed))
+    later = replace(PEAK, start_s=PEAK.end_s, end_s=PEAK.end_s + 900)
+    assert server.ask(signed(later))[0] == 201
+    desk = RequestDesk(works.directory, clock=works.clock)
+    assert [row.request.start_s for row in desk.known()] == [PEAK.start_s, PEAK.end_s]
+    again = desk.take(signed())
+    assert isinstance(again, Taken)
+    assert (again.known.request.place, again.is_repeat) == (place, True)
 
 
 def test_requests_that_are_too_many() -> None:

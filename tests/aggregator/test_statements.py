@@ -259,9 +259,13 @@ def test_the_longest_statement_has_room_in_an_entry():
     assert Statement.parse(longest.encode()) == longest
 
 
+BEFORE = ("--clock", f"{TIME_S + HOUR_S}@{time.time():.0f}x1")
+"""Two days earlier: what is asked for lies ahead."""
+
+
 def announce(works, *words):
     place = ("operator", "announce", works.directory)
-    return told(works, *place, "--from", "2024-07-16T18:00", "--to", "2024-07-16T20:00", *words, *CLOCK)
+    return told(works, *place, "--from", "2024-07-16T18:00", "--to", "2024-07-16T20:00", *words, *BEFORE)
 
 
 def test_a_request_of_the_operator(make_works, works):
@@ -279,12 +283,14 @@ def test_a_request_of_the_operator(make_works, works):
 def test_a_request_while_the_aggregator_runs(works):
     """Entered through its inbox, known to it at once."""
     hours = ("--from", "2024-07-16T18:00", "--to", "2024-07-16T20:00", "--kind", "surplus")
-    code, said, errors = works.while_running("operator", "announce", works.directory, *hours, *CLOCK)
+    code, said, errors = works.while_running("operator", "announce", works.directory, *hours, *BEFORE)
     assert (code, errors) == (0, "")
     assert "It counts from" in said
     assert "surplus" in commonwatt("operator", "requests", works.directory)[1]
-    wrong = ("--key", key_of(works, "steward"))
-    assert "may not state" in works.while_running("operator", "announce", works.directory, *hours, *wrong, *CLOCK)[2]
+    assert "at that time already" in works.while_running("operator", "announce", works.directory, *hours, *BEFORE)[2]
+    wrong = ("--from", "2024-07-16T20:00", "--to", "2024-07-16T21:00", "--kind", "peak")
+    wrong += ("--key", key_of(works, "steward"))
+    assert "may not state" in works.while_running("operator", "announce", works.directory, *wrong, *BEFORE)[2]
 
 
 @pytest.mark.parametrize(
@@ -295,6 +301,7 @@ def test_a_request_while_the_aggregator_runs(works):
         (("--kind", "peak", "--to", "2024-07-16T19:05"), "from one quarter hour to another"),
         (("--kind", "peak", "--to", "2024-07-17T19:00"), "twelve hours at most"),
         (("--kind", "peak", "--from", "soon"), "is no time"),
+        (("--kind", "peak", "--from", "2024-07-15T01:00", "--to", "2024-07-15T03:00"), "have begun already"),
     ],
 )
 def test_a_request_that_is_none(works, words, told_):

@@ -36,5 +36,5 @@ def test_unit_when_its_exposure_is_counted(unit: Path) -> None:
 
 
 def test_units_when_counted() -> None:
-    """Broker and aggregator: InfluxDB and Grafana bring their own."""
-    assert [unit.stem for unit in UNITS] == ["commonwatt-aggregator", "commonwatt-broker"]
+    """Broker, aggregator, and who takes requests beside it: InfluxDB and Grafana bring their own."""
+    assert [unit.stem for unit in UNITS] == ["commonwatt-aggregator", "commonwatt-broker", "commonwatt-requests"]

@@ -18,7 +18,7 @@ from gateway.observe.homeassistant import asked_now, asked_of
 from gateway.testing import MemoryLink, SigningAggregator, SigningDevice
 from gateway.upstream.trusted import Aggregator
 from tests.gateway.support import COMMUNE, Town, wait_for
-from tests.gateway.test_homeassistant import Heard
+from tests.gateway.test_homeassistant import DOCUMENTED, Heard
 
 GATEWAY, ANA, BEN = (bytes.fromhex(text * 16) for text in ("aa", "0a", "0b"))
 START_S = 1_721_606_400
@@ -134,6 +134,8 @@ def test_home_assistant_when_the_hour_comes() -> None:
     assert asked_now([], START_S) == {"peak": "OFF", "surplus": "OFF", "start": None, "end": None, "kind": None}
     sensors = dict(asked_of(GATEWAY))
     assert len({sensor["unique_id"] for sensor in sensors.values()}) == len(sensors) == 3
+    documented = DOCUMENTED | {"json_attributes_topic"}  # of sensor.mqtt and binary_sensor.mqtt
+    assert all(set(sensor) <= documented for sensor in sensors.values())
 
 
 @pytest.mark.story
