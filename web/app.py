@@ -31,6 +31,8 @@ from web.drafts.pages import DraftPages
 from web.energy.homes import Homes
 from web.energy.pages import EnergyPages
 from web.facts import Facts
+from web.guard.guard_pages import GuardPages
+from web.guard.recover_pages import RecoverPages
 from web.identity import wishes
 from web.identity.pages import IdentityPages
 from web.identity.passkey_pages import PasskeyPages
@@ -44,6 +46,7 @@ from web.me.pages import MePages
 from web.money.exchange import ExchangePages
 from web.money.people import People
 from web.money.tally_file import KeptTally
+from web.me.sections import Maker
 from web.names import Names
 from web.pay import pages as pay
 from web.public.pages import PublicPages
@@ -111,6 +114,8 @@ def assemble(
 
 def pages(parts: Parts) -> list[Page]:
     """Every page of every room, with who may see it."""
+    common = (parts.store, parts.books, parts.looks, parts.facts)
+    guard_pages = GuardPages(*common, address=parts.address)
     passkey_pages = PasskeyPages(parts.store, parts.books, parts.facts, address=parts.address)
     return [
         *PublicPages(parts.town, parts.looks).pages(),
@@ -119,7 +124,9 @@ def pages(parts: Parts) -> list[Page]:
         *IdentityPages(parts.store, parts.books, parts.looks, parts.facts).pages(),
         *_sign_in(parts).pages(),
         *passkey_pages.pages(),
-        *_me(parts, passkey_pages).pages(),
+        *guard_pages.pages(),
+        *RecoverPages(*common, address=parts.address, postman=parts.postman).pages(),
+        *_me(parts, guard_pages.section, passkey_pages.section).pages(),
         *DraftPages(parts.store, parts.books, parts.facts).pages(),
         *EnergyPages(parts.directory, parts.homes, parts.looks).pages(),
         *_of_association(parts),
@@ -137,14 +144,14 @@ def _sign_in(parts: Parts) -> SignInPages:
     return SignInPages(*common, address=parts.address, postman=parts.postman, clock=parts.clock)
 
 
-def _me(parts: Parts, passkey_pages: PasskeyPages) -> MePages:
+def _me(parts: Parts, *sections: Maker) -> MePages:
+    """`sections`: that rooms bring (web/me/sections.py); they stand first."""
     own = OwnSections(parts.store, parts.postman)
     return MePages(
         *(parts.store, parts.books, parts.looks, parts.facts),
         address=parts.address,
         postman=parts.postman,
-        # Rooms put their sections here (web/me/sections.py).
-        sections=[passkey_pages.section, own.email, own.browsers, own.language],
+        sections=[*sections, own.email, own.browsers, own.language],
     )
 
 

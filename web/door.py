@@ -21,7 +21,7 @@ from web.book.books import Books
 from web.identity import logins
 from web.looks import Looks
 from web.manners import language_of
-from web.roles import Role, role_of
+from web.roles import Role, key_of, role_of
 from web.store.file import WebStore
 from web.visitor import Ask, Sorry, Visitor
 
@@ -92,8 +92,8 @@ class Door:
         if found is None:
             return Visitor(Role.ANYBODY)
         with self._books.now() as book:
-            role = role_of(book.state, found.subject)
-        return Visitor(role, found, logins.csrf_of(token))
+            role, key = role_of(book.state, found.subject), key_of(book.state, found.subject)
+        return Visitor(role, found, logins.csrf_of(token), key or b"")
 
     def _answer(self, handler: Handler, ask: Ask) -> Response:
         """What a person did wrong is a sentence for them, not an error of ours."""

@@ -154,6 +154,10 @@ class Words:
         """ "18:00" of a local time."""
         return f"{when:%H:%M}"
 
+    def day_of(self, time_s: int) -> str:
+        """The commune's day of a moment, as `day` writes it."""
+        return self._local(time_s, "d MMMM y")
+
     def clock(self, time_s: int) -> str:
         """The hour and minute of the commune's day."""
         return self._local(time_s, "HH:mm")

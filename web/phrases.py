@@ -16,11 +16,18 @@ def of_modules() -> dict[str, str]:
         "broken": _("That did not work. Load the page again and repeat it."),
         "too-large": _("This file is too large: at most 5 MB can be sent. Take a smaller picture."),
         "no-key": _("This browser does not have your key. Use the one in which you joined, or recover your account."),
+        "other-key": _("This browser's key is not, or no longer, the one of your account. The page “Me” says more."),
+        "has-key": _("This browser has your key already. Open the link on another device."),
+        "code-typo": _("These are not the signs on the paper. Compare them one by one; there is no 0, 1, I or O."),
+        "forgets": _("This window keeps no keys. Open the page in a usual window, not in a private one."),
         "passkey-no": _("No passkey was used. Try again, or sign in by e-mail."),
         "passkey-there": _("This device has a passkey for you already."),
         "passkey-never": _("This browser has no passkeys. Sign in by e-mail."),
         **_of_payments(),
-        "no-keys-here": _("This browser cannot make keys: it is too old, or the page did not come over HTTPS."),
+        "no-keys-here": _(
+            "This browser cannot make keys. Chrome and Edge can from version 137 on, Firefox from 129, Safari from "
+            "17, and only on pages that came over HTTPS."
+        ),
     }
 
 

@@ -25,6 +25,8 @@ class Visitor:
     role: Role
     login: Login | None = None
     csrf: str = ""
+    key: bytes = b""
+    """The public key that signs for them in the ledger now; b"": none does."""
 
     @property
     def subject(self) -> bytes:

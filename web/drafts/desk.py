@@ -84,11 +84,20 @@ def end(connection: sa.Connection, identifier: bytes, how: str) -> None:
     connection.execute(sa.update(draft).where(draft.c.id == identifier).values(ended=how))
 
 
+def supersede(connection: sa.Connection, about: bytes, but: bytes) -> None:
+    """Other rotations of this subject wait no more: signed later, they would take the key away again."""
+    for other in waiting(connection):
+        if other.about == about and other.entry.id != but and isinstance(other.entry.body, Rotate):
+            end(connection, other.entry.id, "superseded")
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What somebody's signature would do to a draft. `is_last`: it would then go to the ledger."""
+    """What somebody's signature would do to a draft. `is_last`: it would then go to the ledger, as `whole`: with the
+    approvals that count beside this signature, for the ledger refuses an entry with one that does not."""
 
     is_last: bool
+    whole: Entry
 
 
 def asks(state: State, draft: Draft, key: bytes) -> Ask | None:
@@ -100,12 +109,31 @@ def asks(state: State, draft: Draft, key: bytes) -> Ask | None:
         return _ask_of_redemption(state, draft, body, key)
     if isinstance(body, Rotate):
         if key == key_of(state, body.id):
-            return Ask(is_last=True)  # the old key alone suffices
-        guard = state.admissions.guards.get(body.id)
-        if guard is not None and (key in guard.public_keys or _role(state, hint) == "steward"):
-            votes = len(draft.approvals.keys() - {key_hint(body.public_key)})
-            return Ask(is_last=votes + 1 >= guard.k)
+            return _last(draft, set())  # the old key alone suffices
+        asked = _ask_of_guard(state, draft, body, key)
+        if asked is not None and asked.is_last:
+            return asked
+        return _ask_of_roles(state, draft, hint) or asked
     return _ask_of_roles(state, draft, hint)
+
+
+def guard_votes(state: State, draft: Draft) -> set[bytes]:
+    """The hints of those who have approved a rotation as its subject's guard, or as the association beside it."""
+    guard = state.admissions.guards.get(draft.about or b"")
+    hints = {key_hint(key) for key in guard.public_keys} if guard is not None else set()
+    return {hint for hint in draft.approvals if hint in hints or _role(state, hint) == "steward"}
+
+
+def _ask_of_guard(state: State, draft: Draft, body: Rotate, key: bytes) -> Ask | None:
+    """`k` of the guard's keys, where all stewards together are one more, and never stewards alone."""
+    guard, hint = state.admissions.guards.get(body.id), key_hint(key)
+    if guard is None or (key not in guard.public_keys and _role(state, hint) != "steward"):
+        return None
+    before = guard_votes(state, draft)
+    hints = {key_hint(public_key) for public_key in guard.public_keys} & (before | {hint})
+    votes = len(hints) + (len(hints) < len(before | {hint}))
+    is_enough = bool(hints) and votes >= guard.k
+    return _last(draft, before) if is_enough else Ask(False, draft.whole)
 
 
 def _ask_of_roles(state: State, draft: Draft, hint: bytes) -> Ask | None:
@@ -115,7 +143,17 @@ def _ask_of_roles(state: State, draft: Draft, hint: bytes) -> Ask | None:
     signed = roles_of(state, draft)
     if quorum is None or role not in quorum.roles or role in signed:
         return None
-    return Ask(is_last=len(signed) + 1 >= quorum.k)
+    if len(signed) + 1 < quorum.k:
+        return Ask(False, draft.whole)
+    return _last(draft, {hint for hint in draft.approvals if _role(state, hint) in quorum.roles})
+
+
+def _last(draft: Draft, hints: set[bytes]) -> Ask:
+    """The last signature, beside these approvals; a rotation's new key always agrees."""
+    body = draft.entry.body
+    new = {key_hint(body.public_key)} if isinstance(body, Rotate) else set()
+    counted = [signed for hint, signed in draft.approvals.items() if hint in hints | new]
+    return Ask(True, draft.entry.with_approvals(*counted))
 
 
 def _ask_of_redemption(state: State, draft: Draft, body: Redeem, key: bytes) -> Ask | None:
@@ -123,9 +161,9 @@ def _ask_of_redemption(state: State, draft: Draft, body: Redeem, key: bytes) -> 
     quorum = state.founded.genesis.quorum(draft.entry.kind)
     is_approved = quorum is not None and len(roles_of(state, draft)) >= quorum.k
     if key == key_of(state, holder_of(body.account)):
-        return Ask(is_last=True) if is_approved else None
+        return Ask(True, draft.whole) if is_approved else None
     is_asked = quorum is not None and not is_approved and _role(state, key_hint(key)) in quorum.roles
-    return Ask(is_last=False) if is_asked else None
+    return Ask(False, draft.whole) if is_asked else None
 
 
 def roles_of(state: State, draft: Draft) -> set[str]:

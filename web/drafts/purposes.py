@@ -1,9 +1,10 @@
 """What a draft is for, in a sentence for whoever is asked to sign it. Rooms that propose drafts add theirs."""
 
 from commonwatt.i18n import _
-from ledger.book.body import AdmitRole, Redeem
+from ledger.book.body import AdmitRole, Redeem, Rotate
 from web.drafts.desk import Draft
 from web.looks import Words
+from web.spelling import number_of
 
 
 def sentence(draft: Draft, words: Words) -> str:
@@ -14,6 +15,11 @@ def sentence(draft: Draft, words: Words) -> str:
             return _("A member uses a new browser: from {when} on its key is to sign for the account.").format(
                 when=when
             )
+        case "recover", Rotate() as body:
+            return _(
+                "Somebody who lost their key asks for a new one, since {when}. Agree only after you have seen them "
+                "or phoned them, and the number on their screen is {number}."
+            ).format(when=when, number=number_of(body.public_key))
         case "office", AdmitRole() as body:
             return _("Somebody is to hold the office “{office}” with a key of their own, since {when}.").format(
                 office=body.role, when=when

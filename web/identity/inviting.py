@@ -71,7 +71,7 @@ def sign_waiting(
                 with store.transaction() as connection:
                     desk.add_approval(connection, draft.entry.id, key_hint(key.public_key), signed)
                 continue
-            (answer,) = books.submit(draft.whole.sign(key, genesis))
+            (answer,) = books.submit(asked.whole.sign(key, genesis))
             if isinstance(answer, Refused):
                 says, to_do = refusals.sentence(answer.refusal)
                 raise UserError(says, to_do=to_do)

@@ -6,21 +6,20 @@ import sqlalchemy as sa
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from commonwatt.i18n import _
-from commonwatt.identity import is_valid_public_key, key_hint, new_id
+from commonwatt.identity import key_hint, new_id
 from ledger.book.body import AdmitRole, Rotate, role_key_id
 from ledger.book.entry import Entry
 from web.book.books import Books
 from web.door import COOKIE, Page, set_session
 from web.drafts import desk
-from web.drafts.signing import check_approval, read_entry, to_sign
+from web.drafts.signing import to_sign
 from web.facts import Facts
-from web.identity import invitations, logins, newcomers
+from web.identity import invitations, logins, new_keys, newcomers
 from web.identity.browsers import name_of
 from web.identity.invitations import Invitation, InvitedAs
 from web.identity.logins import Login
 from web.looks import Looks
 from web.roles import EVERYBODY, SIGNED_IN, Role
-from web.spelling import unbase64
 from web.store.file import WebStore
 from web.visitor import Ask, Sorry
 
@@ -91,9 +90,7 @@ class IdentityPages:
         invited = self._invitation(ask)
         if invited.login is not None:
             raise Sorry(_("This invitation was taken up already."), _("Ask for another one."))
-        public_key = unbase64(ask.text("public_key"))
-        if not is_valid_public_key(public_key):
-            raise Sorry(_("This browser's key cannot be used."), _("Load the page again, or take another browser."))
+        public_key = new_keys.posted_key(ask)
         entry = self._entry(ask, invited, public_key)
         if entry is not None and not ask.form.get("approval"):
             return JSONResponse(to_sign(entry, self._facts, is_approval=True))
@@ -105,7 +102,7 @@ class IdentityPages:
             if entry is None:
                 newcomers.add(connection, who.id, public_key, is_merchant=invited.kind is InvitedAs.MERCHANT)
             else:
-                approval = self._approval(ask, entry, public_key)
+                approval = new_keys.approval_of(ask, entry, public_key, self._facts.genesis)
                 self._propose(connection, entry, public_key=public_key, approval=approval, who=who, now_s=ask.now_s)
             browser = name_of(ask.request.headers.get("user-agent", ""))
             set_session(answer, ask, logins.open_session(connection, who, now_s=ask.now_s, browser=browser))
@@ -131,6 +128,8 @@ class IdentityPages:
             now_s=now_s,
             approvals=((key_hint(public_key), approval),) if is_takeover else (),
         )
+        if is_takeover:
+            desk.supersede(connection, _subject(entry), entry.id)
 
     def _invitation(self, ask: Ask) -> Invitation:
         with self._store.transaction() as connection:
@@ -145,28 +144,15 @@ class IdentityPages:
         return {"invited": invited, "token": ask.part("token"), "kinds": InvitedAs}
 
     def _entry(self, ask: Ask, invited: Invitation, public_key: bytes) -> Entry | None:
-        """What the ledger has to be told of the key; None: a newcomer, whom a steward admits. The second time the
-        browser says which id and time it agreed to."""
-        identifier, time_s = new_id(), ask.now_s
-        if ask.form.get("payload"):
-            agreed = read_entry(unbase64(ask.text("payload", chars_max=2000)))
-            identifier, time_s = agreed.id, agreed.time_s
+        """What the ledger has to be told of the key; None: a newcomer, whom a steward admits."""
         if invited.kind is InvitedAs.ROLE:
+            identifier, time_s = new_keys.agreed_id_and_time(ask)
             return Entry(identifier, time_s, AdmitRole(role_key_id(public_key), invited.role, public_key))
         if invited.kind is not InvitedAs.ACCOUNT:
             return None
         assert invited.subject is not None
         with self._books.now() as book:
-            found = book.state.admissions.account(invited.subject)
-        if found is None:
-            raise Sorry(_("This account is not there any more."), _("Ask the association."))
-        return Entry(identifier, time_s, Rotate(found[0].subject, invited.subject, public_key))
-
-    def _approval(self, ask: Ask, entry: Entry, public_key: bytes) -> bytes:
-        """The browser's signature that it has this key. Sorry if it is not one."""
-        signed = unbase64(ask.text("approval", chars_max=1000))
-        check_approval(signed, entry, public_key, self._facts.genesis)
-        return signed
+            return new_keys.rotation_to(ask, book.state, invited.subject, public_key)
 
 
 def _subject(entry: Entry) -> bytes:

@@ -49,6 +49,17 @@ passkey = sa.Table(
     comment="WebAuthn credentials",
 )
 
+guard_key = sa.Table(
+    "guard_key",
+    metadata,
+    sa.Column("public_key", sa.LargeBinary, primary_key=True),
+    sa.Column("login", sa.LargeBinary, nullable=False, index=True),
+    sa.Column("kind", sa.Text, nullable=False),  # code: derived from a printed one; device: made in a second browser
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("created_s", sa.BigInteger, nullable=False),
+    comment="public keys that may recover an account once its holder has named them in the ledger (entry kind 9)",
+)
+
 challenge = sa.Table(
     "challenge",
     metadata,

@@ -12,7 +12,7 @@ for (const form of document.querySelectorAll("form[data-sign]")) {
 }
 
 /** Whether the reader says yes, in a dialog of the page (#confirm) with the question in it. */
-async function confirmed(question) {
+export async function confirmed(question) {
   const dialog = document.getElementById("confirm");
   dialog.querySelector("p").textContent = question;
   dialog.returnValue = "";

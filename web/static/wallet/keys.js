@@ -1,6 +1,7 @@
 // The keys of this browser: Ed25519, made here, never exported; in IndexedDB by the subject they sign for (hex).
 
 import { join, sha256, utf8 } from "../verify/bytes.js";
+import { says, Sorry } from "./ask.js";
 import "./database.js";
 
 const STORE = "keys";
@@ -24,6 +25,7 @@ export async function make() {
 /** Keep a key for a subject. The browser is asked not to throw it away when it needs room. */
 export async function keep(subject, key) {
   await inStore("readwrite", (store) => store.put(key, subject));
+  if (!(await find(subject))) throw new Sorry(says("forgets"));
   await navigator.storage?.persist?.();
 }
 

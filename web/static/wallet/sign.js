@@ -12,6 +12,8 @@ const ENTRY = 6, STATEMENT = 8;
 export async function ownKey() {
   const key = await find(document.body.dataset.subject);
   if (!key) throw new Sorry(says("no-key"));
+  const { key: ledgerKey } = document.body.dataset;
+  if (ledgerKey && base64url(unhex(ledgerKey)) !== base64url(key.publicKey)) throw new Sorry(says("other-key"));
   return key;
 }
 

@@ -1,0 +1,1 @@
+"""Never losing an account: who may give it a new key, and giving it one."""
