@@ -43,10 +43,10 @@ from web.mail.smtp import Smtp
 from web.manners import Manners, language_of
 from web.me.own import OwnSections
 from web.me.pages import MePages
+from web.me.sections import Maker
 from web.money.exchange import ExchangePages
 from web.money.people import People
 from web.money.tally_file import KeptTally
-from web.me.sections import Maker
 from web.names import Names
 from web.pay import pages as pay
 from web.public.pages import PublicPages
