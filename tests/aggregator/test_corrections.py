@@ -11,7 +11,7 @@ from aggregator.minting.corrections import Standing, stands, taken_back
 from aggregator.private.store import PrivateStore
 from aggregator.statements.corrections import agreed, waiting
 from aggregator.statements.signers import Signer
-from aggregator.statements.statement import Statement, Topic
+from aggregator.statements.statement import Statement, Topic, reason_of
 from aggregator.statements.values import Stated
 from aggregator.testing import GENESIS, POLICY, TIME_S, ident, key, write_papers
 from commonwatt.identity import save_key
@@ -215,7 +215,7 @@ def test_a_correction_before_its_window_is_minted(make_works):
     works.clock.civil_s = TIME_S + 900
     span = Statement(Topic.CORRECTION, "", DEVICE, TIME_S, TIME_S + 900, 0, b"\x07" * 32)
     for role in ROLES:
-        text = span.sign(key(role), GENESIS)
+        text = reason_of(span.sign(key(role), GENESIS))
         body = SetStatus(Subject.MEMBER, ident("ana"), Status.ACTIVE, text)
         works.ledger.submit([signed(body, "steward")])
     works.ledger.publish()
