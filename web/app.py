@@ -17,6 +17,8 @@ from commonwatt.clock import CivilClock, Protocolar
 from commonwatt.errors import CommonwattError
 from commonwatt.i18n import _, speaking
 from ledger.http.limits import RateLimit
+from web.account.pages import AccountPages
+from web.account.reader import AccountReader
 from web.accounting.pages import AccountingPages
 from web.address import Address
 from web.association.desk.pages import DeskPages
@@ -117,6 +119,7 @@ def pages(parts: Parts) -> list[Page]:
     common = (parts.store, parts.books, parts.looks, parts.facts)
     guard_pages = GuardPages(*common, address=parts.address)
     passkey_pages = PasskeyPages(parts.store, parts.books, parts.facts, address=parts.address)
+    account = AccountReader(parts.directory, parts.database_url, parts.books, parts.names, parts.looks.zone)
     return [
         *PublicPages(parts.town, parts.looks).pages(),
         *_money(parts),
@@ -128,6 +131,7 @@ def pages(parts: Parts) -> list[Page]:
         *RecoverPages(*common, address=parts.address, postman=parts.postman).pages(),
         *_me(parts, guard_pages.section, passkey_pages.section).pages(),
         *DraftPages(parts.store, parts.books, parts.facts).pages(),
+        *AccountPages(account, parts.books, parts.looks).pages(),
         *EnergyPages(parts.directory, parts.homes, parts.looks).pages(),
         *_of_association(parts),
         *_devices(parts).pages(),

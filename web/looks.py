@@ -42,6 +42,7 @@ class Looks:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.globals["_"] = _  # of macros too, which see no value of their page
 
     def answer(
         self,
@@ -76,10 +77,10 @@ class Looks:
             values = make(words)
             frame = {"words": words, "language": language, "languages": NAMES, "path": path, "facts": self._facts}
             return self._templates.get_template(template).render(
-                _=_,
                 **frame,
                 phrases=phrases.as_script(phrases.of_modules()),
                 visitor=visitor,
+                served=self.paths,
                 tabs=[tab for tab in tabs(visitor.role) if tab.path in self.paths],
                 **values,
             )
@@ -115,8 +116,30 @@ class Words:
         return f"{format_decimal(energy_wh / 1000, '#,##0.###', locale=self.locale)} kWh"
 
     def exact(self, amount_mc: int) -> str:
-        """3205 → "3.205": to the milli-credit."""
-        return str(format_decimal(amount_mc / 1000, "#,##0.###", locale=self.locale))
+        """3205 → "3.205", to the milli-credit, and 3200 → "3.2"; a minus is a real one."""
+        return str(format_decimal(Decimal(amount_mc) / 1000, "#,##0.###", locale=self.locale)).replace("-", "−")
+
+    def signed(self, amount_mc: int) -> str:
+        """The same with a plus before what came in."""
+        return ("+" if amount_mc > 0 else "") + self.exact(amount_mc)
+
+    def in_credits(self, amount_mc: int) -> str:
+        """3200 → "3.2 credits"."""
+        return _("{amount} {credits}").format(amount=self.exact(amount_mc), credits=self.credits_after(amount_mc))
+
+    def credits_after(self, amount_mc: int) -> str:
+        """The word after an amount: "credit" where the language takes it for one, else "credits"."""
+        is_one = abs(amount_mc) < 2000 if self.locale.startswith("fr") else abs(amount_mc) == 1000
+        return _("credit") if is_one else _("credits")
+
+    def between(self, start_s: int, end_s: int, *, on: date | None = None) -> str:
+        """When something was: "15 July 2024, 10:00 to 18:00", or with both days; the hours alone where the day is
+        the one that was said already (`on`)."""
+        first, last = (datetime.fromtimestamp(at, UTC).astimezone(self._zone).date() for at in (start_s, end_s - 1))
+        if first == last:
+            hours = _("{start} to {end}").format(start=self.clock(start_s), end=self.clock(end_s))
+            return hours if first == on else _("{day}, {hours}").format(day=self.day(first), hours=hours)
+        return _("{start} to {end}").format(start=self.moment(start_s), end=self.moment(end_s))
 
     def amount(self, amount_mc: int, unit: str) -> str:
         """1500, "credits" → "1.5 credits": at most three decimals."""

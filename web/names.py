@@ -8,6 +8,7 @@ from aggregator.commune.directory import CommuneDirectory
 from aggregator.commune.places import Places
 from aggregator.private.store import PrivateStore
 from commonwatt.i18n import _
+from ledger.book.units import holder_of
 
 MERCHANTS = "merchants"
 TABLES = ("members", MERCHANTS, "associations")
@@ -56,7 +57,7 @@ class Names:
 
     def of(self, account: bytes) -> str:
         """The name of an account's holder; of somebody who is not known here, the beginning of the id."""
-        found = self.everybody().get(account)
+        found = self.everybody().get(holder_of(account))
         return found.name if found is not None else _("account {id}").format(id=account.hex()[:8])
 
     def everybody(self) -> dict[bytes, Named]:

@@ -59,23 +59,34 @@ def read(connection: sa.Connection, window_start_s: int) -> Iterator[dict[str, A
 def of_account(connection: sa.Connection, account: int, after_s: int) -> Iterator[tuple[Claims, Octets]]:
     """The lines of an account (a number) in the windows that ended after a time, window by window, each with the hash
     of its block (n, 32)."""
-    run, table = schema.run.c, schema.line_page.c
+    run = schema.run.c
     (name,) = numbers.of(connection).names(np.array([account]))
     windows = sa.select(run.window_start_s, run.window_end_s).where(run.window_end_s > after_s).distinct()
     for start_s, end_s in connection.execute(windows.order_by(run.window_start_s)).all():
-        query = sa.select(table.columns, table.block_sha256s).where(
-            table.window_start_s == start_s, table.first_account <= name
-        )
-        found = connection.execute(query.order_by(table.first_account.desc()).limit(1)).one_or_none()
-        if found is None:
-            continue
-        columns = page.decode(found.columns)
-        mine = columns["account"] == account
-        hashes = np.frombuffer(found.block_sha256s, dtype=np.uint8).reshape(-1, HASH_SIZE)
-        count = int(mine.sum())
-        names = ("device", "start_s", "end_s", "source", "revision", "energy_wh", "amount_mc", "account")
-        whole = [np.zeros(count, dtype=np.int64), np.full(count, end_s)]
-        yield Claims(*(columns[column][mine] for column in names), *whole), hashes[columns["block"][mine]]
+        found = in_window(connection, start_s, name, account, end_s)
+        if found is not None:
+            yield found
+
+
+def in_window(
+    connection: sa.Connection, start_s: int, name: bytes, account: int, end_s: int
+) -> tuple[Claims, Octets] | None:
+    """The lines of an account (its id and its number) in the window of these times, in their order, each with the
+    hash of its block (n, 32). One page is read, whoever it is for. None: there is no such window."""
+    table = schema.line_page.c
+    query = sa.select(table.columns, table.block_sha256s).where(
+        table.window_start_s == start_s, table.first_account <= name
+    )
+    found = connection.execute(query.order_by(table.first_account.desc()).limit(1)).one_or_none()
+    if found is None:
+        return None
+    columns = page.decode(found.columns)
+    mine = columns["account"] == account
+    hashes = np.frombuffer(found.block_sha256s, dtype=np.uint8).reshape(-1, HASH_SIZE)
+    count = int(mine.sum())
+    names = ("device", "start_s", "end_s", "source", "revision", "energy_wh", "amount_mc", "account")
+    whole = [np.zeros(count, dtype=np.int64), np.full(count, end_s)]
+    return Claims(*(columns[column][mine] for column in names), *whole), hashes[columns["block"][mine]]
 
 
 def digests(connection: sa.Connection, evidence_ids: Integers, proofs: Sequence[bytes]) -> Octets:

@@ -114,3 +114,18 @@ def parse(data: bytes) -> SignedEntry | Mint:
     is_alone = entry.kind is Kind.GENESIS or entry.kind in WALLET_KINDS
     require(not rows or not is_alone, f"a {entry.kind.label} has no approvals")
     return SignedEntry(entry, message, tuple(cose.parse1(row, size_max=APPROVAL_SIZE_MAX) for row in rows))
+
+
+def kind_of(data: bytes) -> int:
+    """The number of the kind of an entry as logged that was read before; 0 of one that was erased. It stands at a
+    place that depends on nothing but the length of the payload, so that nothing needs to be parsed."""
+    if mint.is_leaf(data):
+        return int(Kind.MINT)
+    at = _PAYLOAD_AT + {0x58: 1, 0x59: 2, 0x5A: 4}.get(data[_PAYLOAD_AT], 0) + 1 if data else 0
+    return data[at + _KIND_AT] if data else 0
+
+
+_PAYLOAD_AT = 17
+"""Of the byte string with the payload: after the tag, the protected header and the hint of the key (cose.py)."""
+_KIND_AT = 2
+"""In the payload: after the head of the array and the version."""

@@ -16,12 +16,13 @@ import pytest
 import uvicorn
 
 from aggregator.private.store import PrivateStore
-from aggregator.testing import TIME_S
+from aggregator.testing import TIME_S, MeterStandIn
 from commonwatt.clock import CivilClock, MonotonicClock, Protocolar
+from commonwatt.quantities import EXPORT
 from commonwatt.testing import ManualClock
 from ledger import app as app_of_ledger
 from ledger import testing as ledger_testing
-from ledger.book.kinds import Subject
+from ledger.book.kinds import DeviceRole, Subject
 from ledger.sequencer import Placed
 from tests.aggregator.conftest import open_town
 from tests.web.post import Mailbox, serving_mail
@@ -82,10 +83,38 @@ def demand_wh(number: int, slot: int) -> int:
     return 0 if supply_wh(number, slot) else 60 + number + slot % 7
 
 
+def roof_wh(slot: int) -> int:
+    """What a meter at the first home's roof counts, a part of which stays in that home."""
+    return 260 + slot * 7 % 11 if 32 <= slot < 64 else 0
+
+
+def plug_wh(slot: int) -> int:
+    """A washing machine in the second home, before noon."""
+    return 50 if 36 <= slot < 44 else 0
+
+
+def stuck_wh(slot: int) -> int:
+    """What a meter at the third home's roof counts: always the same, which nobody believes at once."""
+    return 250 if 32 <= slot < 64 else 0
+
+
 def settle_town(directory: Path, homes: list[str]) -> None:
-    """The first day, UTC, of these homes."""
-    works = open_town(directory, homes)
-    blocks = []
+    """The first day, UTC, of these homes. The first and the third have a meter at their roof, the second a plug."""
+    first, second, third = (homes * 3)[:3]
+    roof, plug, stuck = f"{first}-roof", f"{second}-plug", f"{third}-stuck"
+    further = [
+        ledger_testing.device(roof, f"{first}'s", DeviceRole.PRODUCTION),
+        ledger_testing.device(plug, f"{second}'s", DeviceRole.SUB_METER),
+        ledger_testing.device(stuck, f"{third}'s", DeviceRole.PRODUCTION),
+    ]
+    works = open_town(directory, homes, entries=further)
+    works.meters |= {name: MeterStandIn(name, (EXPORT.number,)) for name in (roof, stuck)} | {
+        plug: MeterStandIn(plug)
+    }
+    blocks = [
+        works.meters[name].sign(TIME_S, [[sum(map(of, range(slot)))] for slot in range(SLOTS + 1)])
+        for name, of in ((roof, roof_wh), (plug, plug_wh), (stuck, stuck_wh))
+    ]
     for number, home in enumerate(homes):
         rows = [(0, 0)]
         for slot in range(SLOTS):
@@ -152,6 +181,7 @@ def living(town: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
     for home in HOMES:
         names.enrol("members", home, ledger_testing.ident(home))
         names.enrol("sites", f"{home}'s", ledger_testing.ident(f"{home}'s"))
+    names.enrol("devices", "washing machine", ledger_testing.ident("home01-plug"))
     names.enrol("merchants", "baker", ledger_testing.ident("baker"))
     names.save()
     with serving(directory, wall=CivilClock(NOON_S, time.time(), 1), clock=MonotonicClock()) as site:

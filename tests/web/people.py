@@ -10,7 +10,8 @@ from ledger.app import open_ledger
 from ledger.book.body import role_key_id
 from ledger.sequencer import Placed
 from ledger.testing import earned
-from tests.web.conftest import Site
+from tests.web.conftest import Answer, Site
+from web.door import COOKIE
 from web.identity import invitations, inviting, logins
 from web.identity.invitations import Invitation, InvitedAs
 from web.roles import Role
@@ -94,3 +95,12 @@ def earn(site: Site, **amounts_mc: int) -> None:
         )
         assert isinstance(answer, Placed), answer
         ledger.publish()
+
+
+def visit(site: Site, subject: bytes, path: str, *, name: str = "somebody", language: str = "en") -> Answer:
+    """What a page says to somebody who has signed in, asked for without a browser."""
+    now_s = int(site.parts.wall.now_s())
+    with site.parts.store.transaction() as connection:
+        who = logins.add(connection, subject=subject, name=name, email=None, now_s=now_s)
+        token = logins.open_session(connection, who, now_s=now_s)
+    return site.get(path, cookie=f"{COOKIE}={token}", accept_language=language)

@@ -5,7 +5,7 @@ it is opened for the moment.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +16,8 @@ from ledger.app import LOG, open_ledger
 from ledger.follower import LogFollower, Look, Watch
 from ledger.log.published import PublishedLog
 from ledger.sequencer import Placed, Refused
-from web.book.index import FILE, FollowedBook
+from web.book.followed import FollowedBook
+from web.book.index import FILE
 
 
 class Hand(Protocol):
@@ -61,8 +62,9 @@ class Books:
     ) -> None:
         log = PublishedLog(directory / LOG)
         self._lock = threading.RLock()
-        self._follower = LogFollower(log, look=look, watch=watch)
-        self._book = FollowedBook(log, self._follower, directory / FILE)
+        charges: dict[int, Mapping[bytes, int]] = {}
+        self._follower = LogFollower(log, look=look, watch=watch, charged=charges.__setitem__)
+        self._book = FollowedBook(log, self._follower, directory / FILE, charges)
         self._hand = hand or LedgerHand(directory)
 
     @contextmanager

@@ -10,7 +10,7 @@ from ledger.book.entry import SignedEntry
 from ledger.book.payments import Verdict
 from ledger.book.state import State
 from ledger.book.units import Unit, account_in, holder_of
-from web.book.index import FollowedBook
+from web.book.followed import FollowedBook
 
 _PAGE = 100
 _MOVING = (Verdict.ACCEPT, Verdict.SETTLE)
