@@ -13,7 +13,7 @@ from ledger.book.payments import Verdict
 from ledger.book.units import Unit, account_in, holder_of, unit_of
 from ledger.log.tiles import WIDTH
 from web.book.books import Books
-from web.book.index import FollowedBook
+from web.book.followed import FollowedBook
 from web.money.tally import Tally
 
 PAGE = 512
