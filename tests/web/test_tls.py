@@ -22,6 +22,7 @@ from web.server import Beside
 from web.settings import WebSettings
 from web.tls import authority, files
 from web.tls.authority import LocalCa, Signed
+from web.tls.phone import PhonePage
 from web.tls.serving import STRICT, LocalTls, Tls
 
 NOW = datetime.now(UTC)
@@ -126,6 +127,22 @@ def read_qr(page: str) -> str:
         picture.putpixel(module, 0)
     (found,) = zxingcpp.read_barcodes(picture.resize((4 * side, 4 * side), Image.Resampling.NEAREST))
     return str(found.text)
+
+
+def test_phone_page_when_everyone_is_to_use_it(browser, town: Path, ca: LocalCa) -> None:
+    """On a phone, in the dark, with every step opened: axe finds nothing, nothing is wider than the screen."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python")
+    with PhonePage(town, lambda: ca, host="127.0.0.1", pages_port=8680, phone_port=0) as served:
+        context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme="dark", locale="fr-FR")
+        page = context.new_page()
+        page.goto(served.url.replace(HOST, "127.0.0.1"))
+        assert page.locator("html").get_attribute("lang") == "fr"
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+        found = axe.Axe().run(page, options={"runOnly": tags})
+        assert found.violations_count == 0, found.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        context.close()
 
 
 def test_ca_when_it_is_asked_for_again(tmp_path: Path) -> None:
