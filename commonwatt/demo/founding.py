@@ -16,8 +16,9 @@ from commonwatt.demo.meters import Readers
 from commonwatt.demo.people import BAKER, Identifiers
 from commonwatt.demo.plan import DAY_S, Plan
 from commonwatt.demo.programs import BIN, free_port, run
-from commonwatt.demo.registers.homes import Village
-from commonwatt.demo.roster import roster
+from commonwatt.demo.registers.homes import Role, Village
+from commonwatt.demo.registers.read import read_registers
+from commonwatt.demo.roster import outgrown_w, roster
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 from commonwatt.identity import SigningKey, save_key
@@ -79,11 +80,21 @@ def found(plan: Plan) -> Commune:
         keys[gateway] = identity["gateway"]["public_key"]
         keys |= {meter["name"]: meter["public_key"] for meter in identity["meters"]}
     papers = layout.root / "roster.toml"
-    papers.write_text(roster(village, ids, layout, keys))
+    papers.write_text(roster(village, ids, layout, keys, _something_to_review(plan, layout) if plan.keep else None))
     commonwatt("admit", layout.root, papers, "--clock", clock)
     _state(plan, commune, commonwatt)
     _leave_names(plan, commune)
     return commune
+
+
+def _something_to_review(plan: Plan, layout: Layout) -> dict[str, int]:
+    """The solar home has a new inverter and forgot to say so: a kept demo has a claim that waits for a steward."""
+    (name,) = (
+        name
+        for name, device in plan.village.devices.items()
+        if (device.home, device.role) == (plan.village.solar_home, Role.PRODUCTION)
+    )
+    return {name: outgrown_w(read_registers(layout.measured)[name], plan.starts_s, plan.ends_s)}
 
 
 def _state(plan: Plan, commune: Commune, commonwatt: Callable[..., str]) -> None:

@@ -43,6 +43,8 @@ def invite(commune: Commune, url: str, clock: CivilClock) -> list[Visit]:
     village = commune.village
     solar, neighbour = village.solar_home, next(home for home in village.homes if home != village.solar_home)
     links = _links(commune, url, clock, (solar, neighbour, BAKER))
+    newcomer = _("Camille")
+    (new_link,) = _links(commune, url, clock, (newcomer,), "--new")
     offices = {office: _links(commune, url, clock, (office,), "--role", office)[0] for office in OFFICES}
     return [
         Visit(
@@ -64,8 +66,15 @@ def invite(commune: Commune, url: str, clock: CivilClock) -> list[Visit]:
         ),
         Visit(
             _("a steward of the association"),
-            _("admit a newcomer, review what is held, see what backs the credits"),
+            _("admit {newcomer}; review why the inverter of {home} made more than it can; see the reserve").format(
+                newcomer=newcomer, home=solar
+            ),
             offices["steward"],
+        ),
+        Visit(
+            _("{newcomer}, who is new in the village").format(newcomer=newcomer),
+            _("ask to take part; a steward admits her"),
+            new_link,
         ),
         Visit(_("the town hall"), _("sign what the steward proposes: two must agree"), offices["townhall"]),
         Visit(_("the grid operator"), _("announce a peak, and see what it will show the homes"), offices["operator"]),

@@ -77,7 +77,7 @@ def look(directory: Path, said: str) -> dict[str, str]:
     for name, address in (("town", url), ("log", url + "log"), ("phone", phone_url)):
         seen[name] = Visitor(trusting).get(address)
     links = re.findall(r"^  (https://\S+/join/\S+)$", said, re.MULTILINE)
-    assert len(links) == len(set(links)) == 6
+    assert len(links) == len(set(links)) == 7
     for name, link in (("home", links[0]), ("steward", links[3])):
         visitor = Visitor(trusting)
         visitor.come_in(link, genesis_of(directory))
@@ -139,11 +139,15 @@ def commune(kept: Kept) -> Path:
 
 
 def test_demo_when_it_is_kept(kept: Kept) -> None:
-    """It stays with its pages on HTTPS, the measured day yesterday, and a page by which a phone comes to trust it."""
+    """It stays with its pages on HTTPS, the measured day yesterday, a page by which a phone comes to trust it, and a
+    claim that waits for a steward."""
     assert "114 entries" in kept.seen["log"], kept.said
     assert "the last measured day is 2024-07-22" in kept.said
     (fingerprint,) = re.findall(r"(?:[0-9A-F]{2}:){31}[0-9A-F]{2}", kept.said)
     assert fingerprint in kept.seen["phone"]
+    assert "1 held spans" in kept.said
+    waiting = commonwatt("holds", "list", kept.directory).stdout.splitlines()
+    assert [line.split()[1] for line in waiting] == ["above-rating"], waiting
     assert "Nothing has been settled yet" not in kept.seen["town"]
 
 
