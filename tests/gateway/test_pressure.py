@@ -17,6 +17,7 @@ from commonwatt.mqtt import BrokerAccount, MqttLink
 from commonwatt.testing import ManualClock
 from gateway.age import KEEP_S, AgeClock
 from gateway.database import Database
+from gateway.devices.asking import AskingDesk
 from gateway.devices.claims import ClaimDesk
 from gateway.devices.commands import CommandDesk, Commander
 from gateway.devices.desks import Desks
@@ -48,6 +49,8 @@ class Box:
         self.poller = Poller(fleet=(), rules=POLL_RULES, civil=CivilClock(), protocol=MonotonicClock())
         key = SigningKey.from_seed(bytes(32))
         commander = Commander(None, self.aggregator.genesis)
+        aggregator = Aggregator(self.aggregator.key.public_key, self.aggregator.genesis)
+        mine = {"database": self.database, "commune": COMMUNE, "gateway": GATEWAY}
         self.gateway = Gateway(
             database=self.database,
             spool=spool,
@@ -55,14 +58,15 @@ class Box:
             age=AgeClock(database=self.database, civil=self.clock, protocol=self.clock),
             desks=Desks(
                 time=TimeDesk(key=key, civil=self.clock),
-                commands=CommandDesk(database=self.database, commander=commander, commune=COMMUNE, gateway=GATEWAY),
-                claims=ClaimDesk(database=self.database, commune=COMMUNE, gateway=GATEWAY),
+                commands=CommandDesk(commander=commander, **mine),
+                claims=ClaimDesk(**mine),
+                asking=AskingDesk(aggregator=aggregator, **mine),
             ),
             uplink=Uplink(
                 commune=COMMUNE,
                 gateway=GATEWAY,
                 key=key,
-                aggregator=Aggregator(self.aggregator.key.public_key, self.aggregator.genesis),
+                aggregator=aggregator,
                 spool=spool,
                 rules=UplinkRules(limits=BatchLimits(100, 10**6, 1.0), in_flight_max=2, resend_s=20.0),
                 civil=self.clock,
