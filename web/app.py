@@ -21,10 +21,13 @@ from web.account.pages import AccountPages
 from web.account.reader import AccountReader
 from web.accounting.pages import AccountingPages
 from web.address import Address
+from web.association.declared.pages import DeclaredPages
 from web.association.desk.pages import DeskPages
 from web.association.holds.pages import HoldPages
+from web.association.meters.pages import MeterPages
 from web.association.office import Office
 from web.association.people.pages import PeoplePages
+from web.association.policy.pages import PolicyPages
 from web.book.books import Books
 from web.book.said import Said, together
 from web.devices.pages import DevicePages
@@ -167,7 +170,8 @@ def office_of(parts: Parts) -> Office:
 
 def _of_association(parts: Parts) -> list[Page]:
     office = office_of(parts)
-    return [*DeskPages(office).pages(), *PeoplePages(office).pages(), *HoldPages(office).pages()]
+    rooms = (DeskPages, PeoplePages, MeterPages, HoldPages, DeclaredPages, PolicyPages)
+    return [page for room in rooms for page in room(office).pages()]
 
 
 def _money(parts: Parts) -> list[Page]:

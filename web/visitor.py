@@ -1,7 +1,7 @@
 """Who asks for a page, and what they sent with it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from starlette.requests import Request
 
@@ -59,6 +59,10 @@ class Ask:
     def part(self, name: str) -> str:
         """What stands in the address for a name of the route."""
         return str(self.request.path_params[name])
+
+    def without(self, name: str) -> "Ask":
+        """The same without a field of its form."""
+        return replace(self, form={key: value for key, value in self.form.items() if key != name})
 
     def text(self, name: str, *, chars_max: int = 200, is_needed: bool = True) -> str:
         """A field of the form without spaces around it. Sorry if it is missing or too long."""

@@ -42,8 +42,13 @@ def enact(directory: Path, policy: Policy, keys: Sequence[SigningKey], *, time_s
         if before[-1].policy.sha256 != policy.sha256 or policy_toml.read_bytes() == policy.text.encode():
             _submit(ledger, before[-1].policy, policy, keys, time_s)
         after = _policies(log)
-        files.replace(policy_toml, policy.text.encode())
+        write_down(directory, policy.text)
     return Enactment(after[-1].place, Schedule.of(after, lambda _place: 0).rows[-1].from_s)
+
+
+def write_down(directory: Path, text: str) -> None:
+    """Have policy.toml say what the ledger says."""
+    files.replace(CommuneDirectory(directory).policy_toml, text.encode())
 
 
 def _policies(log: PublishedLog) -> tuple[Enacted, ...]:

@@ -56,9 +56,9 @@ class _Past:
     settled: Measured
 
 
-def read(directory: Path, last_s: int, policies: Sequence[Rules]) -> History:
+def read(directory: Path, last_s: int, policies: Sequence[Rules], *, database_url: str = "") -> History:
     """The `last_s` seconds before the last closing as each policy sees them. UserError if nothing can be read."""
-    with reading(directory) as connection:
+    with reading(directory, database_url) as connection:
         meters, stated = _log(directory)
         end_s = connection.scalar(sa.select(sa.func.max(schema.closing.c.end_s)))
         if end_s is None:

@@ -6,7 +6,7 @@ would have made some blocks late, and that is not replayed.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -33,12 +33,14 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What accounts would hold: milli-credits before and after by account, the association's apart."""
+    """What accounts would hold: milli-credits before and after by account, the association's apart; all by source."""
 
     before_mc: Mapping[bytes, int]
     after_mc: Mapping[bytes, int]
     association_before_mc: int
     association_after_mc: int
+    by_source_before_mc: Mapping[int, int] = field(default_factory=dict)
+    by_source_after_mc: Mapping[int, int] = field(default_factory=dict)
 
     def change_mc(self, account: bytes) -> int:
         """Positive for a winner."""
@@ -64,19 +66,27 @@ class Outcome:
 
 def replay(before: tuple[Measured, Rules], after: tuple[Measured, Rules]) -> Outcome:
     """Value what was measured by two policies; what energy they value may differ with their terms."""
-    before_mc, association_before_mc = _earned(*before)
-    after_mc, association_after_mc = _earned(*after)
-    return Outcome(before_mc, after_mc, association_before_mc, association_after_mc)
+    old, new = _earned(*before), _earned(*after)
+    return Outcome(
+        old.members_mc, new.members_mc, old.association_mc, new.association_mc, old.sources_mc, new.sources_mc
+    )
 
 
-def _earned(measured: Measured, rules: Rules) -> tuple[dict[bytes, int], int]:
-    """Milli-credits by account, and the association's."""
+class _Earned(NamedTuple):
+    """Milli-credits by account, the association's, and all by source."""
+
+    members_mc: dict[bytes, int]
+    association_mc: int
+    sources_mc: dict[int, int]
+
+
+def _earned(measured: Measured, rules: Rules) -> _Earned:
     given = _given(measured, rules)
     claims = measured.claims
     valued_mc = np.where(claims.closings_s > measured.counts_from_s, worth(claims, rules).amounts_mc, 0)
     amounts_mc = np.concatenate([valued_mc, given.amounts_mc])
     if not len(amounts_mc):
-        return {}, 0
+        return _Earned({}, 0, {})
     accounts = np.concatenate([claims.accounts, given.accounts])
     sources = np.concatenate([claims.sources, np.full(len(given.accounts), mint.SOURCE_DECLARED)])
     windows_s = np.concatenate([windows_of(claims.closings_s, rules), given.windows_s])
@@ -90,7 +100,13 @@ def _earned(measured: Measured, rules: Rules) -> tuple[dict[bytes, int], int]:
     members_mc = np.zeros(len(measured.accounts), dtype=np.int64)
     np.add.at(members_mc, keys[firsts, 0], gross_mc - association_mc)
     earned_mc = dict(zip(measured.accounts, members_mc.tolist(), strict=True))
-    return {account: amount_mc for account, amount_mc in earned_mc.items() if amount_mc}, int(association_mc.sum())
+    sources_mc = np.zeros(mint.SOURCE_LAST + 1, dtype=np.int64)
+    np.add.at(sources_mc, keys[firsts, 1], gross_mc)
+    return _Earned(
+        {account: amount_mc for account, amount_mc in earned_mc.items() if amount_mc},
+        int(association_mc.sum()),
+        {source: amount_mc for source, amount_mc in enumerate(sources_mc.tolist()) if amount_mc},
+    )
 
 
 class _Given(NamedTuple):

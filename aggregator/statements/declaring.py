@@ -116,6 +116,14 @@ def _draft(words: Words, rules: Rules, store: PrivateStore, where: str) -> State
     person = store.find("members", words.member) or store.find("merchants", words.member)
     if person is None:
         raise UserError(_("nobody is called {name!r}").format(name=words.member), where=where)
+    for path in words.attachments:
+        if not path.is_file():
+            raise UserError(_("there is no such file"), where=f"{where}: {path}")
+    return draft(words, rules, person.id, where=where)
+
+
+def draft(words: Words, rules: Rules, account: bytes, *, where: object = None) -> Statement:
+    """What is said of an account, without its papers. UserError for what is no value of the policy."""
     if words.kind not in rules.declared:
         raise UserError(
             _("the policy in force pays for no {kind!r}").format(kind=words.kind),
@@ -130,8 +138,5 @@ def _draft(words: Words, rules: Rules, store: PrivateStore, where: str) -> State
         ) from error
     if number == 0 or not words.text.strip():
         raise UserError(_("a value has an amount and words that say what was done"), where=where)
-    for path in words.attachments:
-        if not path.is_file():
-            raise UserError(_("there is no such file"), where=f"{where}: {path}")
     start_s, end_s = (start_of(on, rules.zone) for on in (day, day + timedelta(days=1)))
-    return Statement(Topic.VALUE, words.kind, person.id, start_s, end_s, number)
+    return Statement(Topic.VALUE, words.kind, account, start_s, end_s, number)

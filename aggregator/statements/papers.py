@@ -9,7 +9,7 @@ The statement in the log has the digest only: SHA-256 over the salt and the JSON
 import hashlib
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,13 +37,17 @@ class Papers:
 
 def keep(directory: Path, text: str, attachments: Sequence[Path]) -> bytes:
     """Keep words and files, durable and readable by us alone; their digest. UserError for a file that cannot be."""
+    return keep_data(directory, text, {path.name: _read(path) for path in attachments})
+
+
+def keep_data(directory: Path, text: str, attached: Mapping[str, bytes]) -> bytes:
+    """The same of files that lie nowhere yet, by the names that they are to have."""
     folder = directory / FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
     names = {}
-    for path in attachments:
-        data = _read(path)
-        names[path.name] = hashlib.sha256(data).hexdigest()
-        files.replace(folder / names[path.name], data, mode=0o600)
+    for name, data in attached.items():
+        names[name] = hashlib.sha256(data).hexdigest()
+        files.replace(folder / names[name], data, mode=0o600)
     salt = secrets.token_bytes(SALT_SIZE)
     content = {"text": text, "files": names}
     digest = hashlib.sha256(salt + _spell(content)).digest()

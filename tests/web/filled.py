@@ -15,7 +15,7 @@ from ledger.book.body import Transfer
 from ledger.book.entry import Entry
 from ledger.sequencer import Placed
 from tests.web.conftest import NOON_S, Site
-from tests.web.office import a_held_span, a_newcomer
+from tests.web.office import a_held_span, a_newcomer, a_trial
 from tests.web.people import earn
 from web.accounting import drawer
 from web.accounting.pages import AccountingPages
@@ -85,6 +85,12 @@ FILLED: Mapping[str, str | Callable[[Site], str]] = {
     "{entry}": "00" * 16,
     "{ticket}": closed,
     "{year}": "2024",
+    "{meter}": ident("home05-main").hex(),
+    "{claim}": "00" * 16,
+    "{version}": "1",
+    "{trial}": a_trial,
+    "{declaration}": "00000000",
+    "{file}": "photo.jpg",
 }
 
 

@@ -1,10 +1,11 @@
 """What waits for the offices of the living town, so that their pages have something to show."""
 
+import hashlib
 import http.client
 import sqlite3
 from urllib.parse import urlencode
 
-from aggregator.testing import TIME_S, ident, key
+from aggregator.testing import POLICY, TIME_S, ident, key
 from commonwatt.refusal import Hold
 from tests.web.conftest import Site
 from tests.web.people import session
@@ -36,6 +37,14 @@ def a_held_span(living: Site) -> str:
         )
     database.close()
     return f"{ident(device).hex()[:8]}@{start_s}"
+
+
+def a_trial(living: Site, rate_mc: int = 150) -> str:
+    """Rules that somebody proposed: a neighbour's energy earns less. Their hash."""
+    text = POLICY.text.replace("version = 1", "version = 2").replace("= 200", f"= {rate_mc}")
+    where = posted(living, "/policy/propose", wants_json=False, text=text)
+    assert where[0] == 303, where[1]
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def posted(

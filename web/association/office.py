@@ -1,5 +1,6 @@
 """What the rooms of the association are given, and what several of them look up."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,15 @@ from aggregator.holds.waiting import Waiting
 from aggregator.policy.rules import Policy
 from aggregator.private.store import PrivateStore
 from aggregator.reading import NothingMeasuredError
+from aggregator.statements.values import Stated
 from commonwatt.i18n import _
+from ledger.book.admissions import DeviceAccount
 from ledger.book.state import State
 from web.address import Address
 from web.book.books import Books
 from web.book.said import Said
+from web.drafts import statements
+from web.drafts.statements import Carried
 from web.facts import Facts
 from web.looks import Looks
 from web.mail.postman import Postman
@@ -71,11 +76,21 @@ class Office:
 
     def meters(self, state: State, names: PrivateStore) -> list[DeviceRow]:
         """Every device with what is known of its readings."""
-        return devices.of(self.directory, state.admissions.devices(), names, database_url=self.database_url)
+        return self.meters_of(state.admissions.devices(), names)
+
+    def meters_of(self, some: Iterable[DeviceAccount], names: PrivateStore) -> list[DeviceRow]:
+        """Some of them."""
+        return devices.of(self.directory, some, names, database_url=self.database_url)
 
     def claims(self, state: State) -> list[Listed]:
         """What members' devices claimed."""
         return confirm.of(self.directory, state)
+
+    def stated(self, state: State) -> tuple[list[Stated], list[Carried]]:
+        """All statements, those in the log first; and of them those that are signed and not there yet."""
+        with self.store.transaction() as connection:
+            carried = statements.waiting(connection, self.said, state)
+        return [*self.said.stated(state), *(row for row, _reason, _about in carried)], carried
 
 
 def standing(status: str) -> str:

@@ -10,9 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from aggregator.policy import enact
 from commonwatt.errors import InUseError
 from ledger import inbox
 from ledger.app import LOG, open_ledger
+from ledger.book import entry
+from ledger.book.body import Policy
+from ledger.book.entry import SignedEntry
 from ledger.follower import LogFollower, Look, Watch
 from ledger.log.published import PublishedLog
 from ledger.sequencer import Placed, Refused
@@ -60,6 +64,7 @@ class Books:
     def __init__(
         self, directory: Path, *, look: Look | None = None, watch: Watch | None = None, hand: Hand | None = None
     ) -> None:
+        self._directory = directory
         log = PublishedLog(directory / LOG)
         self._lock = threading.RLock()
         charges: dict[int, Mapping[bytes, int]] = {}
@@ -75,8 +80,14 @@ class Books:
             yield self._book
 
     def submit(self, *entries: bytes) -> list[Placed | Refused]:
-        """Hand in signed entries; an answer for each. What was placed is seen by the next `now`."""
-        return self._hand.submit(entries)
+        """Hand in signed entries; an answer for each. What was placed is seen by the next `now`; rules that were
+        placed are written into policy.toml too, for whoever reads them there."""
+        answers = self._hand.submit(entries)
+        for data, answer in zip(entries, answers, strict=True):
+            parsed = entry.parse(data) if isinstance(answer, Placed) else None
+            if isinstance(parsed, SignedEntry) and isinstance(parsed.entry.body, Policy):
+                enact.write_down(self._directory, parsed.entry.body.text)
+        return answers
 
     def close(self) -> None:
         """Give the index back."""

@@ -27,6 +27,8 @@ class Said:
 
     policies: list[Enacted] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)
+    reasons: set[str] = field(default_factory=set)
+    """Texts that hold a signed statement."""
     _stated: list[tuple[int, SignedEntry]] = field(default_factory=list)
 
     def __call__(self, first: int, entries: Sequence[bytes]) -> None:
@@ -53,6 +55,7 @@ class Said:
                 self.reviews.append(review)
             elif statements.read(said) is not None:
                 self._stated.append((place, parsed))
+                self.reasons.add(said.reason)
 
 
 def together(looks: Iterable[Look]) -> Look:

@@ -1,7 +1,8 @@
 """What a draft is for, in a sentence for whoever is asked to sign it. Rooms that propose drafts add theirs."""
 
+from aggregator.policy.rules import Policy as Rules
 from commonwatt.i18n import _
-from ledger.book.body import AdmitRole, Redeem, Rotate
+from ledger.book.body import AdmitRole, Policy, Redeem, Reverse, Rotate
 from web.drafts.desk import Draft
 from web.looks import Words
 from web.spelling import number_of
@@ -28,5 +29,13 @@ def sentence(draft: Draft, words: Words) -> str:
             return _(
                 "A shop gives back {amount} euro credits and is to be paid {euros} (reference {reference})."
             ).format(amount=words.exact(body.amount_mc), euros=words.euros(body.paid_cents), reference=body.reference)
+        case "policy", Policy() as body:
+            return _("Other rules are to count, “{name}”, version {version}: look at what they change.").format(
+                name=Rules.parse(body.text, where="").rules.name, version=body.policy_version
+            )
+        case "reverse", Reverse() as body:
+            return _("A payment is to be undone, {credits} credits of it: “{reason}”.").format(
+                credits=words.exact(body.amount_mc), reason=body.reason
+            )
         case _:
             return _("An entry of the kind “{kind}”, proposed {when}.").format(kind=draft.entry.kind.label, when=when)

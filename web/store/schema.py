@@ -213,5 +213,28 @@ findable = sa.Table(
     comment="members who agreed to be found by name by who wants to pay them",
 )
 
+policy_trial = sa.Table(
+    "policy_trial",
+    metadata,
+    sa.Column("sha256", sa.LargeBinary, primary_key=True),  # of the text
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("tried_by", sa.LargeBinary, nullable=False),  # a login
+    sa.Column("tried_s", sa.BigInteger, nullable=False),
+    sa.Column("before", sa.LargeBinary, nullable=False, server_default=sa.text("x''")),  # what it was compared with
+    sa.Column("outcome", sa.Text),  # JSON; none: not replayed yet
+    comment="rules that somebody proposes, and what they would have paid",
+)
+
+stated = sa.Table(
+    "stated",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("reason", sa.Text, nullable=False, unique=True),  # of the entry that is to hold it
+    sa.Column("about", sa.LargeBinary, nullable=False),
+    sa.Column("stated_s", sa.BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+    comment="signed statements that a steward has to bring into the log",
+)
+
 SCHEMAS = Revisions("this store of the pages", SCHEMA_VERSION, metadata, "web:store/migrations")
 """The store of the pages."""

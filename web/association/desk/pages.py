@@ -12,7 +12,9 @@ from aggregator.private.store import PrivateStore
 from aggregator.reading import NothingMeasuredError, reading
 from aggregator.statements import corrections, values
 from aggregator.statements.signers import Signers
+from aggregator.statements.values import Stated
 from commonwatt.i18n import _
+from ledger.book.body import Policy
 from ledger.book.constitution import quorum_kind
 from ledger.book.state import State
 from web.association.desk import checklist
@@ -23,6 +25,7 @@ from web.association.people import listing
 from web.door import Page
 from web.drafts import desk, purposes
 from web.drafts.desk import Draft
+from web.drafts.statements import Carried
 from web.identity import logins, newcomers
 from web.looks import Words
 from web.roles import OFFICES, Role, key_of
@@ -69,6 +72,7 @@ class DeskPages:
                 "signed": [role_name(role) for role in sorted(signed[draft.entry.id])],
                 "needed": needed[draft.entry.id],
                 "question": _question(draft),
+                "look": _look_at(draft),
             }
 
         def make(words: Words) -> dict[str, Any]:
@@ -84,7 +88,7 @@ class DeskPages:
         return self._office.looks.answer(ask, "association/desk.html", make)
 
     def _waits(self, ask: Ask, state: State, names: PrivateStore, to_sign: int, newcomers: int) -> Waits:
-        stated = self._office.said.stated(state)
+        stated, carried = self._office.stated(state)
         fixes = corrections.waiting(stated, Signers(state).correcting_min)
         if ask.visitor.role is Role.OPERATOR:
             return Waits(to_sign=to_sign, corrections=len(fixes))
@@ -95,6 +99,7 @@ class DeskPages:
             newcomers=newcomers,
             holds=sum(not span.verdict for span in self._office.held(state)),
             declared=len(values.waiting(stated)),
+            carried=_to_carry(stated, carried),
             corrections=len(fixes),
             claims=sum(claim.unfit is None for claim in self._office.claims(state)),
             ending=len(listing.ending(everybody, now_s=ask.now_s)),
@@ -116,6 +121,12 @@ class DeskPages:
             return False
 
 
+def _to_carry(stated: Sequence[Stated], carried: Sequence[Carried]) -> int:
+    """How many signed statements only need a steward's hand: not those that a second person has to see before."""
+    waiting = {item.statement for item in values.waiting(stated)}
+    return sum(row.statement not in waiting for row, _reason, _about in carried)
+
+
 def _needed(state: State, draft: Draft) -> int:
     """How many offices the constitution asks for."""
     quorum = state.founded.genesis.quorum(quorum_kind(draft.entry.body))
@@ -126,6 +137,12 @@ def _name_of(names: PrivateStore, subject: bytes | None) -> str:
     """Of a member or merchant; empty for everything else."""
     everybody = (person for table in listing.TABLES for person in names.people(table))
     return next((person.name for person in everybody if person.id == subject), "")
+
+
+def _look_at(draft: Draft) -> str:
+    """The page that shows what a draft would do; empty where its sentence says all."""
+    body = draft.entry.body
+    return f"/policy/trials/{body.sha256.hex()}" if isinstance(body, Policy) else ""
 
 
 def _question(draft: Draft) -> str:

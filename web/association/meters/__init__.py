@@ -1,0 +1,1 @@
+"""Meters: those that members claimed, one meter's standing, and its replacement."""
