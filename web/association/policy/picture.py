@@ -25,6 +25,8 @@ def winners(replayed: Replayed, words: Words) -> Markup:
     zero, step = HEAD + highest * room, WIDTH / max(1, len(bars))
     marks = []
     for at, change_mc in enumerate(bars):
+        if not change_mc:
+            continue
         tall, kind = abs(change_mc) * room, "wins" if change_mc > 0 else "loses"
         top = zero - tall if change_mc > 0 else zero
         said = _("{credits} credits").format(credits=signed(change_mc, words))
