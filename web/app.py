@@ -18,6 +18,7 @@ from commonwatt.errors import CommonwattError
 from commonwatt.i18n import _, speaking
 from ledger.http.limits import RateLimit
 from web.account.pages import AccountPages
+from web.account.proofs import Prover
 from web.account.reader import AccountReader
 from web.accounting.pages import AccountingPages
 from web.address import Address
@@ -122,7 +123,6 @@ def pages(parts: Parts) -> list[Page]:
     common = (parts.store, parts.books, parts.looks, parts.facts)
     guard_pages = GuardPages(*common, address=parts.address)
     passkey_pages = PasskeyPages(parts.store, parts.books, parts.facts, address=parts.address)
-    account = AccountReader(parts.directory, parts.database_url, parts.books, parts.names, parts.looks.zone)
     return [
         *PublicPages(parts.town, parts.looks).pages(),
         *_money(parts),
@@ -134,7 +134,7 @@ def pages(parts: Parts) -> list[Page]:
         *RecoverPages(*common, address=parts.address, postman=parts.postman).pages(),
         *_me(parts, guard_pages.section, passkey_pages.section).pages(),
         *DraftPages(parts.store, parts.books, parts.facts).pages(),
-        *AccountPages(account, parts.books, parts.looks).pages(),
+        *_account(parts).pages(),
         *EnergyPages(parts.directory, parts.homes, parts.looks).pages(),
         *_of_association(parts),
         *_devices(parts).pages(),
@@ -180,6 +180,12 @@ def _money(parts: Parts) -> list[Page]:
         *AccountingPages(store, books, tally, looks, people).pages(),
         *ExchangePages(store, books, tally, looks, parts.facts, people).pages(),
     ]
+
+
+def _account(parts: Parts) -> AccountPages:
+    where = (parts.directory, parts.database_url, parts.books)
+    reader = AccountReader(*where, parts.names, parts.looks.zone)
+    return AccountPages(reader, Prover(*where), parts.books, parts.looks, parts.town)
 
 
 def build(

@@ -63,6 +63,10 @@ class Looks:
         """A page of two sentences: what was done, and what comes next; both made while the language is spoken."""
         return self.answer(ask, "said.html", lambda _words: dict(zip(("says", "to_do"), make(), strict=True)))
 
+    def words(self, language: str) -> "Words":
+        """How one of LANGUAGES writes numbers and days."""
+        return Words(_LOCALES[language], self.zone)
+
     def page(
         self,
         template: str,
@@ -72,7 +76,7 @@ class Looks:
         visitor: Visitor = ANYBODY,
     ) -> str:
         """A page in one of LANGUAGES, as text."""
-        words = Words(_LOCALES[language], self.zone)
+        words = self.words(language)
         with speaking(language):
             values = make(words)
             frame = {"words": words, "language": language, "languages": NAMES, "path": path, "facts": self._facts}
@@ -90,7 +94,7 @@ class Words:
     """Numbers, energies, amounts and days as people write them."""
 
     def __init__(self, locale: str, zone: ZoneInfo) -> None:
-        self.locale, self._zone = locale, zone
+        self.locale, self.zone = locale, zone
 
     def count(self, number: int) -> str:
         """12 345 → "12,345" or "12 345"."""
@@ -135,7 +139,7 @@ class Words:
     def between(self, start_s: int, end_s: int, *, on: date | None = None) -> str:
         """When something was: "15 July 2024, 10:00 to 18:00", or with both days; the hours alone where the day is
         the one that was said already (`on`)."""
-        first, last = (datetime.fromtimestamp(at, UTC).astimezone(self._zone).date() for at in (start_s, end_s - 1))
+        first, last = (datetime.fromtimestamp(at, UTC).astimezone(self.zone).date() for at in (start_s, end_s - 1))
         if first == last:
             hours = _("{start} to {end}").format(start=self.clock(start_s), end=self.clock(end_s))
             return hours if first == on else _("{day}, {hours}").format(day=self.day(first), hours=hours)
@@ -196,4 +200,4 @@ class Words:
 
     def _local(self, time_s: int, pattern: str) -> str:
         when = datetime.fromtimestamp(time_s, UTC)
-        return str(format_datetime(when, pattern, tzinfo=self._zone, locale=self.locale))
+        return str(format_datetime(when, pattern, tzinfo=self.zone, locale=self.locale))

@@ -7,9 +7,9 @@ _QUIET_ZONE = 2
 """Modules of white around a code on a white card."""
 
 
-def svg(text: str) -> Markup:
-    """The code of a text: an address, so that a phone's own camera opens it."""
-    code = segno.make_qr(text, error="m")
+def svg(content: str | bytes, *, error: str = "m") -> Markup:
+    """The code of a text, an address, so that a phone's own camera opens it; or of bytes for whoever expects them."""
+    code = segno.make_qr(content, error=error)
     drawn = code.svg_inline(
         omitsize=True, border=_QUIET_ZONE, dark="#000", light="#fff", svgclass="qr", lineclass=None
     )

@@ -56,6 +56,13 @@ def a_payment(living: Site) -> str:
     return PAYMENT.hex()
 
 
+def a_place(living: Site) -> str:
+    """Where the payment of the baker to home00 stands in the log."""
+    a_payment(living)
+    with living.parts.books.now() as book:
+        return str(book.index.place_of(PAYMENT))
+
+
 def _label(living: Site) -> str:
     """Of a plug that the commune has just given away."""
     device, code = ident("a plug"), "4RT69KQ2XM"
@@ -79,6 +86,7 @@ FILLED: Mapping[str, str | Callable[[Site], str]] = {
     "{code}": a_code,
     "{payee}": f"{ident('home01').hex()}?n={'5a' * 16}",
     "{payment}": a_payment,
+    "{place}": a_place,
     "{request}": "00" * 16,
     "{label}": _label,
     "{device}": "00" * 16,

@@ -204,7 +204,7 @@ def test_proof_when_witnesses_are_asked_for(page: Any, town: Path, tmp_path: Pat
     a, b, stranger = (
         key.cosign(text, book.TIME_S + 60).encode() for key in (*keys[:2], CosigningKey("d.example", book.key("d")))
     )
-    forged = keys[2].cosign(text.replace("1", "2"), book.TIME_S + 60).encode()
+    forged = keys[2].cosign(text.replace(".example", ".elsewhere"), book.TIME_S + 60).encode()
     heads = {
         "two": (file.proof.checkpoint + a + b, "witnessed"),
         "two and a stranger": (file.proof.checkpoint + a + stranger + b, "witnessed"),

@@ -167,7 +167,9 @@ def _minted(group: Together, words: Words, known: Known) -> str:
     gross_mc = sum(leaf.amount_mc for leaf in leaves) + share_mc
     times = lines or [Line(b"", leaf.window_start_s, leaf.window_end_s, 0, 0) for leaf in leaves]
     when = words.between(min(line.start_s for line in times), max(line.end_s for line in times), on=group.day)
-    what = _measured(leaves[0].source).format(energy=words.energy(energy_wh), when=when)
+    what = _measured(leaves[0].source).format(
+        energy=words.energy(energy_wh) if energy_wh >= WH_PER_KWH else words.kwh(energy_wh), when=when
+    )
     made = words.in_credits(gross_mc)
     if energy_wh:
         rate = words.exact(gross_mc * WH_PER_KWH // energy_wh)

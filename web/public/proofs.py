@@ -13,6 +13,8 @@ def words() -> dict[str, Any]:
         "proven": _("Proven. What happened after that head, a reversal for example, it cannot show."),
         "failed": _("Not proven: the last step fails."),
         "large": _("A proof has at most 16 MB: this is something else."),
+        "unread": _("The proof could not be fetched. Try again when there is a connection."),
+        "lines": _("Each of these lines leads to a block that the meter itself has signed: one by one"),
         "old": _("This browser cannot check Ed25519 signatures. Take a newer one, or `commonwatt verify`."),
         "quantities": {
             IMPORT.number: _("taken from the grid"),

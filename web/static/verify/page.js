@@ -7,7 +7,7 @@ const SIZE_MAX = 16_000_000;
 const words = JSON.parse(document.getElementById("words").textContent);
 const told = document.getElementById("constitution").textContent;
 const list = document.getElementById("steps"), verdict = document.getElementById("verdict");
-const choice = document.getElementById("proof");
+const choice = document.getElementById("proof"), button = document.getElementById("check");
 const language = document.documentElement.lang;
 
 const number = new Intl.NumberFormat(language, { maximumFractionDigits: 3 });
@@ -29,11 +29,28 @@ function sentence(reason, values) {
   return template.replace(/\{(\w+)\}/g, (_, name) => (show[name] ?? String)(values[name]));
 }
 
-function say(isGood, text) {
+const OF_LINES = ["one-line", "meter", "block"];
+let folded = null;
+
+/** One more step. Those of each of many lines are folded away, but the one that fails. */
+function say(isGood, text, reason = "") {
   const item = document.createElement("li");
   item.className = isGood ? "good" : "bad";
   item.textContent = text;
+  if (reason === "one-line") folded ??= fold();
+  (isGood && folded && OF_LINES.includes(reason) ? folded : list).append(item);
+}
+
+function fold() {
+  const item = document.createElement("li"), details = document.createElement("details");
+  const summary = document.createElement("summary"), inner = document.createElement("ol");
+  item.className = "good";
+  summary.textContent = words.lines;
+  inner.className = "steps";
+  details.append(summary, inner);
+  item.append(details);
   list.append(item);
+  return inner;
 }
 
 function conclude(isGood, text) {
@@ -43,6 +60,7 @@ function conclude(isGood, text) {
 
 async function check(bytes) {
   list.replaceChildren();
+  folded = null;
   conclude(true, "");
   verdict.className = "";
   try {
@@ -50,7 +68,7 @@ async function check(bytes) {
     const proof = parseProof(bytes);
     let isGood = false;
     for await (const step of explain(proof, trust)) {
-      say(step.isGood, sentence(step.reason, step.values));
+      say(step.isGood, sentence(step.reason, step.values), step.reason);
       ({ isGood } = step);
     }
     conclude(isGood, isGood ? words.proven : words.failed);
@@ -60,7 +78,7 @@ async function check(bytes) {
   }
 }
 
-choice.addEventListener("change", async () => {
+choice?.addEventListener("change", async () => {
   const [file] = choice.files;
   if (!file) return;
   if (file.size > SIZE_MAX) {
@@ -71,5 +89,19 @@ choice.addEventListener("change", async () => {
   await check(new Uint8Array(await file.arrayBuffer()));
 });
 
-if (await canVerify()) choice.disabled = false;
+button?.addEventListener("click", async () => {
+  button.disabled = true;
+  try {
+    const answer = await fetch(button.dataset.proof);
+    if (!answer.ok) throw new Error(answer.statusText);
+    await check(new Uint8Array(await answer.arrayBuffer()));
+  } catch {
+    list.replaceChildren();
+    conclude(false, words.unread);
+  } finally {
+    button.disabled = false;
+  }
+});
+
+if (await canVerify()) (choice ?? button).disabled = false;
 else conclude(false, words.old);
