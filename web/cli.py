@@ -15,6 +15,7 @@ from commonwatt.service import set_up_logging
 app = typer.Typer(no_args_is_help=True, help=_("Show a commune in a browser."))
 
 _DIRECTORY = typer.Argument(help=_("The directory of a commune."))
+_HERE = "http://127.0.0.1:8680"
 _CLOCK = typer.Option("", help=_("Civil time as CIVIL@WALLxFACTOR; default: now."))
 
 
@@ -81,12 +82,15 @@ def invite_command(
     role: str = typer.Option("", help=_("An office instead: steward, townhall, operator or auditor.")),
     is_new: bool = typer.Option(False, "--new", help=_("Somebody without an account, whom a steward will admit.")),
     is_merchant: bool = typer.Option(False, "--merchant", help=_("A newcomer with a shop.")),
-    email: str = typer.Option("", help=_("Where sign-in links are sent later.")),
-    url: str = typer.Option("http://127.0.0.1:8680", help=_("Where the pages are reached.")),
+    email: str = typer.Option(
+        "", help=_("Where sign-in links are sent later, and this one now, if web.toml names an SMTP server.")
+    ),
+    url: str = typer.Option("", help=_("Where the pages are reached; default: public_url of web.toml, or here.")),
     clock: str = _CLOCK,
 ) -> None:
     """A link is good for two weeks. Whoever has it is believed to be that person: hand it over carefully."""
     with packages_of("web invite", extra="web"):
+        from web import settings
         from web.identity import inviting
         from web.identity.invitations import Invitation, InvitedAs
         from web.store.file import WebStore
@@ -95,9 +99,28 @@ def invite_command(
     kind = InvitedAs.ACCOUNT if is_account else kind
     subjects = [inviting.account_of(directory, name) if is_account else None for name in names]
     store, now_s = WebStore(directory), int(CivilClock.parse(clock).now_s())
+    read = settings.load(directory)
+    reached = (url or read.public_url or _HERE).rstrip("/")
     for name, subject in zip(names, subjects, strict=True):
         wanted = Invitation(kind, subject, role, name, email or None, None)
-        typer.echo(f"{url.rstrip('/')}/join/{inviting.invite(directory, store, wanted, now_s=now_s)}")
+        link = f"{reached}/join/{inviting.invite(directory, store, wanted, now_s=now_s)}"
+        typer.echo(link)
+        if inviting.send(directory, read, wanted, link, now_s=now_s):
+            typer.echo(_("sent to {email}").format(email=email))
+
+
+@app.command("people", help=_("List who may sign in, and when they were last there."))
+def people_command(directory: Path = _DIRECTORY, clock: str = _CLOCK) -> None:
+    """Names and addresses are for the association's eyes only."""
+    with packages_of("web people", extra="web"):
+        from web.book.books import Books
+        from web.identity import listing
+        from web.store.file import WebStore
+    lines = listing.people(Books(directory), WebStore(directory), now_s=int(CivilClock.parse(clock).now_s()))
+    for line in lines:
+        typer.echo(line)
+    if not lines:
+        typer.echo(_("nobody has taken up an invitation yet"))
 
 
 @app.command("sign", help=_("Sign what waits on the desk with key files: new keys of members, offices, reversals."))

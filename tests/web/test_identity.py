@@ -46,6 +46,7 @@ def test_office_when_others_sign(browser, living: Site) -> None:
     page = steward.open("/desk")
     assert "Nothing waits" in page.locator("main").inner_text()
     member = come_in(browser, living, living.directory, "home02", account=ident("home02"), keys=(key("townhall"),))
+    assert member.page.get_by_role("link", name="I have my printed code").get_attribute("href") == "/recover"
     page = steward.open("/desk")
     with page.expect_navigation():
         page.get_by_role("button", name="Sign", exact=True).click(timeout=3000)

@@ -123,3 +123,10 @@ def test_passkey_of_a_number(living: Site) -> None:
     text = living.get("/me", accept_language="en", cookie=f"session={token}").text
     assert "opened this page by a number" in text
     assert "Add a passkey" not in text
+
+
+def test_commune_without_e_mail(living: Site) -> None:
+    """The page offers none, and says whom to ask."""
+    text = living.get("/enter", accept_language="en").text
+    assert "Send me a link" not in text
+    assert "Ask the association" in text

@@ -2,6 +2,7 @@
 
 import http.client
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from typer.testing import CliRunner
 
 from aggregator.testing import ident
+from commonwatt.errors import UserError
 from commonwatt.testing import ManualClock
 from tests.web.conftest import NOON_S, Site, serving
 from tests.web.people import PHONE
 from tests.web.post import Mailbox, serving_mail
+from web import cli
 from web.door import COOKIE
 from web.identity import logins, wishes
 from web.identity.links import LINK_S
@@ -174,13 +178,6 @@ def test_address_that_is_none(desk: Desk, typed: str) -> None:
     assert desk.mailbox.taken == []
 
 
-def test_commune_without_e_mail(living: Site) -> None:
-    """The page offers none, and says whom to ask."""
-    text = living.get("/enter", accept_language="en").text
-    assert "Send me a link" not in text
-    assert "Ask the association" in text
-
-
 def test_address_when_it_is_changed(desk: Desk) -> None:
     """A link goes to the new one, which counts once it is followed; the old one is told."""
     who = desk.known("home00", "zoe@mail.example")
@@ -237,6 +234,30 @@ def test_language_when_it_is_chosen(desk: Desk) -> None:
     _status, _text, headers = desk.post(desk.mailbox.newest_link(), login=who.id.hex())
     assert "language=fr" in headers["set-cookie"]
     assert desk.post("/me/language", desk.session(who), language="xx")[0] == 422
+
+
+def test_association_without_a_browser(desk: Desk) -> None:
+    """It invites by a command, which sends the link; and it sees who signed in, and when."""
+    directory, mailbox = desk.site.directory, desk.mailbox
+    told = mailbox.settings("http://pages.example")
+    lines = [f"{name} = {value if isinstance(value, int) else repr(value)}" for name, value in told.items()]
+    (directory / "web.toml").write_text("\n".join(lines))
+    clock = ["--clock", f"{int(desk.clock.now_s())}@{int(time.time())}x1"]
+    invite = ["invite", str(directory), "Léa", "--new", "--email", "lea@mail.example"]
+    answer = CliRunner().invoke(cli.app, invite)
+    assert (answer.exit_code, "sent to lea@mail.example" in answer.output) == (0, True)
+    assert "Hello Léa" in mailbox.taken[0].get_content()
+    assert mailbox.newest_link() == answer.output.splitlines()[0].removeprefix("http://pages.example")
+    mailbox.to_recipient = "550 no such mailbox"
+    answer = CliRunner().invoke(cli.app, invite)
+    mailbox.to_recipient = "250 OK"
+    assert isinstance(answer.exception, UserError)
+    assert "/join/" in answer.output
+    desk.session(desk.known("home23", "ida@mail.example"))
+    answer = CliRunner().invoke(cli.app, ["people", str(directory), *clock])
+    (line,) = [line for line in answer.output.splitlines() if line.startswith("home23")]
+    assert line.startswith("home23, resident, ida@mail.example, last seen 2024-")
+    assert line.endswith("browsers: 1, passkeys: 0")
 
 
 def test_link_in_a_browser(browser, desk: Desk) -> None:

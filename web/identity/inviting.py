@@ -7,14 +7,17 @@ from aggregator.commune.directory import CommuneDirectory
 from aggregator.private.store import PrivateStore
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
-from commonwatt.identity import SigningKey, key_hint
+from commonwatt.identity import SigningKey, key_hint, new_id
 from ledger.book.kinds import ROLE_NAMES
 from ledger.sequencer import Refused
 from web.book import refusals
 from web.book.books import Books
 from web.drafts import desk
-from web.identity import invitations
+from web.identity import invitations, sentences
 from web.identity.invitations import Invitation, InvitedAs
+from web.mail.letters import Waiting
+from web.mail.smtp import NotSent, Smtp
+from web.settings import WebSettings
 from web.store.file import WebStore
 
 ARRIVALS = frozenset(("takeover", "office"))
@@ -33,6 +36,26 @@ def invite(directory: Path, store: WebStore, wanted: Invitation, *, now_s: int) 
         )
     with store.transaction() as connection:
         return invitations.make(connection, wanted, now_s=now_s)
+
+
+def send(directory: Path, read: WebSettings, wanted: Invitation, url: str, *, now_s: int) -> bool:
+    """Send an invitation's link to its address, now: nobody may be there to do it later. Whether it was sent, which
+    wants an address and an SMTP server. UserError if the server does not take it."""
+    title = CommuneDirectory(directory).load().title
+    smtp = Smtp.of(read, title) if wanted.email else None
+    if smtp is None or not wanted.email:
+        return False
+    letter = sentences.invitation(wanted.email, wanted.name, url, title)
+    try:
+        with smtp.line() as line:
+            line.send(Waiting(int.from_bytes(new_id()[:6]), letter, now_s, 0))
+    except NotSent as error:
+        raise UserError(
+            _("the letter was not sent: {why}").format(why=error),
+            where=read.mail_host,
+            to_do=_("the link above is good all the same: hand it over"),
+        ) from error
+    return True
 
 
 def account_of(directory: Path, name: str) -> bytes:

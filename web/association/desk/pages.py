@@ -31,7 +31,7 @@ from web.looks import Words
 from web.roles import OFFICES, Role, key_of
 from web.visitor import Ask
 
-NO_WAY_BACK = frozenset(("takeover", "office", "reverse", "policy"))
+NO_WAY_BACK = frozenset(("takeover", "recover", "office", "reverse", "policy"))
 """What is signed last asks again: the log never forgets it."""
 
 

@@ -19,7 +19,11 @@ async function stateHere() {
   if (!own) return (await find(`guard:${subject}`)) ? "second" : "none";
   const spelled = base64url(own.publicKey);
   if (spelled === base64url(unhex(ledgerKey))) return "";
-  const answer = await fetch(`/recover/state?key=${spelled}`, { headers: { accept: "application/json" } });
-  const { state } = await answer.json();
-  return state === "current" ? "" : state;
+  try {
+    const answer = await fetch(`/recover/state?key=${spelled}`, { headers: { accept: "application/json" } });
+    const { state } = await answer.json();
+    return state === "current" ? "" : state;
+  } catch {
+    return ""; // without a connection nobody knows; the next page asks again
+  }
 }

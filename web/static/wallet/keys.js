@@ -39,5 +39,11 @@ export async function sign(key, message) {
 
 export const hint = async (publicKey) => (await sha256(publicKey)).subarray(0, 8);
 
-/** What is in the database: `act` makes one request on its store. */
-export const inStore = (mode, act, name = STORE) => self.commonwatt.inStore(mode, act, name);
+/** What is in the database: `act` makes one request on its store. Sorry where a browser or window stores nothing. */
+export async function inStore(mode, act, name = STORE) {
+  try {
+    return await self.commonwatt.inStore(mode, act, name);
+  } catch (error) {
+    throw error instanceof DOMException ? new Sorry(says("forgets")) : error;
+  }
+}

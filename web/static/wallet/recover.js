@@ -8,7 +8,7 @@ import { confirmed } from "./forms.js";
 import { canMake, find, keep, make } from "./keys.js";
 import { signDraft } from "./sign.js";
 
-const LOOK_MS = 2000;
+const LOOK_MS = 1500;
 const page = document.getElementById("recover");
 const { subject, genesis, key: ledgerKey } = document.body.dataset;
 const { newKey, guardKeys } = page.dataset;
