@@ -2,6 +2,7 @@
 
 import pytest
 
+from aggregator.asking.telling import RequestPublisher
 from aggregator.books import Books
 from aggregator.clock_watch import AWAY_S, LEAP_S, ClockWatch, Doubt
 from aggregator.commune.arrivals import Arrivals
@@ -124,7 +125,7 @@ def test_intervals_stay_open_and_evidence_goes_on_when_the_clock_leaps(works):
     """The books of a leap that is put right are those of a clock that never leapt."""
     clock = works.clock
     watched = watch(clock)
-    registry = RegistryPublisher(commune=COMMUNE, genesis=GENESIS, key=key("aggregator"))
+    ours = {"commune": COMMUNE, "genesis": GENESIS, "key": key("aggregator")}
     books = Books(
         ledger=works.ledger,
         directory=works.intake.directory,
@@ -136,7 +137,8 @@ def test_intervals_stay_open_and_evidence_goes_on_when_the_clock_leaps(works):
             database=works.database,
         ),
         minter=works.minter,
-        registry=registry,
+        registry=RegistryPublisher(**ours),
+        requests=RequestPublisher(**ours, clock=clock),
         protocol=clock,
         watch=watched,
         stages=Stages(),
