@@ -99,7 +99,7 @@ def _something_to_review(plan: Plan, layout: Layout) -> dict[str, int]:
 
 def _state(plan: Plan, commune: Commune, commonwatt: Callable[..., str]) -> None:
     """What people sign before the data begin, as far as the policy pays for it: two hours that a neighbour gave, seen
-    by the baker, and the operator's request to use less in a peak."""
+    by the town hall, and the operator's request to use less in a peak."""
     layout, (first, *_others) = commune.layout, commune.village.homes
     clock = ("--clock", plan.founding_clock())
     if "time" in plan.rules.get("declared", {}):
@@ -107,7 +107,15 @@ def _state(plan: Plan, commune: Commune, commonwatt: Callable[..., str]) -> None
         what = ("--member", first, "--kind", "time", "--amount", 2, "--on", day)
         text = ("--text", _("two hours in the orchard that everybody picks from"))
         said = commonwatt("declare", layout.root, *what, *text, "--key", layout.wallet(first), *clock)
-        commonwatt("declared", "confirm", layout.root, said.split()[0], "--key", layout.wallet(BAKER), *clock)
+        commonwatt(
+            "declared",
+            "confirm",
+            layout.root,
+            said.split()[0],
+            "--key",
+            layout.root / "keys" / "townhall.key",
+            *clock,
+        )
     if "shifting" in plan.rules:
         begin, end = (f"{datetime.fromtimestamp(at, plan.zone):%Y-%m-%dT%H:%M}" for at in plan.peak_s)
         commonwatt("operator", "announce", layout.root, "--from", begin, "--to", end, "--kind", "peak", *clock)

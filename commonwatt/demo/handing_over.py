@@ -41,7 +41,8 @@ class Visit:
 def invite(commune: Commune, url: str, clock: CivilClock) -> list[Visit]:
     """The links, good for two weeks of civil time."""
     village = commune.village
-    solar, neighbour = village.solar_home, next(home for home in village.homes if home != village.solar_home)
+    # The first home declared its hours in the orchard with the key that it has: another neighbour is taken over.
+    solar, neighbour = village.solar_home, next(home for home in village.homes[1:] if home != village.solar_home)
     links = _links(commune, url, clock, (solar, neighbour, BAKER))
     newcomer = _("Camille")
     (new_link,) = _links(commune, url, clock, (newcomer,), "--new")

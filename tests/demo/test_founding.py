@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from aggregator.commune.registry import Directory
+from aggregator.statements import declaring, values
 from commonwatt.demo.cast import assemble
 from commonwatt.demo.founding import found
 from commonwatt.demo.plan import Plan
@@ -30,6 +31,7 @@ def test_village_when_it_is_founded(tmp_path: Path) -> None:
     assert set(admitted.meters) == set(ids.devices.values())
     assert set(admitted.gateways) == set(ids.gateways.values())
     assert {meter.site for meter in admitted.meters.values()} == set(ids.sites.values())
+    assert values.waiting(declaring.stated_in(layout.root)) == ()  # what was declared is confirmed
     cast = assemble(commune, plan(tmp_path, 40).running_clock())
     assert len(cast.programs) == 52 + 2 + 3 + 1
     urls = {}
