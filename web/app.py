@@ -31,6 +31,10 @@ from web.association.people.pages import PeoplePages
 from web.association.policy.pages import PolicyPages
 from web.book.books import Books
 from web.book.said import Said, together
+from web.consent.erase_pages import ErasePages
+from web.consent.export import Copies
+from web.consent.export_pages import ExportPages
+from web.consent.pages import ConsentPages
 from web.devices.pages import DevicePages
 from web.door import Door, Page
 from web.drafts.pages import DraftPages
@@ -79,6 +83,7 @@ class Parts:
     town: TownReader
     names: Names
     homes: Homes
+    copies: Copies
     clock: Protocolar
     wall: CivilClock
     address: Address
@@ -90,6 +95,7 @@ class Parts:
 
     def close(self) -> None:
         """Give the files back."""
+        self.copies.close()
         self.homes.close()
         self.tally.save()
         self.books.close()
@@ -114,8 +120,9 @@ def assemble(
     looks, address = Looks(zone, facts), Address(read.public_url)
     names = Names(directory)
     homes = Homes(directory, books, names, zone=zone, clock=clock, database_url=database_url)
+    copies = Copies(directory, books, store, names, homes, looks, database_url=database_url)
     kept, times = (facts, books, tally, store), (clock, wall)
-    return Parts(directory, *kept, looks, town, names, homes, *times, address, postman, said, database_url)
+    return Parts(directory, *kept, looks, town, names, homes, copies, *times, address, postman, said, database_url)
 
 
 def pages(parts: Parts) -> list[Page]:
@@ -132,18 +139,28 @@ def pages(parts: Parts) -> list[Page]:
         *passkey_pages.pages(),
         *guard_pages.pages(),
         *RecoverPages(*common, address=parts.address, postman=parts.postman).pages(),
-        *_me(parts, guard_pages.section, passkey_pages.section).pages(),
+        *_me(parts, guard_pages.section, passkey_pages.section, _consent(parts).section).pages(),
         *DraftPages(parts.store, parts.books, parts.facts).pages(),
         *_account(parts).pages(),
         *EnergyPages(parts.directory, parts.homes, parts.looks).pages(),
         *_of_association(parts),
         *_devices(parts).pages(),
+        *_consent(parts).pages(),
+        *ExportPages(parts.copies, parts.looks).pages(),
+        *ErasePages(
+            *(parts.directory, parts.store, parts.books, parts.looks, parts.facts, parts.names),
+            database_url=parts.database_url,
+        ).pages(),
     ]
 
 
 def _devices(parts: Parts) -> DevicePages:
     common = (parts.directory, parts.books, parts.names, parts.homes, parts.looks)
     return DevicePages(*common, database_url=parts.database_url)
+
+
+def _consent(parts: Parts) -> ConsentPages:
+    return ConsentPages(parts.names, parts.looks, parts.homes.zone)
 
 
 def _sign_in(parts: Parts) -> SignInPages:

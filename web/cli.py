@@ -123,6 +123,25 @@ def people_command(directory: Path = _DIRECTORY, clock: str = _CLOCK) -> None:
         typer.echo(_("nobody has taken up an invitation yet"))
 
 
+@app.command("erase", help=_("Finish erasing the members for whom two offices have signed it."))
+def erase_command(
+    directory: Path = _DIRECTORY,
+    zone: str = typer.Option("", help=_("Where days begin; default: what web.toml says, or Europe/Paris.")),
+) -> None:
+    """The aggregator and the pages must not be running. Repeated, it finishes what was begun."""
+    with packages_of("web erase", extra="web"):
+        from web import settings
+        from web.consent import carrying_out
+    read = settings.load(directory, {"zone": zone} if zone else {})
+    count = 0
+    for wish, entries in carrying_out.carry_out(directory, zone=read.zone):
+        count += 1
+        account = wish.account.hex()
+        typer.echo(_("{account}: erased, with {entries} entries of the log").format(account=account, entries=entries))
+    if not count:
+        typer.echo(_("nobody is to be erased whose carry-forward is signed"))
+
+
 @app.command("sign", help=_("Sign what waits on the desk with key files: new keys of members, offices, reversals."))
 def sign_command(
     directory: Path = _DIRECTORY,

@@ -45,7 +45,7 @@ def delete_of_member(directory: Path, member: str, *, database_url: str = "") ->
         devices = [device.device for device in ledger.state.admissions.devices() if device.account == account]
         _check_known(ledger.state, account, member)
         with database.transaction() as connection:
-            _check_needed(connection, devices)
+            check_needed(connection, devices)
             answer = delete(connection, devices)
         database.forget_what_was_deleted()
     return answer
@@ -94,8 +94,8 @@ def _delete_past(connection: sa.Connection, devices: Octets) -> None:
             connection.execute(sa.update(schema.past_page).where(is_it).values(columns=others))
 
 
-def _check_needed(connection: sa.Connection, devices: Sequence[bytes]) -> None:
-    """Whether all that the devices measured is minted: a window is a day at most."""
+def check_needed(connection: sa.Connection, devices: Sequence[bytes]) -> None:
+    """UserError unless all that the devices measured is minted and nothing of it waits: a window is a day at most."""
     held, closing = schema.held.c, schema.closing.c
     is_waiting = sa.and_(held.review_place.is_(None), held.device.in_(devices))
     if connection.scalar(sa.select(sa.func.count()).where(is_waiting)):

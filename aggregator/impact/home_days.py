@@ -128,6 +128,12 @@ class HomeDays:
                     found[day] = HomeDay(*before[:9], *(a + b for a, b in zip(before[9:], sums, strict=True)))
         return {row.day: row for row in found.values()}
 
+    def every(self, site: bytes) -> dict[date, HomeDay]:
+        """All days of a home of which anything is known."""
+        with self._opened() as file:
+            first, last = file.execute("SELECT MIN(day), MAX(day) FROM energy").fetchone()
+        return {} if first is None else self.home(site, date.fromordinal(first), date.fromordinal(last))
+
     def plugs(self, devices: Sequence[bytes], first: date, last: date) -> dict[bytes, int]:
         """What went through sub-meters in a span, Wh; those of which nothing is known are left out."""
         sums: Counter[bytes] = Counter()

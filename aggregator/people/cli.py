@@ -125,6 +125,13 @@ def people_export(
         typer.echo(path)
 
 
+@people_app.command("log", help=_("Bring the commitments of what members changed themselves into the log."))
+def people_log(directory: Path = _DIRECTORY, clock: str = _CLOCK) -> None:
+    """Consents that members give and take back on their pages count at once; this lets the log prove when. The
+    aggregator may be running."""
+    _bring(directory, _store(directory), _now_s(clock))
+
+
 @people_app.command("import", help=_("Set what a CSV file of people export says; newcomers need a roster."))
 def people_import(
     directory: Path = _DIRECTORY,

@@ -3,6 +3,7 @@
 from aggregator.policy.rules import Policy as Rules
 from commonwatt.i18n import _
 from ledger.book.body import AdmitRole, Policy, Redeem, Reverse, Rotate
+from ledger.book.body import AdmitRole, CarryForward, Redeem, Rotate
 from web.drafts.desk import Draft
 from web.looks import Words
 from web.spelling import number_of
@@ -37,5 +38,10 @@ def sentence(draft: Draft, words: Words) -> str:
             return _("A payment is to be undone, {credits} credits of it: “{reason}”.").format(
                 credits=words.exact(body.amount_mc), reason=body.reason
             )
+        case "erasure", CarryForward():
+            return _(
+                "A member asked on {when} to be erased: this carries the balances on that no longer follow from the "
+                "log once their entries are gone."
+            ).format(when=when)
         case _:
             return _("An entry of the kind “{kind}”, proposed {when}.").format(kind=draft.entry.kind.label, when=when)

@@ -10,6 +10,7 @@ from commonwatt.identity import key_hint, new_id
 from ledger.book.body import AdmitRole, Rotate, role_key_id
 from ledger.book.entry import Entry
 from web.book.books import Books
+from web.consent import erasure
 from web.door import COOKIE, Page, set_session
 from web.drafts import desk
 from web.drafts.signing import to_sign
@@ -67,9 +68,10 @@ class IdentityPages:
         """What is still missing until somebody may take part."""
         with self._store.transaction() as connection:
             drafts = [draft for draft in desk.waiting(connection) if draft.about == ask.visitor.subject]
+            is_leaving = erasure.asked_s(connection, ask.visitor.subject) is not None
         if ask.visitor.role is not Role.WAITING and not drafts:
             return RedirectResponse("/welcome", 303)
-        values = {"is_drafted": bool(drafts)}
+        values = {"is_drafted": bool(drafts), "is_leaving": is_leaving}
         return self._looks.answer(ask, "waiting.html", lambda _words: values, headers={"Refresh": "5"})
 
     def join(self, ask: Ask) -> Response:

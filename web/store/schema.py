@@ -234,6 +234,13 @@ stated = sa.Table(
     sa.Column("stated_s", sa.BigInteger, nullable=False),
     sqlite_autoincrement=True,
     comment="signed statements that a steward has to bring into the log",
+erasure = sa.Table(
+    "erasure",
+    metadata,
+    sa.Column("account", sa.LargeBinary, primary_key=True),
+    sa.Column("asked_s", sa.BigInteger, nullable=False),
+    sa.Column("things", sa.LargeBinary, nullable=False),  # ids of 16 bytes: the sites and devices of the account
+    comment="members who asked to be erased, until they are",
 )
 
 SCHEMAS = Revisions("this store of the pages", SCHEMA_VERSION, metadata, "web:store/migrations")

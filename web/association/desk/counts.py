@@ -9,7 +9,8 @@ from web.roles import Role
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """What waits, in numbers. `ending`: people whose consent ends soon; `carried`: signed statements that only need a
+    """What waits, in numbers. `ending`: people whose consent ends soon; `leaving`: who asked to be
+    erased; `carried`: signed statements that only need a
     steward's hand to come into the log."""
 
     to_sign: int = 0
@@ -21,6 +22,7 @@ class Waits:
     carried: int = 0
     ending: int = 0
     silent: int = 0
+    leaving: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ def counts(waits: Waits, role: Role) -> Sequence[Count]:
     if role is not Role.OPERATOR:
         found += [
             Count(waits.ending, _("consents about to end"), "/people?show=consent"),
+            Count(waits.leaving, _("members to be erased"), "/erasures"),
             Count(waits.silent, _("people with silent meters"), "/people?show=silent"),
         ]
     return [row for row in found if row.number]

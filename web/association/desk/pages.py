@@ -22,6 +22,7 @@ from web.association.desk.checklist import Step
 from web.association.desk.counts import Waits, counts
 from web.association.office import Office, role_name
 from web.association.people import listing
+from web.consent import erasure
 from web.door import Page
 from web.drafts import desk, purposes
 from web.drafts.desk import Draft
@@ -104,7 +105,12 @@ class DeskPages:
             claims=sum(claim.unfit is None for claim in self._office.claims(state)),
             ending=len(listing.ending(everybody, now_s=ask.now_s)),
             silent=sum(row.silent > 0 for row in everybody),
+            leaving=self._leaving(state),
         )
+
+    def _leaving(self, state: State) -> int:
+        with self._office.store.transaction() as connection:
+            return len(erasure.wishes(connection, state))
 
     def _steps(self, ask: Ask, state: State, *, is_measured: bool) -> Sequence[Step]:
         if ask.visitor.role is not Role.STEWARD:
