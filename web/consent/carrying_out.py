@@ -20,6 +20,7 @@ from ledger.log.published import PublishedLog
 from web.book.index import FILE as INDEX
 from web.consent import erasure
 from web.consent.erasure import Erasure, Stage
+from web.money.tally_file import FILE as TALLY
 from web.store import of_person
 from web.store.file import WebStore
 
@@ -37,7 +38,8 @@ def carry_out(directory: Path, *, zone: ZoneInfo, database_url: str = "") -> Ite
             if state.admissions.account(wish.account) is not None:
                 deletion.delete_of_member(directory, wish.account.hex(), database_url=database_url)
             entries = erase.carry_out(directory, wish.place)
-            (directory / INDEX).unlink(missing_ok=True)
+            for derived in (INDEX, TALLY):
+                (directory / derived).unlink(missing_ok=True)
             if (directory / HOME_DAYS).exists():
                 HomeDays(directory, zone, database_url=database_url).forget(wish.things, wish.things)
             erasing.erase(CommuneDirectory(directory).private_db, [wish.account, *wish.things])
