@@ -38,7 +38,7 @@ def carry_out(directory: Path, *, zone: ZoneInfo, database_url: str = "") -> Ite
             if state.admissions.account(wish.account) is not None:
                 deletion.delete_of_member(directory, wish.account.hex(), database_url=database_url)
             entries = erase.carry_out(directory, wish.place)
-            for derived in (INDEX, TALLY):
+            for derived in (INDEX, f"{INDEX}-wal", f"{INDEX}-shm", TALLY):
                 (directory / derived).unlink(missing_ok=True)
             if (directory / HOME_DAYS).exists():
                 HomeDays(directory, zone, database_url=database_url).forget(wish.things, wish.things)
