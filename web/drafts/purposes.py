@@ -2,8 +2,7 @@
 
 from aggregator.policy.rules import Policy as Rules
 from commonwatt.i18n import _
-from ledger.book.body import AdmitRole, Policy, Redeem, Reverse, Rotate
-from ledger.book.body import AdmitRole, CarryForward, Redeem, Rotate
+from ledger.book.body import AdmitRole, CarryForward, Policy, Redeem, Reverse, Rotate
 from web.drafts.desk import Draft
 from web.looks import Words
 from web.spelling import number_of

@@ -234,6 +234,8 @@ stated = sa.Table(
     sa.Column("stated_s", sa.BigInteger, nullable=False),
     sqlite_autoincrement=True,
     comment="signed statements that a steward has to bring into the log",
+)
+
 erasure = sa.Table(
     "erasure",
     metadata,
