@@ -28,7 +28,7 @@ from commonwatt.demo.founding import COMMONWATT, Commune
 from commonwatt.demo.handing_over import HandOver, Visit
 from commonwatt.demo.plan import Plan
 from commonwatt.demo.programs import Program, answers, free_port, run, wait_for
-from commonwatt.errors import CommonwattError, UserError
+from commonwatt.errors import CommonwattError
 from commonwatt.i18n import _
 
 PAGES_PORT, PHONE_PORT = 8680, 8681
@@ -98,11 +98,7 @@ def _prepare(plan: Plan, commune: Commune) -> Place:
     if not plan.tls:
         place = Place(HERE, port, f"http://localhost:{port}/")
     else:
-        here = addresses.of_this_machine()
-        if not here:
-            raise UserError(
-                _("this machine is in no network that a phone could share"), to_do=_("try make demo KEEP=1")
-            )
+        here = addresses.of_this_machine() or [HERE]
         folder, phone_port = layout.local_ca, free_port_near(PHONE_PORT)
         hosts = [word for host in (*here, *addresses.names()) for word in ("--host", host)]
         said = run([COMMONWATT, "web", "ca", str(folder), *hosts], log_file=layout.logs / "keeping.log")
@@ -164,7 +160,7 @@ def _invitation(plan: Plan, clock: CivilClock, place: Place, visits: Sequence[Vi
             _(
                 "A phone in the same network comes to trust it at {phones}: point its camera here.\n\n{code}\n"
                 "The page shows what to touch, and a fingerprint. It must be this one:\n  {fingerprint}\n"
-                "A firewall on this machine must let both ports through."
+                "A firewall on this machine must let both ports through; without a network, nobody else comes."
             ).format(phones=place.phones, code=qr(place.phones), fingerprint=place.fingerprint)
         )
     parts.append(_("\nCome in as somebody. A link works once; the browser that followed it may come back by it:"))
