@@ -55,7 +55,7 @@ class Looks:
     ) -> HTMLResponse:
         """A page for who asks; `make` is asked for its values while their language is spoken."""
         page = self.page(template, ask.language, make, ask.path, ask.visitor)
-        kept = {} if ask.visitor.role is Role.ANYBODY else {"Cache-Control": "private, no-store"}
+        kept = {} if ask.visitor.login is None else _of_one_person(ask.visitor.subject)
         told = {"Vary": "Accept-Language, Cookie", "Content-Language": ask.language}
         return HTMLResponse(page, status, {**told, **kept, **(headers or {})})
 
@@ -88,6 +88,11 @@ class Looks:
                 tabs=[tab for tab in tabs(visitor.role) if tab.path in self.paths],
                 **values,
             )
+
+
+def _of_one_person(subject: bytes) -> dict[str, str]:
+    """A page of somebody's own; static/sw.js keeps it for nobody else."""
+    return {"Cache-Control": "private, no-store", "Commonwatt-Whose": subject.hex()}
 
 
 class Words:

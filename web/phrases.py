@@ -60,8 +60,17 @@ def _of_payments() -> dict[str, str]:
         "may-be-sent": _("It was sent and not answered yet. It is sent again until it is, and paid once."),
         "was-refused": _("It was not paid. {why}"),
         "too-late": _("It was not paid: the time for it is over. Ask for a new code, or pay again."),
+        "no-connection": _("There is no connection: you see pages as they were."),
+        "waiting-count": _("Payments that wait to be sent: {count}."),
         "outbox": _("On their way"),
         "cancel-payment": _("Do not send it"),
+        "credits": _("credits"),
+        "till-waiting": _("Waiting for the customer."),
+        "till-opened": _("The customer sees it."),
+        "till-short": _("The customer has not enough for it. Cancel it and ask for less."),
+        "till-offline": _("There is no connection. The code still holds; this page looks again."),
+        "till-over": _("This code is over. Cancel it and ask again."),
+        "till-paid": _("{name} has paid you."),
         "understood": _("Remove from this list"),
     }
 

@@ -49,15 +49,17 @@ def come_in(
     keys: tuple[SigningKey, ...] = (),
     locale: str = "en-GB",
     size: dict[str, int] = PHONE,
+    keeps_pages: bool = False,
 ) -> Person:
     """Somebody takes up an invitation in a fresh browser: to an office (`role`), to an `account` that is there, or as
-    a newcomer. The keys of the commune's founders sign what this needs."""
+    a newcomer. The keys of the commune's founders sign what this needs. `keeps_pages`: with the service worker."""
     parts = site.parts
     kind = InvitedAs.ROLE if role else InvitedAs.ACCOUNT if account else InvitedAs.NEWCOMER
     now_s = int(parts.wall.now_s())
     with parts.store.transaction() as connection:
         token = invitations.make(connection, Invitation(kind, account, role, name, None, None), now_s=now_s)
-    context = browser.new_context(viewport=size, locale=locale)
+    workers = "allow" if keeps_pages else "block"
+    context = browser.new_context(viewport=size, locale=locale, service_workers=workers)
     person = Person(site, name, context, context.new_page())
     person.open(f"/join/{token}")
     with person.page.expect_navigation(url="**/waiting"):

@@ -17,6 +17,7 @@ from tests.web.conftest import Site
 from tests.web.people import Person, come_in, earn
 from web.pay import codes
 
+pytestmark = pytest.mark.xdist_group("pay")  # one town and two browsers for all
 AMOUNTS = Path(__file__).with_name("amounts.csv")
 
 

@@ -124,6 +124,8 @@ class AskPages:
             raise HTTPException(403)
         with self._store.transaction() as connection:
             codes.end(connection, found.code.text)
+        if ask.wants_json:
+            return JSONResponse({})
         return RedirectResponse("/ask", 303)
 
     def typed(self, ask: Ask) -> Response:

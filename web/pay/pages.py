@@ -7,9 +7,11 @@ from web.facts import Facts
 from web.looks import Looks
 from web.names import Names
 from web.pay.asking import AskPages
+from web.pay.offline import OfflinePages
 from web.pay.paying import PayPages
 from web.pay.requests import RequestPages
 from web.store.file import WebStore
+from web.till.pages import TillPages
 
 
 def pages(store: WebStore, books: Books, looks: Looks, facts: Facts, names: Names, *, address: Address) -> list[Page]:
@@ -19,4 +21,6 @@ def pages(store: WebStore, books: Books, looks: Looks, facts: Facts, names: Name
         *AskPages(*common, address=address).pages(),
         *PayPages(*common).pages(),
         *RequestPages(*common).pages(),
+        *TillPages(books, looks, facts, names).pages(),
+        *OfflinePages(looks, facts).pages(),
     ]

@@ -14,6 +14,7 @@ export const says = (name) => phrases()[name] ?? name;
 
 /** What one form may bring, files included (web/door.py). */
 const BYTES_MAX = 6 * 1024 * 1024;
+
 /** The same with the names in braces filled in. */
 export const filled = (name, values) => says(name).replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
 

@@ -2,6 +2,7 @@
 
 const KEPT = "commonwatt-clock";
 const WAIT_MS = 4000;
+const FRESH_S = 3600;
 
 /** How far the phone's clock is behind the commune's, seconds: asked of the server, or as it was the last time. */
 export async function offset() {
@@ -9,11 +10,24 @@ export async function offset() {
     const answer = await fetch("/clock", { cache: "no-store", signal: AbortSignal.timeout(WAIT_MS) });
     const { now_s } = await answer.json();
     const found = now_s - Date.now() / 1000;
-    localStorage.setItem(KEPT, String(found));
+    localStorage.setItem(KEPT, JSON.stringify({ offset: found, at: Date.now() / 1000 }));
     return found;
   } catch {
-    return Number(localStorage.getItem(KEPT)) || 0;
+    return kept().offset;
   }
 }
 
+/** Know it for when there is no connection. */
+export async function remember() {
+  if (Math.abs(Date.now() / 1000 - kept().at) > FRESH_S) await offset();
+}
+
+function kept() {
+  const { offset = 0, at = 0 } = JSON.parse(localStorage.getItem(KEPT) ?? "{}");
+  return { offset, at };
+}
+
 export const timeWith = (offsetS) => Math.max(0, Math.round(Date.now() / 1000 + offsetS));
+
+/** The commune's time as far as it is known here. */
+export const timeNow = () => timeWith(kept().offset);

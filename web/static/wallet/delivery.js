@@ -23,9 +23,15 @@
     const row = await find(id);
     if (row?.state !== "waiting") return row;
     if (!row.isSent && row.expires < Date.now() / 1000 + row.offset) return settle(row, { state: "expired" });
-    if (navigator.onLine === false) return row;
+    if (!(await isThere())) return row;
     await put({ ...row, isSent: true });
     return settle(row, await answerTo(row, csrf));
+  }
+
+  /** Whether the server answers: what is not even tried can still be taken back. */
+  async function isThere() {
+    if (navigator.onLine === false) return false;
+    return fetch("/clock", { cache: "no-store" }).then((answer) => answer.ok, () => false);
   }
 
   async function settle(row, answer) {

@@ -3,7 +3,7 @@
 import { equal, unhex } from "../verify/bytes.js";
 import { filled, onSubmit, says, Sorry } from "./ask.js";
 import { amountIn, written } from "./amount.js";
-import { offset, timeWith } from "./clock.js";
+import { offset, timeNow, timeWith } from "./clock.js";
 import { ownKey } from "./sign.js";
 import { find, prepare, send, standing } from "./outbox.js";
 
@@ -63,7 +63,7 @@ function show(row) {
   document.getElementById("kept-what").textContent = filled("prepared", { amount, name: row.payee });
   document.getElementById("kept-how").textContent = standing(row);
   form.hidden = true;
-  self.commonwatt.payment = row.id; // offline.js goes on when it was sent
+  dispatchEvent(new Event("outbox-kept"));
 }
 
 onSubmit(form, async () => {
@@ -84,7 +84,7 @@ function fillIn() {
   chosen.addEventListener("change", isChosen);
   isChosen();
   told.id = new URLSearchParams(location.search).get("n")?.match(/^[0-9a-f]{32}$/)?.[0] ?? freshId();
-  told.expires_s = timeWith(0) + 30 * 86_400;
+  told.expires_s = timeNow() + 30 * 86_400;
 }
 
 /** It stays the same when the page is loaded again. */
@@ -101,6 +101,12 @@ async function begin() {
   if (kept?.state === "placed" || kept?.state === "waiting") return show(kept);
   await checkKey();
 }
+
+/** What waited was sent meanwhile (offline.js). */
+addEventListener("outbox", async () => {
+  const row = await find(told.id);
+  if (row && form.hidden) show(row);
+});
 
 // The way back may show the page as it was left: what was paid meanwhile is known.
 addEventListener("pageshow", () => begin().catch((error) => {
