@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from starlette.requests import Request
 
 from aggregator.testing import ident, key
 from commonwatt.identity import SigningKey, key_hint, new_id
@@ -24,7 +25,10 @@ from web.drafts import desk
 from web.drafts.signing import read_entry
 from web.identity import invitations, inviting, logins
 from web.identity.invitations import Invitation, InvitedAs
+from web.identity.new_keys import rotation_to
+from web.roles import Role
 from web.spelling import base64url, number_of, unbase64
+from web.visitor import Ask, Visitor
 
 
 def _wallet(living: Site, name: str) -> bytes:
@@ -193,6 +197,23 @@ def test_new_key_when_these_agree(living: Site, home: str, signers: tuple[str, .
         desk.end(connection, entry.id, "withdrawn")
 
 
+def test_office_whose_key_is_lost(living: Site) -> None:
+    """Two other offices give it a new one; its id stays, so its holder signs in as before."""
+    parts, new = living.parts, key("auditor-new")
+    ident_of_role, now_s = role_key_id(key("auditor").public_key), int(living.parts.wall.now_s())
+    with parts.books.now() as book:
+        asked = Ask(Request({"type": "http"}), Visitor(Role.AUDITOR), "en", now_s)
+        entry = rotation_to(asked, book.state, ident_of_role, new.public_key)
+    agreed = (key_hint(new.public_key), entry.approve(new, parts.facts.genesis))
+    row = {"purpose": "recover", "about": ident_of_role, "proposed_by": None, "now_s": now_s}
+    with parts.store.transaction() as connection:
+        desk.propose(connection, entry, approvals=(agreed,), **row)
+    assert inviting.sign_waiting(parts.books, parts.store, [key("steward")]) == []
+    (_place,) = inviting.sign_waiting(parts.books, parts.store, [key("townhall")])
+    with parts.books.now() as book:
+        assert book.state.founded.ids[ident_of_role].public_key == new.public_key
+
+
 def test_number_when_read_aloud() -> None:
     """Four, four and four digits, of any key."""
     assert all(re.fullmatch(r"\d{4} \d{4} \d{4}", number_of(bytes([octet]) * 32)) for octet in range(50))
@@ -212,6 +233,9 @@ def test_letter_when_a_new_key_is_asked_for(living: Site, mailbox: Mailbox) -> N
         entry = read_entry(unbase64(drafted["payload"]))
         fields = {"public_key": public_key, "payload": drafted["payload"]}
         _post(site, "/recover", token, **fields, approval=base64url(entry.approve(new, parts.facts.genesis)))
+        assert json.loads(_post(site, "/recover", token, public_key=public_key)) == {"next": "/recover"}, (
+            "a second tab"
+        )
         assert parts.postman.step() == 1
         assert "It was not you?" in mailbox.taken[0].get_content()
         assert mailbox.newest_link() == "/recover"

@@ -147,6 +147,10 @@ def test_family_that_shares_an_address(desk: Desk) -> None:
     status, _text, headers = desk.post(path, login=chosen.id.hex())
     assert status == 303
     assert "home11" in desk.get("/me", _cookie(headers)).text
+    desk.enter("us@mail.example")
+    other = desk.known("home10", "us@mail.example")
+    assert desk.post(desk.mailbox.newest_link(), _cookie(headers), login=other.id.hex())[0] == 303
+    assert desk.get("/me", _cookie(headers)).status == 303, "a browser is one person at a time"
 
 
 def test_mailbox_that_somebody_floods(desk: Desk) -> None:

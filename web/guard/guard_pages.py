@@ -10,13 +10,14 @@ from ledger.book.entry import Entry
 from web import qr
 from web.address import Address
 from web.book.books import Books
-from web.door import Page, set_session
+from web.door import Page
 from web.drafts.signing import to_sign
 from web.facts import Facts
 from web.guard import helpers, keys
 from web.guard.helpers import DEVICES_MAX, Helper
 from web.guard.keys import GuardKey, GuardKind
 from web.identity import links, logins
+from web.identity.arriving import arrive
 from web.identity.browsers import name_of
 from web.identity.links import Link, Purpose
 from web.identity.new_keys import posted_key
@@ -119,7 +120,7 @@ class GuardPages:
             links.use_up(connection, ask.part("token"))
             keys.add(connection, who, GuardKey(public_key, GuardKind.DEVICE, browser, ask.now_s))
             if ask.visitor.login != who:
-                set_session(answer, ask, logins.open_session(connection, who, now_s=ask.now_s, browser=browser))
+                arrive(connection, ask, who, answer)
         return answer
 
     def _owner(self, ask: Ask) -> logins.Login:

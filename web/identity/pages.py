@@ -11,12 +11,12 @@ from ledger.book.body import AdmitRole, Rotate, role_key_id
 from ledger.book.entry import Entry
 from web.book.books import Books
 from web.consent import erasure
-from web.door import COOKIE, Page, set_session
+from web.door import COOKIE, Page
 from web.drafts import desk
 from web.drafts.signing import to_sign
 from web.facts import Facts
 from web.identity import invitations, logins, new_keys, newcomers
-from web.identity.browsers import name_of
+from web.identity.arriving import arrive
 from web.identity.invitations import Invitation, InvitedAs
 from web.identity.logins import Login
 from web.looks import Looks
@@ -106,9 +106,7 @@ class IdentityPages:
             else:
                 approval = new_keys.approval_of(ask, entry, public_key, self._facts.genesis)
                 self._propose(connection, entry, public_key=public_key, approval=approval, who=who, now_s=ask.now_s)
-            browser = name_of(ask.request.headers.get("user-agent", ""))
-            set_session(answer, ask, logins.open_session(connection, who, now_s=ask.now_s, browser=browser))
-        return answer
+            return arrive(connection, ask, who, answer)
 
     def _propose(
         self,

@@ -9,11 +9,11 @@ from web.address import Address
 from web.book.books import Books
 from web.door import Page
 from web.facts import Facts
-from web.identity import logins, passkeys
+from web.identity import passkeys
+from web.identity.arriving import arrive
 from web.identity.browsers import name_of
 from web.identity.passkeys import NAME_CHARS_MAX, Place
 from web.identity.presence import check_presence
-from web.identity.sign_in_pages import signed_in
 from web.looks import Words
 from web.manners import inside
 from web.me.sections import Section
@@ -71,10 +71,7 @@ class PasskeyPages:
         answer, asked = ask.text("credential", chars_max=ANSWER_CHARS_MAX), unbase64(ask.text("challenge"))
         with self._store.transaction() as connection:
             who = passkeys.enter(connection, answer, place, asked=asked, now_s=ask.now_s)
-            browser = name_of(ask.request.headers.get("user-agent", ""))
-            token = logins.open_session(connection, who, now_s=ask.now_s, browser=browser)
-        there = inside(ask.form.get("to", "/welcome"))
-        return signed_in(ask, who, token, JSONResponse({"next": there}))
+            return arrive(connection, ask, who, JSONResponse({"next": inside(ask.form.get("to", "/welcome"))}))
 
     def add(self, ask: Ask) -> Response:
         """The same for a new passkey."""

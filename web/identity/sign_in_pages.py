@@ -9,16 +9,15 @@ from commonwatt.i18n import _, speaking
 from ledger.http.limits import RateLimit
 from web.address import Address
 from web.book.books import Books
-from web.door import Page, set_session
+from web.door import Page
 from web.facts import Facts
 from web.identity import links, logins, sentences, wishes
-from web.identity.browsers import name_of
+from web.identity.arriving import arrive
 from web.identity.links import Link, Purpose
-from web.identity.logins import Login
 from web.looks import Looks
 from web.mail import letters
 from web.mail.postman import Postman
-from web.manners import inside, remember_language
+from web.manners import inside
 from web.phrases import of_role
 from web.roles import EVERYBODY, role_of
 from web.store.file import WebStore
@@ -61,6 +60,7 @@ class SignInPages:
             "there": inside(ask.request.query_params.get("to", "/welcome")),
             "has_mail": self._postman.has_mail,
             "can_have_passkeys": self._address.passkey_host(ask.request) is not None,
+            "elsewhere": self._address.public_url,
         }
         return self._looks.answer(ask, "enter.html", lambda _words: values)
 
@@ -108,9 +108,7 @@ class SignInPages:
             if who is None:
                 raise _gone()
             links.use_up(connection, ask.part("token"))
-            browser = name_of(ask.request.headers.get("user-agent", ""))
-            token = logins.open_session(connection, who, now_s=ask.now_s, browser=browser)
-        return signed_in(ask, who, token, RedirectResponse("/welcome", 303))
+            return arrive(connection, ask, who, RedirectResponse("/welcome", 303))
 
     def _change_email(self, ask: Ask, found: Link) -> Response:
         assert found.login is not None
@@ -149,14 +147,6 @@ class SignInPages:
                 for who in theirs
             ]
         return {"people": people, "email": found.email, "is_enter": found.purpose is Purpose.ENTER}
-
-
-def signed_in(ask: Ask, who: Login, token: str, answer: Response) -> Response:
-    """Let the browser be signed in, and speak the language that its owner chose."""
-    set_session(answer, ask, token)
-    if who.language:
-        remember_language(answer, ask.request, who.language)
-    return answer
 
 
 def _gone() -> Sorry:
