@@ -55,6 +55,7 @@ from web.me.own import OwnSections
 from web.me.pages import MePages
 from web.me.sections import Maker
 from web.money.exchange import ExchangePages
+from web.money.pages import MoneyPages
 from web.money.people import People
 from web.money.tally_file import KeptTally
 from web.names import Names
@@ -62,6 +63,7 @@ from web.pay import pages as pay
 from web.public.pages import PublicPages
 from web.public.town import Pinned, TownReader
 from web.settings import WebSettings
+from web.statements.pages import StatementPages
 from web.store.file import WebStore
 
 log = logging.getLogger(__name__)
@@ -196,6 +198,8 @@ def _money(parts: Parts) -> list[Page]:
     return [
         *AccountingPages(store, books, tally, looks, people).pages(),
         *ExchangePages(store, books, tally, looks, parts.facts, people).pages(),
+        *MoneyPages(books, tally, looks, people, clock=parts.clock).pages(),
+        *StatementPages(store, books, tally, looks, people, address=parts.address).pages(),
     ]
 
 

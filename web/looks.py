@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency, format_decimal, format_percent
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from commonwatt.i18n import LANGUAGES, _, speaking
@@ -88,6 +89,13 @@ class Looks:
                 tabs=[tab for tab in tabs(visitor.role) if tab.path in self.paths],
                 **values,
             )
+
+    def part(self, template: str, language: str, make: Callable[["Words"], dict[str, Any]]) -> Markup:
+        """A piece of a page in a language of its own."""
+        words = Words(_LOCALES[language], self.zone)
+        with speaking(language):
+            values = {"_": _, "words": words, "language": language, "facts": self._facts, **make(words)}
+            return Markup(self._templates.get_template(template).render(values))  # noqa: S704 escaped by the template
 
 
 def _of_one_person(subject: bytes) -> dict[str, str]:

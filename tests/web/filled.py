@@ -92,6 +92,7 @@ FILLED: Mapping[str, str | Callable[[Site], str]] = {
     "{device}": "00" * 16,
     "{entry}": "00" * 16,
     "{ticket}": closed,
+    "{holder}": ident("home01").hex(),
     "{year}": "2024",
     "{meter}": ident("home05-main").hex(),
     "{claim}": "00" * 16,
