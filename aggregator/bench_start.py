@@ -31,7 +31,7 @@ from aggregator.statements.signers import Signers
 from aggregator.testing import POLICY, TIME_S, ident, key
 from commonwatt.clock import CivilClock
 from commonwatt.evidence_page import Octets, Page
-from commonwatt.identity import ID_SIZE, save_key
+from commonwatt.identity import ID_SIZE
 from ledger.app import LOG
 from ledger.book import mint_arrays
 from ledger.book.mint import SOURCE_PRODUCTION
@@ -75,7 +75,6 @@ def found(directory: Path, count: int) -> None:
             connection.execute(sa.update(schema.meta).where(schema.meta.c.name == "log.read").values(value=str(size)))
             meters.of(connection, Directory.of(ledger.state).meters)
     testing.write_papers(directory)
-    save_key(directory / "keys" / "aggregator.key", key("aggregator"))
     words = {"url": "mqtt://127.0.0.1:9", "username": "aggregator", "password": "nobody answers"}
     (directory / "broker.toml").write_text("".join(f"{name} = {json.dumps(word)}\n" for name, word in words.items()))
 

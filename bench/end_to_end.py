@@ -27,7 +27,6 @@ from aggregator.testing import COMMUNE, GATEWAY, GENESIS, TIME_S, MeterStandIn, 
 from commonwatt import status, topics
 from commonwatt.clock import CivilClock, MonotonicClock
 from commonwatt.errors import UserError
-from commonwatt.identity import save_key
 from commonwatt.mqtt import BrokerAccount, MqttLink
 from commonwatt.quantities import EXPORT, IMPORT
 from commonwatt.transport import sha256
@@ -159,7 +158,6 @@ def _found(directory: Path, meters: int) -> list[MeterStandIn]:
             assert all(isinstance(answer, Placed) for answer in ledger.submit(entries))
         ledger.publish()
     testing.write_papers(directory)
-    save_key(directory / "keys" / "aggregator.key", key("aggregator"))
     return [MeterStandIn(name, (IMPORT.number, EXPORT.number)) for name in names]
 
 
