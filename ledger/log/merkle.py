@@ -20,11 +20,16 @@ def leaf_hash(entry: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + entry).digest()
 
 
+def leaf_hashes(entries: Sequence[bytes]) -> list[bytes]:
+    """The hash of each of many entries."""
+    sha256 = hashlib.sha256
+    return [sha256(b"\x00" + entry).digest() for entry in entries]
+
+
 def slot_hashes(entries: Sequence[bytes], told: Sequence[bytes]) -> list[bytes]:
     """The leaf hashes of entries; of one that was erased, and is empty, the hash that is told of it."""
     if all(entries):
-        sha256 = hashlib.sha256
-        return [sha256(b"\x00" + entry).digest() for entry in entries]
+        return leaf_hashes(entries)
     return [leaf_hash(entry) if entry else other for entry, other in zip(entries, told, strict=True)]
 
 

@@ -205,7 +205,7 @@ class Index:
                 for at, data in enumerate(stretch, place):
                     rows += self._of_signed(at, data) if data else ()
             place += len(stretch)
-        rows.sort()  # one pass over the pages of the table
+
         self._connection.executemany(_ADD, rows)
 
     def _of_leaves(self, place: int, leaves: Sequence[bytes]) -> Iterable[tuple[object, ...]]:
