@@ -118,7 +118,7 @@ class Listing:
             "filters": names(),
             "groups": home.told(movements.together(seen.movements, self._reader.zone), words, seen.known),
             "sums": [
-                (words.exact(row.in_mc), words.exact(row.out_mc), _unit(row.unit, seen.known))
+                (words.signed(row.in_mc), words.signed(-row.out_mc), _unit(row.unit, seen.known))
                 for row in sums([movement.row for movement in seen.movements])
             ],
             "before": max(
