@@ -1,7 +1,7 @@
 """Wires the pages of one commune into an application; nothing runs until a server calls it."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -22,6 +22,7 @@ from web.account.proofs import Prover
 from web.account.reader import AccountReader
 from web.accounting.pages import AccountingPages
 from web.address import Address
+from web.association.corrections.pages import CorrectionPages
 from web.association.declared.pages import DeclaredPages
 from web.association.desk.pages import DeskPages
 from web.association.holds.pages import HoldPages
@@ -59,6 +60,7 @@ from web.money.pages import MoneyPages
 from web.money.people import People
 from web.money.tally_file import KeptTally
 from web.names import Names
+from web.operator.pages import GridPages
 from web.pay import pages as pay
 from web.public.pages import PublicPages
 from web.public.town import Pinned, TownReader
@@ -92,6 +94,7 @@ class Parts:
     postman: Postman
     """Whoever serves the pages lets it work beside them."""
     said: Said
+    grafana_url: str = ""
     database_url: str = ""
     """The aggregator's database, where it is not what the directory's settings say."""
 
@@ -124,7 +127,9 @@ def assemble(
     homes = Homes(directory, books, names, zone=zone, clock=clock, database_url=database_url)
     copies = Copies(directory, books, store, names, homes, looks, database_url=database_url)
     kept, times = (facts, books, tally, store), (clock, wall)
-    return Parts(directory, *kept, looks, town, names, homes, copies, *times, address, postman, said, database_url)
+    shown = (looks, town, names, homes, copies)
+    parts = Parts(directory, *kept, *shown, *times, address, postman, said)
+    return replace(parts, grafana_url=read.grafana_url, database_url=database_url)
 
 
 def pages(parts: Parts) -> list[Page]:
@@ -189,8 +194,9 @@ def office_of(parts: Parts) -> Office:
 
 def _of_association(parts: Parts) -> list[Page]:
     office = office_of(parts)
-    rooms = (DeskPages, PeoplePages, MeterPages, HoldPages, DeclaredPages, PolicyPages)
-    return [page for room in rooms for page in room(office).pages()]
+    rooms = (DeskPages, PeoplePages, MeterPages, HoldPages, CorrectionPages, DeclaredPages, PolicyPages)
+    grid = GridPages(office, parts.wall, parts.grafana_url)
+    return [*(page for room in rooms for page in room(office).pages()), *grid.pages()]
 
 
 def _money(parts: Parts) -> list[Page]:

@@ -44,6 +44,12 @@ class WebSettings(settings.Settings):
         le=65_535,
         description="with a local CA, where phones fetch it by plain HTTP: they trust nothing yet; 0: a free one",
     )
+    grafana_url: str = Field(
+        default="",
+        description="where the operator's dashboards are, as in `https://grafana.example.fr/d/operator`: `/grid` "
+        "leads there; none: it does not",
+        pattern=r"^(https?://[^\s\"'<>]+)?$",
+    )
     public_url: str = Field(
         default="",
         description="where browsers reach the pages, as in `https://energy.example.fr`: links in e-mails lead there, "

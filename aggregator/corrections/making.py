@@ -66,9 +66,11 @@ def device_of(directory: Path, name: str) -> DeviceAccount:
     raise UserError(_("there is no such device"), where=name, to_do=_("see commonwatt device list"))
 
 
-def effect(directory: Path, device: DeviceAccount, start_s: int, end_s: int, energy_wh: int) -> Effect:
+def effect(
+    directory: Path, device: DeviceAccount, start_s: int, end_s: int, energy_wh: int, *, database_url: str = ""
+) -> Effect:
     """What it would take back; UserError if that is nothing."""
-    with reading(directory) as connection:
+    with reading(directory, database_url) as connection:
         standing = minted.standing(connection, device.device, device.account, start_s, end_s)
     back = list(taken_back(standing, energy_wh))
     before_wh = sum(row.energy_wh for row in standing)

@@ -7,12 +7,16 @@ import sqlalchemy as sa
 
 from aggregator import schema
 from aggregator.privacy import rule
+from aggregator.privacy.memory import Memory, Told
 from aggregator.privacy.rule import Withheld
 from aggregator.statements.requests import Request
 from aggregator.telemetry.cells import Cell, Commune
 from aggregator.telemetry.measurements import COMMUNE
 from aggregator.telemetry.point import Point
 from ledger.book import mint
+
+TELEMETRY = "telemetry"
+"""What keys of the memory begin with that dashboards tell of."""
 
 MayBeTold = Callable[[frozenset[bytes], int, int], Withheld | None]
 """Why a total over sites in a span may not be told beside what was told of it, or None."""
@@ -67,6 +71,19 @@ def came(
     else:
         count_withheld(reason)
     return Point("request", request.start_s, fields, _tags(request, cell))
+
+
+def remembered(memory: Memory, request: Request) -> MayBeTold:
+    """Judges beside everything that was told before, and remembers what is told of this request: whoever tells it
+    again, in a dashboard or on a page, tells the same."""
+
+    def may_be_told(sites: frozenset[bytes], start_s: int, end_s: int) -> Withheld | None:
+        reason = rule.check_earlier(sites, (found.sites for found in memory.during(start_s, end_s)))
+        if reason is None:
+            memory.extend(Told(f"{TELEMETRY}:request:{request.place}", start_s, end_s, sites))
+        return reason
+
+    return may_be_told
 
 
 def cell_of(request: Request, commune: Commune) -> Cell | None:

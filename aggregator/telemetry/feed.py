@@ -21,7 +21,7 @@ from aggregator.commune.directory import CommuneDirectory
 from aggregator.commune.places import Places
 from aggregator.impact import carbon, tables
 from aggregator.privacy import public, rule
-from aggregator.privacy.memory import Memory, Told, remembering
+from aggregator.privacy.memory import Told, remembering
 from aggregator.privacy.rule import Withheld
 from aggregator.private.store import PrivateStore
 from aggregator.statements import requests
@@ -43,9 +43,6 @@ INTERVALS_PER_STEP, WINDOWS_PER_STEP = 32, 32
 
 CLOSED, MINTED, LOGGED = "closed_s", "minted_s", "logged"
 """Cursors: the end of the last interval and window, civil seconds; the place in the log."""
-
-TELEMETRY = "telemetry"
-"""How the memory of what was told names us."""
 
 
 class Feed:
@@ -139,7 +136,7 @@ class Feed:
                     told.append((start_s, cell))
                     if len(cell.sites):
                         sites = commune.ids(cell.sites)
-                        memory.extend(Told(f"{TELEMETRY}:{cell.cell.key}", start_s, end_s, sites))
+                        memory.extend(Told(f"{asked.TELEMETRY}:{cell.cell.key}", start_s, end_s, sites))
         with self._journal.transaction() as journal:
             for start_s, found in told:
                 journal.add([self._line(Point("energy_15m", start_s, found.figures, found.cell.tags))])
@@ -227,8 +224,8 @@ class Feed:
                 continue
             withheld: Counter[str] = Counter()
             with remembering(self._private_db) as memory:
-                key = f"{TELEMETRY}:request:{request.place}"
-                came = asked.came(connection, request, commune, _count_in(withheld), _remembered(memory, key))
+                may_be_told = asked.remembered(memory, request)
+                came = asked.came(connection, request, commune, _count_in(withheld), may_be_told)
             if came is not None:
                 self._add([came], {f"came.{request.place}": 1}, withheld)
         self._is_measured_new = False
@@ -295,16 +292,6 @@ def _beside(earlier: list[frozenset[bytes]]) -> energies.MayBeTold:
         reason = rule.check_earlier(sites, told) if told else None
         if reason is None and told:
             told.append(sites)
-        return reason
-
-    return may_be_told
-
-
-def _remembered(memory: Memory, key: str) -> asked.MayBeTold:
-    def may_be_told(sites: frozenset[bytes], start_s: int, end_s: int) -> Withheld | None:
-        reason = rule.check_earlier(sites, (found.sites for found in memory.during(start_s, end_s)))
-        if reason is None:
-            memory.extend(Told(key, start_s, end_s, sites))
         return reason
 
     return may_be_told

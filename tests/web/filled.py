@@ -99,6 +99,7 @@ FILLED: Mapping[str, str | Callable[[Site], str]] = {
     "{version}": "1",
     "{trial}": a_trial,
     "{declaration}": "00000000",
+    "{correction}": "00000000",
     "{file}": "photo.jpg",
     "{account}": "00" * 16,
 }

@@ -17,6 +17,7 @@ from aggregator.reading import NothingMeasuredError
 from aggregator.statements.values import Stated
 from commonwatt.i18n import _
 from ledger.book.admissions import DeviceAccount
+from ledger.book.body import Body
 from ledger.book.state import State
 from web.address import Address
 from web.book.books import Books
@@ -91,6 +92,12 @@ class Office:
         with self.store.transaction() as connection:
             carried = statements.waiting(connection, self.said, state)
         return [*self.said.stated(state), *(row for row, _reason, _about in carried)], carried
+
+    def to_carry(self) -> list[Body]:
+        """The entries by which a steward brings what was signed into the log."""
+        with self.books.now() as book:
+            _stated, carried = self.stated(book.state)
+            return statements.entries(book.state, carried)
 
 
 def standing(status: str) -> str:

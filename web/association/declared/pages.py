@@ -16,7 +16,6 @@ from aggregator.statements.statement import Statement, Topic
 from aggregator.statements.values import Stated
 from commonwatt.i18n import _
 from commonwatt.identity import key_hint
-from ledger.book.body import Body
 from ledger.book.state import State
 from web.association.declared import photo
 from web.association.office import Office, role_name
@@ -103,11 +102,11 @@ class DeclaredPages:
             ask = ask.without("signed")
         if ask.visitor.role not in DOES:
             return JSONResponse({"next": "/declared"})
-        return in_turn(ask, self._office.books, self._office.facts, self._to_carry, then="/declared")
+        return in_turn(ask, self._office.books, self._office.facts, self._office.to_carry, then="/declared")
 
     def carry(self, ask: Ask) -> Response:
         """Bring what others signed into the log."""
-        return in_turn(ask, self._office.books, self._office.facts, self._to_carry, then="/declared")
+        return in_turn(ask, self._office.books, self._office.facts, self._office.to_carry, then="/declared")
 
     def paper(self, ask: Ask) -> Response:
         """A photograph that belongs to a declaration: shown as a picture, whatever its bytes are."""
@@ -216,11 +215,6 @@ class DeclaredPages:
         with self._office.store.transaction() as connection:
             data = unbase64(ask.form["signed"])
             statements.put(connection, data, statement.subject, now_s=ask.now_s)
-
-    def _to_carry(self) -> list[Body]:
-        with self._office.books.now() as book:
-            _stated, carried = self._office.stated(book.state)
-            return statements.entries(book.state, carried)
 
     def _waiting(self, ask: Ask, stated: Sequence[Stated]) -> Stated | None:
         name = ask.part("declaration")

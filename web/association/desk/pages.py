@@ -14,7 +14,7 @@ from aggregator.statements import corrections, values
 from aggregator.statements.signers import Signers
 from aggregator.statements.values import Stated
 from commonwatt.i18n import _
-from ledger.book.body import Policy
+from ledger.book.body import Policy, Reverse
 from ledger.book.constitution import quorum_kind
 from ledger.book.state import State
 from web.association.desk import checklist
@@ -148,6 +148,8 @@ def _name_of(names: PrivateStore, subject: bytes | None) -> str:
 def _look_at(draft: Draft) -> str:
     """The page that shows what a draft would do; empty where its sentence says all."""
     body = draft.entry.body
+    if isinstance(body, Reverse):
+        return f"/corrections/payment?id={body.entry.hex()}"
     return f"/policy/trials/{body.sha256.hex()}" if isinstance(body, Policy) else ""
 
 

@@ -1,0 +1,1 @@
+"""Taking back: payments that are undone, measurements that were settled and are not true. Two offices of three."""
