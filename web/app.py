@@ -127,8 +127,7 @@ def assemble(
     homes = Homes(directory, books, names, zone=zone, clock=clock, database_url=database_url)
     copies = Copies(directory, books, store, names, homes, looks, database_url=database_url)
     kept, times = (facts, books, tally, store), (clock, wall)
-    shown = (looks, town, names, homes, copies)
-    parts = Parts(directory, *kept, *shown, *times, address, postman, said)
+    parts = Parts(directory, *kept, looks, town, names, homes, copies, *times, address, postman, said)
     return replace(parts, grafana_url=read.grafana_url, database_url=database_url)
 
 
