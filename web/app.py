@@ -62,6 +62,7 @@ from web.money.tally_file import KeptTally
 from web.names import Names
 from web.operator.pages import GridPages
 from web.pay import pages as pay
+from web.pay import section as pay_section
 from web.public.pages import PublicPages
 from web.public.town import Pinned, TownReader
 from web.settings import WebSettings
@@ -145,7 +146,7 @@ def pages(parts: Parts) -> list[Page]:
         *passkey_pages.pages(),
         *guard_pages.pages(),
         *RecoverPages(*common, address=parts.address, postman=parts.postman).pages(),
-        *_me(parts, guard_pages.section, passkey_pages.section, _consent(parts).section).pages(),
+        *_me(parts, pay_section.section, guard_pages.section, passkey_pages.section, _consent(parts).section).pages(),
         *DraftPages(parts.store, parts.books, parts.facts).pages(),
         *_account(parts).pages(),
         *EnergyPages(parts.directory, parts.homes, parts.looks).pages(),

@@ -174,6 +174,21 @@ def test_payment_when_the_browser_sends_it(ana: Person, living: Site) -> None:
     session.detach()
 
 
+def test_proof_when_there_is_no_connection(ana: Person, living: Site) -> None:
+    """A movement that was looked at, and its proof, are read and checked without a connection."""
+    with living.parts.books.now() as book:
+        (place,) = book.index.latest(ident("home06"), before=book.size, limit=1)
+    page = ana.open(f"/movement/{place}")
+    page.evaluate(
+        """async (path) => { while (!(await caches.match(path))) await new Promise((go) => setTimeout(go, 20)); }""",
+        f"/movement/{place}.proof",
+    )
+    ana.context.set_offline(True)
+    ana.open(f"/movement/{place}").locator("#check").click()
+    page.wait_for_function("document.getElementById('verdict').textContent.includes('Proven')")
+    ana.context.set_offline(False)
+
+
 def test_pages_when_somebody_signs_out(ana: Person, living: Site) -> None:
     """Kept pages can be read without a connection; after signing out they are gone, also for who comes next."""
     ana.context.set_offline(True)

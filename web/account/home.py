@@ -18,6 +18,7 @@ from web.book.books import Books
 from web.book.followed import FollowedBook
 from web.book.index import Row
 from web.looks import Words
+from web.pay.requests import asked_of
 
 MONEY = (
     *(Kind.MINT, Kind.MINT_RUN, Kind.TRANSFER, Kind.PAYMENT_REQUEST, Kind.PAYMENT_ANSWER, Kind.TOP_UP),
@@ -76,8 +77,11 @@ class Home:
         zone = self._reader.zone
         held: list[Purse] = []
         rows: list[Row] = []
+        asked = 0
 
         def choose(book: FollowedBook) -> Sequence[Row]:
+            nonlocal asked
+            asked = asked_of(book.state, holder)
             held.extend(purses(book, holder))
             rows.extend(_earning(book, holder, summary.since_s(now_s, zone)))
             return book.index.rows(holder, kinds=MONEY, limit=LATEST_ROWS)
@@ -89,6 +93,7 @@ class Home:
         earned = summary.earned(rows, now_s, zone)
         return {
             "purses": held,
+            "asked": asked,
             "earned": earned,
             "earned_says": _earned(earned, self._plugs(holder, earned, seen), words, seen.known) if earned else "",
             "says": [

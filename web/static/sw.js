@@ -10,6 +10,7 @@ const FILES = `files-${SHELL.version}`, PAGES = "pages";
 const WHOSE = "commonwatt-whose", OWNER = "/whose";
 const INSTEAD = "/offline", PAYING = "/pay/offline";
 const KEPT = /^\/(home|pay|ask|requests|favourites|movements|till|till\/sales|energy|me)$|^\/(p|ask|paid|movement|energy)\/[^?]+$/;
+const MOVEMENT = /^\/movement\/\d+$/, PROOF = /^\/movement\/\d+\.proof$/;
 const KEPT_MAX = 80;
 const WAIT_MS = 10_000;
 const PAYING_EVERY_MS = 5 * 60_000;
@@ -26,6 +27,8 @@ addEventListener("fetch", (event) => {
     event.respondWith(forget().then(() => fetch(request)));
   } else if (request.method === "GET" && request.mode === "navigate") {
     event.respondWith(page(event, url));
+  } else if (request.method === "GET" && PROOF.test(url.pathname)) {
+    event.respondWith(fetch(request).catch(async () => (await (await caches.open(PAGES)).match(url.pathname)) ?? Response.error()));
   } else if (request.method === "GET" && url.pathname.startsWith("/static/")) {
     event.respondWith(fetch(request).catch(async () => (await caches.match(url.pathname)) ?? Response.error()));
   }
@@ -71,6 +74,7 @@ async function keep(url, answer) {
   if (!whose) return;
   const pages = await caches.open(PAGES);
   if (KEPT.test(url.pathname)) await pages.put(url.pathname, answer);
+  if (MOVEMENT.test(url.pathname)) await fetchInto(pages, `${url.pathname}.proof`);
   if (Date.now() - payingAt > PAYING_EVERY_MS) await keepPaying(pages);
   const keys = await pages.keys();
   const old = keys.filter((key) => ![OWNER, PAYING].includes(new URL(key.url).pathname)).slice(0, -KEPT_MAX);
@@ -79,9 +83,13 @@ async function keep(url, answer) {
 
 /** The form of payments for when there is no connection: members have one, offices none. */
 async function keepPaying(pages) {
-  const answer = await fetch(PAYING).catch(() => null);
   payingAt = Date.now();
-  if (answer?.ok && !answer.redirected) await pages.put(PAYING, answer);
+  await fetchInto(pages, PAYING);
+}
+
+async function fetchInto(pages, path) {
+  const answer = await fetch(path).catch(() => null);
+  if (answer?.ok && !answer.redirected) await pages.put(path, answer);
 }
 
 async function owner() {
