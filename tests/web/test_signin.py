@@ -23,6 +23,9 @@ from web.door import COOKIE
 from web.identity import logins, wishes
 from web.identity.links import LINK_S
 from web.identity.presence import FRESH_S
+from web.mail import letters
+from web.mail.letters import Letter
+from web.store import of_person
 
 SAID = "If this address is known here"
 ANDROID = "Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0"
@@ -151,6 +154,24 @@ def test_family_that_shares_an_address(desk: Desk) -> None:
     other = desk.known("home10", "us@mail.example")
     assert desk.post(desk.mailbox.newest_link(), _cookie(headers), login=other.id.hex())[0] == 303
     assert desk.get("/me", _cookie(headers)).status == 303, "a browser is one person at a time"
+
+
+def test_family_when_one_of_them_is_erased(desk: Desk) -> None:
+    """The others sign in as before; a person alone with an address leaves nothing of it."""
+    store = desk.site.parts.store
+    ours = {name: desk.known(name, "us@mail.example") for name in ("home10", "home11")}
+    desk.known("home09", "Max@mail.example")
+    for email in ("us@mail.example", "max@mail.example"):
+        desk.post("/enter", email=email)
+    with store.transaction() as connection:
+        letters.put(connection, Letter("Max@mail.example", "x", "x"), now_s=int(desk.clock.now_s()))
+        for name in ("home10", "home09"):
+            of_person.erase(connection, ident(name))
+        assert logins.of_email(connection, "us@mail.example") == [ours["home11"]]
+        for table in ("login", "letter", "wish"):
+            assert "max@" not in str(connection.exec_driver_sql(f"SELECT * FROM {table}").all()).lower()
+    desk.site.parts.postman.step()
+    assert [message["To"] for message in desk.mailbox.taken] == ["us@mail.example"]
 
 
 def test_mailbox_that_somebody_floods(desk: Desk) -> None:

@@ -1,5 +1,6 @@
 """Everything that web.db has of one person, whatever table it stands in: for the copy that they may ask for, and to
-be erased. A new table is in it by itself: every row counts that names their account or login, or their address."""
+be erased. A new table is in it by itself: every row counts that names their account or login; and where a row names
+nobody, their address, unless others sign in with it too."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -11,6 +12,8 @@ from web.store.schema import metadata
 
 _SECRETS = ("token_sha256",)
 """What is not handed over: whoever has the copy could otherwise see which link was whose."""
+
+_NAMES_SOMEBODY, _ADDRESSES = ("login", "subject"), ("email", "recipient")
 
 
 def ids(connection: sa.Connection, account: bytes) -> set[bytes]:
@@ -46,14 +49,19 @@ def _is_of(table: sa.Table, theirs: Iterable[bytes], email: str | None) -> sa.Co
         column.in_(list(theirs)) for column in table.c if isinstance(column.type, sa.LargeBinary)
     ]
     if email:
-        addresses = (column for column in table.c if column.name in ("email", "to", "address"))
-        found += [column == email for column in addresses]
+        named = (column for column in table.c if isinstance(column.type, sa.LargeBinary))
+        is_nobodys = [column.is_(None) for column in named if column.name in _NAMES_SOMEBODY]
+        addresses = (column for column in table.c if column.name in _ADDRESSES)
+        found += [sa.and_(sa.func.lower(column) == email, *is_nobodys) for column in addresses]
     return sa.or_(*found) if found else None
 
 
 def _email(connection: sa.Connection, account: bytes) -> str | None:
+    """Their address in small letters; None: they have none, or share it."""
     found: str | None = connection.scalar(sa.select(schema.login.c.email).where(schema.login.c.subject == account))
-    return found
+    is_it = sa.func.lower(schema.login.c.email) == (found or "").lower()
+    sharing = connection.scalar(sa.select(sa.func.count()).select_from(schema.login).where(is_it))
+    return found.lower() if found and sharing == 1 else None
 
 
 def _text(value: Any) -> Any:
