@@ -18,7 +18,7 @@ from ledger.book.units import Unit
 from ledger.sequencer import Placed, Sequencer
 from tests.web.conftest import ZONE, Site
 from tests.web.people import visit
-from web.account import summary
+from web.account import movements, summary
 from web.account.summary import When
 from web.book.books import Books
 from web.book.index import Row
@@ -83,6 +83,35 @@ def test_home_when_a_script_is_somebody_s_name(living: Site) -> None:
     assert "<script>alert" not in page
     assert "“&lt;script&gt;alert(1)&lt;/script&gt;”" in page
     assert "<b>Ana" not in visit(living, ident("home06"), "/home", name="<b>Ana</b>").text
+
+
+def test_home_when_money_is_not_free(living: Site) -> None:
+    """What is put aside, what is held back, and a warning before payments are refused; each unit by its name."""
+    asked = PaymentRequest(ident("home21"), ident("home23"), 20, True, "wood")
+    placed(
+        living,
+        book.pay("home23:mutual", "home21:mutual", 150, "a chair"),
+        book.signed(asked, "home21", entry_id="wood"),
+        book.signed(PaymentAnswer(book.entry_id("wood"), Verdict.ACCEPT), "home23"),
+        book.signed(Hold(ident("home23"), 1, TIME_S + 864_000, TIME_S + 867_600, 40, "look"), "steward"),
+    )
+    said = text_of(visit(living, ident("home23"), "/home").text)
+    assert "0.02 credits of it are put aside for payments that you have accepted." in said
+    assert "0.04 credits more are earned and held back until the association has looked at a meter." in said
+    assert "You are far below zero: 0.05 heart are left until payments are refused." in said
+    assert "−0.15 heart" in said
+    assert "To home21 −0.15 heart" in said
+    assert "Put aside for home21" in said
+    assert "far below zero" not in text_of(visit(living, ident("home21"), "/home").text)
+
+
+def test_newest_when_days_have_many_mints() -> None:
+    """As many things as are shown, each whole; of the last it is not known whether it is."""
+    rows = [Row(90 - at, TIME_S - at * 3600, Kind.MINT, 1 + at % 2, Unit.ENERGY, 1) for at in range(60)]
+    assert len(movements.newest(rows, 2, ZONE, is_cut=False)) == 3
+    assert {row.time_s for row in movements.newest(rows, 99, ZONE, is_cut=True)} < {row.time_s for row in rows}
+    assert movements.newest(rows[:1], 5, ZONE, is_cut=True) == rows[:1]
+    assert movements.newest([], 5, ZONE, is_cut=False) == []
 
 
 def test_home_of_who_has_nothing(living: Site) -> None:

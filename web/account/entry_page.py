@@ -17,7 +17,7 @@ from web.account import movements, sentences
 from web.account.behind import Line
 from web.account.movements import Movement
 from web.account.proofs import Form
-from web.account.reader import AccountReader
+from web.account.reader import AccountReader, Lines
 from web.account.sentences import Known
 from web.book.books import Books
 from web.book.followed import FollowedBook
@@ -48,7 +48,7 @@ class EntryPage:
             back_mc.append(_back_mc(book, place))
             return [row]
 
-        seen = self._reader.see(holder, choose, is_whole=True)
+        seen = self._reader.see(holder, choose, lines=Lines.ALL)
         (movement,) = seen.movements
         (group,) = movements.together([movement], self._reader.zone)
         known, unit = seen.known, movement.row.unit
@@ -64,6 +64,7 @@ class EntryPage:
             "facts_told": _facts(movement, policy, words, known),
             "back": sentences.amount(words, known, unit, back_mc[0]) if back_mc[0] else "",
             "lines": [_line(line, group.day, words, known) for line in known.lines.get(place, ())],
+            "is_corrected": any(line.energy_wh < 0 for line in known.lines.get(place, ())),
             "rules": explain(policy).splitlines() if policy is not None else [],
             "log": _log(place, head, words),
         }

@@ -84,12 +84,11 @@ class Home:
             asked = asked_of(book.state, holder)
             held.extend(purses(book, holder))
             rows.extend(_earning(book, holder, summary.since_s(now_s, zone)))
-            return book.index.rows(holder, kinds=MONEY, limit=LATEST_ROWS)
+            latest = book.index.rows(holder, kinds=MONEY, limit=LATEST_ROWS)
+            return movements.newest(latest, LATEST, zone, is_cut=len(latest) == LATEST_ROWS)
 
         seen = self._reader.see(holder, choose)
         groups = movements.together(seen.movements, zone)
-        if len(seen.movements) == LATEST_ROWS and len(groups) > 1:
-            groups.pop()  # more of it may stand further back
         earned = summary.earned(rows, now_s, zone)
         return {
             "purses": held,
@@ -101,7 +100,7 @@ class Home:
                 *_waiting(self._reader.held(seen.known.meters), words, seen.known),
             ],
             "unit_name": lambda unit: sentences.unit_name(seen.known.unit_names, unit),
-            "groups": told(groups[:LATEST], words, seen.known),
+            "groups": told(groups, words, seen.known),
         }
 
     def _plugs(self, holder: bytes, earned: Earned | None, seen: Seen) -> tuple[list[Plug], int]:

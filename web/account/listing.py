@@ -15,7 +15,7 @@ from ledger.book.kinds import Kind
 from ledger.book.units import Unit
 from web.account import home, movements, sentences, summary
 from web.account.movements import Movement, start_of
-from web.account.reader import AccountReader, Seen
+from web.account.reader import AccountReader, Lines, Seen
 from web.account.sentences import Known
 from web.book.books import Books
 from web.book.followed import FollowedBook
@@ -153,10 +153,11 @@ class Listing:
                 rows = book.index.rows(holder, since_s=first, until_s=end)
             return [row for row in rows if wanted.shows(row)]
 
-        seen = self._reader.see(holder, choose)
-        if wanted.words:
-            seen = Seen(_found(seen, wanted.words, words), seen.known)
-        return wanted, seen, span[0]
+        if not wanted.words:
+            return wanted, self._reader.see(holder, choose), span[0]
+        found = _found(self._reader.see(holder, choose, lines=Lines.NONE), wanted.words, words)
+        rows = [movement.row for movement in found]
+        return wanted, self._reader.see(holder, lambda _book: rows), span[0]
 
 
 def _found(seen: Seen, searched: str, words: Words) -> list[Movement]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from ledger.book import entry
@@ -88,19 +87,30 @@ class Together:
 
 def together(movements: Sequence[Movement], zone: ZoneInfo) -> list[Together]:
     """Movements with the mints of a source and day in one, by day, the newest first."""
+    things: dict[Thing, list[Movement]] = {}
+    for movement in sorted(movements, key=lambda movement: day_of(movement.row.time_s, zone), reverse=True):
+        things.setdefault(_thing(movement.row, zone), []).append(movement)
+    return [Together(thing[0], group) for thing, group in things.items()]
 
-    def thing(movement: Movement) -> tuple[int, int]:
-        row = movement.row
-        return (0, row.detail) if row.kind is Kind.MINT else (1, row.place)
 
-    found: list[Together] = []
-    by_day = sorted(movements, key=lambda movement: day_of(movement.row.time_s, zone), reverse=True)
-    for day, rows in groupby(by_day, key=lambda movement: day_of(movement.row.time_s, zone)):
-        things: dict[tuple[int, int], list[Movement]] = {}
-        for movement in rows:
-            things.setdefault(thing(movement), []).append(movement)
-        found += [Together(day, group) for group in things.values()]
-    return found
+def newest(rows: Sequence[Row], count: int, zone: ZoneInfo, *, is_cut: bool) -> list[Row]:
+    """The rows of the first `count` of these things, so that no more entries are read than are shown. `is_cut`: there
+    are further rows, so that the last of these may not be all of its thing, which is left out."""
+    things: dict[Thing, list[Row]] = {}
+    for row in rows:
+        things.setdefault(_thing(row, zone), []).append(row)
+    if is_cut and len(things) > 1:
+        del things[_thing(rows[-1], zone)]
+    return [row for thing in list(things)[:count] for row in things[thing]]
+
+
+Thing = tuple[date, int, int]
+"""What people read as one: a day and a source of mints, or a day and a single entry."""
+
+
+def _thing(row: Row, zone: ZoneInfo) -> Thing:
+    day = day_of(row.time_s, zone)
+    return (day, 0, row.detail) if row.kind is Kind.MINT else (day, 1, row.place)
 
 
 def day_of(time_s: int, zone: ZoneInfo) -> date:

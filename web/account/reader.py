@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -27,6 +28,15 @@ LINES_KEPT, PLUGS_KEPT, POLICIES_KEPT = 4096, 1024, 64
 SHORT_S = 3600
 """A window so short says well enough when something was: its lines need not be looked at in a list."""
 
+
+class Lines(Enum):
+    """Of which mints the lines are read: of none, of those whose window says too little, of all."""
+
+    NONE = "none"
+    OF_LONG = "long"
+    ALL = "all"
+
+
 Choose = Callable[[FollowedBook], Sequence[Row]]
 
 
@@ -49,17 +59,21 @@ class AccountReader:
         self._lines: Kept[bytes, list[Line]] = Kept(LINES_KEPT)  # by the leaf's nonce
         self._plugs: Kept[tuple[bytes, ...], list[Plug]] = Kept(PLUGS_KEPT)
 
-    def see(self, holder: bytes, choose: Choose, *, is_whole: bool = False) -> Seen:
-        """The movements that `choose` picks. `is_whole`: with the lines behind every mint."""
+    def see(self, holder: bytes, choose: Choose, *, lines: Lines = Lines.OF_LONG) -> Seen:
+        """The movements that `choose` picks, with as many lines behind mints."""
         with self._books.now() as book:
             found = movements.read(book, choose(book))
             meters = _meters(book, holder)
             texts = {row.place: _policy_text(book, row) for row in found if row.mint is not None}
             unit_names = {row.unit: row.name for row in book.state.founded.genesis.units}
-        wanted = [row for row in found if is_whole or (leaf := row.mint) is None or _is_long(leaf)]
-        lines = self._lines_of(wanted)
+        wanted = [
+            row
+            for row in found
+            if row.mint is not None and (lines is Lines.ALL or (lines is Lines.OF_LONG and _is_long(row.mint)))
+        ]
+        behind_mints = self._lines_of(wanted)
         policies = {place: self._policy(text) for place, text in texts.items()}
-        return Seen(found, Known(holder, self._names, meters, unit_names, lines, policies))
+        return Seen(found, Known(holder, self._names, meters, unit_names, behind_mints, policies))
 
     def plugs(self, mints: Sequence[Movement], meters: dict[bytes, DeviceRole]) -> list[Plug]:
         """What meters behind the main meter used of what neighbours covered, in these mints."""
