@@ -23,6 +23,7 @@ from web.account.reader import AccountReader
 from web.accounting.pages import AccountingPages
 from web.address import Address
 from web.association.corrections.pages import CorrectionPages
+from web.association.declared.own import own_declaring
 from web.association.declared.pages import DeclaredPages
 from web.association.desk.pages import DeskPages
 from web.association.holds.pages import HoldPages
@@ -182,7 +183,7 @@ def _me(parts: Parts, *sections: Maker) -> MePages:
         *(parts.store, parts.books, parts.looks, parts.facts),
         address=parts.address,
         postman=parts.postman,
-        sections=[*sections, own.email, own.browsers, own.language],
+        sections=[*sections, own_declaring, own.email, own.browsers, own.language],
     )
 
 
