@@ -57,6 +57,7 @@ from web.me.own import OwnSections
 from web.me.pages import MePages
 from web.me.sections import Maker
 from web.money.exchange import ExchangePages
+from web.money.impact import ImpactPages
 from web.money.pages import MoneyPages
 from web.money.people import People
 from web.money.tally_file import KeptTally
@@ -69,6 +70,8 @@ from web.public.town import Pinned, TownReader
 from web.settings import WebSettings
 from web.statements.pages import StatementPages
 from web.store.file import WebStore
+from web.vouchers.clerk import ClerkPages
+from web.vouchers.pages import VoucherPages
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +209,12 @@ def _money(parts: Parts) -> list[Page]:
         *AccountingPages(store, books, tally, looks, people).pages(),
         *ExchangePages(store, books, tally, looks, parts.facts, people).pages(),
         *MoneyPages(books, tally, looks, people, clock=parts.clock).pages(),
+        *ImpactPages(
+            parts.directory, looks, zone=looks.zone, clock=parts.clock, database_url=parts.database_url
+        ).pages(),
         *StatementPages(store, books, tally, looks, people, address=parts.address).pages(),
+        *VoucherPages(store, books, looks, parts.facts).pages(),
+        *ClerkPages(store, books, tally, looks, parts.facts, people, address=parts.address).pages(),
     ]
 
 

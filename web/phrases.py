@@ -24,10 +24,21 @@ def of_modules() -> dict[str, str]:
         "passkey-there": _("This device has a passkey for you already."),
         "passkey-never": _("This browser has no passkeys. Sign in by e-mail."),
         **_of_payments(),
+        **_of_vouchers(),
         "no-keys-here": _(
             "This browser cannot make keys. Chrome and Edge can from version 137 on, Firefox from 129, Safari from "
             "17, and only on pages that came over HTTPS."
         ),
+    }
+
+
+def _of_vouchers() -> dict[str, str]:
+    return {
+        "voucher-unclear": _("This is no voucher's code. It has a number, an amount and 16 signs: 12-5-K7QD…"),
+        "voucher-cap": _("That is as much as can be taken without a connection. Connect first, then take more."),
+        "voucher-kept": _("Kept here. It is sent when there is a connection; until then it may turn out to be used."),
+        "voucher-waiting": _("Vouchers that wait to be sent: {count}, {sum} credits in all. Keep this page."),
+        "no-key-kept": _("This browser does not keep that account's key: use the one that does."),
     }
 
 

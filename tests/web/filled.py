@@ -92,6 +92,8 @@ FILLED: Mapping[str, str | Callable[[Site], str]] = {
     "{device}": "00" * 16,
     "{entry}": "00" * 16,
     "{ticket}": closed,
+    "{voucher}": "1",
+    "{sheet}": "00" * 16,
     "{holder}": ident("home01").hex(),
     "{year}": "2024",
     "{meter}": ident("home05-main").hex(),

@@ -11,7 +11,7 @@ from aggregator.testing import GENESIS, ident, key
 from ledger.book.body import PaymentAnswer, PaymentRequest, Transfer
 from ledger.book.entry import Entry
 from ledger.book.payments import Verdict
-from ledger.book.units import Unit
+from ledger.book.units import Unit, account_in
 from ledger.sequencer import Placed
 from tests.web.conftest import NOON_S, Answer, Site
 from tests.web.fec_checker import check
@@ -142,6 +142,15 @@ def test_accounting_when_a_shop_has_no_siren(living: Site) -> None:
     assert "'=HYPERLINK(1)" in table
     assert ident("home07").hex() in table
     assert ask(living, "GET", "/accounting/fec-1.txt").status == 404
+
+
+def test_closing_when_a_shop_owes_more_than_it_should(living: Site) -> None:
+    """It is warned there before anything is refused."""
+    owed = account_in(BAKER, Unit.MUTUAL)
+    assert "You owe" not in ask(living, "GET", "/closing").text
+    enter(living, Transfer(owed, account_in(ident("home03"), Unit.MUTUAL), 150, "flour"), "baker", "owe")
+    assert "You owe 0.15 mutual credits. At 0.2 " in ask(living, "GET", "/closing").text
+    enter(living, Transfer(account_in(ident("home03"), Unit.MUTUAL), owed, 150, "back"), "home03", "owed")
 
 
 @pytest.mark.parametrize("path", ["/closing", "/accounting", "/reconvert"])

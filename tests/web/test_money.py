@@ -107,3 +107,12 @@ def test_pages_when_the_money_is_looked_at(living: Site) -> None:
     public = living.get("/coverage", accept_language="fr").text
     assert "DAC7" not in public
     assert "28,8 kWh" in public
+
+
+def test_impact_when_a_day_is_settled(living: Site) -> None:
+    """Figures of the last whole week, or why they are not told; residents have no business there."""
+    assert ask(living, "GET", "/money/impact", Role.RESIDENT).status == 403
+    page = ask(living, "GET", "/money/impact", Role.TOWNHALL)
+    assert page.status == 200
+    assert "8 July 2024" in page.text
+    assert "indicators.toml" in page.text

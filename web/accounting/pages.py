@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from commonwatt.i18n import _
 from commonwatt.units import format_credits
-from ledger.book.units import Unit, account_in
+from ledger.book.units import Unit, account_in, unit_of
 from web.accounting import drawer, fec, plan, ticket
 from web.accounting.movements import Movement, What, read
 from web.accounting.plan import Plan
@@ -24,6 +24,7 @@ from web.money.days import number_of_month
 from web.money.people import People
 from web.money.tally import Tally
 from web.month import Month
+from web.pay import purse
 from web.roles import Role
 from web.store.file import WebStore
 from web.visitor import Ask, Sorry
@@ -57,6 +58,9 @@ class AccountingPages:
             tickets, seals = drawer.tickets(connection, account)
         wrong = ticket.broken(tickets, seals)
         is_closed = any(row.day == today for row in tickets)
+        with self._books.now() as book:
+            state = book.state
+            mine = [purse.purse_of(state, each) for each in purse.accounts_of(state, account)]
         months = sorted({number_of_month(row.day) for row in tickets}, reverse=True)
         values = {
             "open": open_now,
@@ -65,6 +69,7 @@ class AccountingPages:
             "tickets": [(row, _sales(row)) for row in reversed(tickets[-31:])],
             "months": [Month(number // 12, number % 12 + 1) for number in months],
             "broken": wrong,
+            "past": [(unit_of(row.account), row) for row in mine if row.is_past_soft_limit],
             "first": first,
         }
         return self._looks.answer(ask, "closing.html", lambda _words: values | {"units": unit_names()})

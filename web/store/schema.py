@@ -149,6 +149,22 @@ books_of = sa.Table(
     comment="what shops tell their accountants' programs: SIREN, numbers of accounts, where euros are sent",
 )
 
+voucher = sa.Table(
+    "voucher",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("sheet", sa.LargeBinary, nullable=False, index=True),  # the id of the entry that pays for it
+    sa.Column("member", sa.LargeBinary, nullable=False, index=True),
+    sa.Column("amount_mc", sa.BigInteger, nullable=False),
+    sa.Column("drafted_s", sa.BigInteger, nullable=False),
+    sa.Column("public_key", sa.LargeBinary),  # none: not printed yet
+    sa.Column("payee", sa.LargeBinary),  # the shop that took it first
+    sa.Column("claim", sa.LargeBinary),  # what it signed with the voucher's key
+    sa.Column("claimed_s", sa.BigInteger),
+    sqlite_autoincrement=True,
+    comment="vouchers on paper, without their secrets; whether one was paid is asked of the ledger",
+)
+
 payout = sa.Table(
     "payout",
     metadata,
