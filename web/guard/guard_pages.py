@@ -58,7 +58,7 @@ class GuardPages:
 
     def _guard(self, ask: Ask, words: Words) -> dict[str, Any]:
         with self._books.now() as book:
-            proposals = helpers.proposals(book.state, ask.visitor.subject, self._known(ask))
+            proposals = helpers.proposals(book.state, ask.visitor.subject, self._known(ask), now_s=ask.now_s)
         now = self._helpers(ask)
         rows = [(helper, words.day_of(helper.created_s) if helper.created_s else "") for helper in now]
         has_code = any(helper.kind is GuardKind.CODE for helper in now)

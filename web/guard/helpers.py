@@ -12,6 +12,8 @@ from web.guard.keys import GuardKey, GuardKind
 K = 2
 """Of the printed code, the second devices and the association: so many give a new key."""
 DEVICES_MAX = 6
+PROPOSAL_S = 3600
+"""How long a second device waits to be confirmed: a stranger's must not stand there for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,15 @@ def helpers(state: State, account: bytes, known: Sequence[GuardKey], draft: Draf
     return sorted(found, key=lambda helper: helper.kind is not GuardKind.CODE)
 
 
-def proposals(state: State, account: bytes, known: Sequence[GuardKey]) -> list[GuardKey]:
-    """Second devices that made a key and are not named in the ledger."""
+def proposals(state: State, account: bytes, known: Sequence[GuardKey], *, now_s: int) -> list[GuardKey]:
+    """Second devices that made a key just now and are not named in the ledger."""
     guard = state.admissions.guards.get(account)
     counted = guard.public_keys if guard is not None else ()
-    return [key for key in known if key.kind is GuardKind.DEVICE and key.public_key not in counted]
+
+    def is_new(key: GuardKey) -> bool:
+        return key.kind is GuardKind.DEVICE and now_s - key.created_s < PROPOSAL_S
+
+    return [key for key in known if is_new(key) and key.public_key not in counted]
 
 
 def has_association_signed(state: State, draft: Draft) -> bool:

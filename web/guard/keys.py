@@ -45,9 +45,3 @@ def of_login(connection: sa.Connection, who: Login) -> list[GuardKey]:
     this = sa.select(guard_key).where(guard_key.c.login == who.id).order_by(guard_key.c.created_s.desc())
     rows = connection.execute(this.limit(SHOWN_MAX))
     return [GuardKey(row.public_key, GuardKind(row.kind), row.name, row.created_s) for row in rows]
-
-
-def forget(connection: sa.Connection, who: Login, public_key: bytes) -> None:
-    """A proposal that is not meant any more."""
-    this = (guard_key.c.login == who.id, guard_key.c.public_key == public_key)
-    connection.execute(sa.delete(guard_key).where(*this))
