@@ -196,9 +196,11 @@ class AskPages:
             return Found(code, codes.standing(code, None, is_taken=False, now_s=now_s), None)
         with self._books.now() as book:
             is_taken = book.index.place_of(code.payment) is not None
-            paid = purse.transfer_of(book, code.payment) if is_taken else None
-            standing = codes.standing(code, paid, is_taken=is_taken, now_s=now_s)
-            return Found(code, standing, purse.payment_with(book, code.payment) if is_taken else None)
+            transfer = purse.transfer_of(book, code.payment) if is_taken else None
+            standing = codes.standing(code, transfer, is_taken=is_taken, now_s=now_s)
+            # Of a payment that is another than what was asked for nobody is told here.
+            paid = purse.payment_with(book, code.payment) if standing is Standing.PAID else None
+        return Found(code, standing, paid)
 
     def _note_shown(self, ask: Ask, code: Code) -> None:
         with self._books.now() as book:
