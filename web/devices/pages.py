@@ -130,6 +130,7 @@ class DevicePages:
     def _row(self, own: Own, ask: Ask, spoken: Words) -> dict[str, Any]:
         return {
             "own": own,
+            "title": words.title(own),
             "id": own.row.device.hex(),
             "site": self._names.now().name_of(own.account.site),
             "measures": words.measures(own.account.role),

@@ -20,6 +20,17 @@ class Step:
     more: str = ""
 
 
+def title(own: Own) -> str:
+    """What it is called; what it is, where nobody has named it."""
+    if own.name != own.row.device.hex()[:8]:
+        return own.name
+    return {
+        DeviceRole.MAIN: _("The home's meter"),
+        DeviceRole.PRODUCTION: _("The roof's meter"),
+        DeviceRole.SUB_METER: _("A plug"),
+    }[own.account.role]
+
+
 def measures(role: DeviceRole) -> str:
     """What it measures."""
     return {
