@@ -129,7 +129,7 @@ def assemble(
         postman.add(wishes.Granting(store, public_url=read.public_url, title=facts.title))
     looks, address = Looks(zone, facts), Address(read.public_url)
     names = Names(directory)
-    homes = Homes(directory, books, names, zone=zone, clock=clock, database_url=database_url)
+    homes = Homes(directory, books, names, said, zone=zone, clock=clock, database_url=database_url)
     copies = Copies(directory, books, store, names, homes, looks, database_url=database_url)
     kept, times = (facts, books, tally, store), (clock, wall)
     parts = Parts(directory, *kept, looks, town, names, homes, copies, *times, address, postman, said)

@@ -4,10 +4,10 @@ All homes are read at once, because their readings lie in the same pages; from t
 same day gives the same rows.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -22,7 +22,10 @@ from aggregator.settling import claim_pages, history
 from commonwatt.page import Integers
 from commonwatt.quantities import EXPORT, IMPORT
 from commonwatt.units import INT64_MAX, INTERVAL_S
+from ledger.book import mint
 from ledger.book.kinds import DeviceRole
+
+NOWHERE = -1
 
 
 class Energies(NamedTuple):
@@ -51,14 +54,31 @@ class PlugDay(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What a claim says of a home: energy in Wh and credits, by the moment at which its span ends. `source`: as the
-    ledger counts them; `net_mc`: after the association's share, 0 while it is not minted."""
+    """What claims say of homes, one row each: a place in `sites`, the moment at which the span ends, the source as
+    the ledger counts them, energy in Wh, and credits after the association's share (0 while nothing is minted)."""
 
-    site: bytes
-    end_s: int
-    source: int
-    energy_wh: int
-    net_mc: int
+    sites: list[bytes]
+    site: Integers
+    end_s: Integers
+    source: Integers
+    energy_wh: Integers
+    net_mc: Integers
+
+    def sums(self, day_of: Callable[[int], int], columns: Mapping[int, int], other: int) -> Iterator[tuple[Any, ...]]:
+        """By day and home: day, site, matched Wh, amounts. `day_of`: the day of a span that ends then; `columns`:
+        where a source's amount goes, from 1 on, else to `other`, the last."""
+        if not len(self.site):
+            return
+        ends_s, at = np.unique(self.end_s, return_inverse=True)
+        days = np.array([day_of(end_s) for end_s in ends_s.tolist()])[at]
+        keys, place = np.unique(days * len(self.sites) + self.site, return_inverse=True)
+        totals = np.zeros((len(keys), other + 1), np.int64)
+        np.add.at(totals[:, 0], place, np.where(self.source == mint.SOURCE_MATCHED, self.energy_wh, 0))
+        column = np.full(mint.SOURCE_LAST + 1, other)
+        column[list(columns)] = list(columns.values())
+        np.add.at(totals, (place, column[self.source]), self.net_mc)
+        for key, row in zip(keys.tolist(), totals.tolist(), strict=True):
+            yield key // len(self.sites), self.sites[key % len(self.sites)], *row
 
 
 def energies(connection: sa.Connection, commune: Commune, day: Period) -> Iterator[Energies]:
@@ -102,47 +122,61 @@ def plugs(connection: sa.Connection, commune: Commune, day: Period) -> Iterator[
 
 
 def minted(connection: sa.Connection, commune: Commune, window_start_s: int) -> Iterator[Shared]:
-    """The lines behind the mints of a window, each with its part of what the account was given."""
+    """The lines behind the mints of a window, a page at a time, each with its part of what the account was given."""
     run = schema.run
     runs = connection.execute(sa.select(run).where(run.c.window_start_s == window_start_s)).all()
-    nets: dict[tuple[bytes, int], tuple[int, int]] = {}
+    known, homes = numbers.of(connection), _Homes(connection, commune)
+    net_mc, whole_mc = np.zeros((2, len(known), mint.SOURCE_LAST + 1), np.int64)
     for leaves in (run_pages.read(connection, row) for row in runs):
-        accounts = numbers.names_of(leaves.account_ids)
-        rows = zip(
-            accounts, leaves.sources.tolist(), leaves.amount_mc.tolist(), leaves.association_mc.tolist(), strict=True
-        )
-        nets |= {(account, source): (net, net + share) for account, source, net, share in rows}
-    yield from _lines(connection, commune, window_start_s, nets)
-
-
-def _lines(
-    connection: sa.Connection, commune: Commune, window_start_s: int, nets: dict[tuple[bytes, int], tuple[int, int]]
-) -> Iterator[Shared]:
-    site_of, home_of = _sites(commune)
-    known = numbers.of(connection)
-    so_far: Counter[tuple[bytes, int]] = Counter()
+        at = (known.find(leaves.account_ids), leaves.sources)
+        net_mc[at] = leaves.amount_mc
+        whole_mc[at] = leaves.amount_mc + leaves.association_mc
     for page in line_pages.read(connection, window_start_s):
-        accounts, devices = known.names(page["account"]), known.names(page["device"])
-        columns = (page[name].tolist() for name in ("source", "end_s", "energy_wh", "amount_mc"))
-        for account, device, source, end_s, energy_wh, gross_mc in zip(accounts, devices, *columns, strict=True):
-            site = site_of.get(device) or home_of.get(account)
-            net_mc, whole_mc = nets.get((account, source), (0, 0))
-            before = so_far[account, source]
-            so_far[account, source] = after = before + gross_mc
-            if site is not None and whole_mc > 0:
-                part_mc = after * net_mc // whole_mc - before * net_mc // whole_mc
-                yield Shared(site, end_s, source, energy_wh, part_mc)
+        account, source, gross_mc = page["account"], page["source"], page["amount_mc"]
+        # Lines of one account and source follow each other: what stands before each in its mint is a difference.
+        is_first = np.r_[True, (account[1:] != account[:-1]) | (source[1:] != source[:-1])]
+        after = np.cumsum(gross_mc)
+        after = after - (after - gross_mc)[np.flatnonzero(is_first)][np.cumsum(is_first) - 1]
+        net, whole = net_mc[account, source], whole_mc[account, source]
+        parts = after * net // np.maximum(whole, 1) - (after - gross_mc) * net // np.maximum(whole, 1)
+        site = homes.of(page["device"], account)
+        rows = (site >= 0) & (whole > 0)
+        columns = (site, page["end_s"], source, page["energy_wh"], parts)
+        yield Shared(homes.sites, *(column[rows] for column in columns))
 
 
 def claimed(connection: sa.Connection, commune: Commune, after_s: int) -> Iterator[Shared]:
     """What was settled in the closings after a time and is not minted yet."""
-    site_of, _home_of = _sites(commune)
+    homes = _Homes(connection, commune)
     claims = claim_pages.read(connection, after_s, INT64_MAX)
-    devices = numbers.of(connection).names(claims.device)
-    columns = (claims.end_s.tolist(), claims.source.tolist(), claims.energy_wh.tolist())
-    for device, end_s, source, energy_wh in zip(devices, *columns, strict=True):
-        if device in site_of:
-            yield Shared(site_of[device], end_s, source, energy_wh, 0)
+    site = homes.of(claims.device, None)
+    rows = site >= 0
+    nothing = np.zeros(int(rows.sum()), np.int64)
+    yield Shared(homes.sites, site[rows], claims.end_s[rows], claims.source[rows], claims.energy_wh[rows], nothing)
+
+
+class _Homes:
+    """Places of homes by the numbers of devices and accounts."""
+
+    def __init__(self, connection: sa.Connection, commune: Commune) -> None:
+        known = numbers.of(connection)
+        self.sites = sorted({row.site for row in commune.devices})
+        place = {site: at for at, site in enumerate(self.sites)}
+        self._of_device, self._of_account = np.full((2, len(known)), NOWHERE)
+        devices, accounts = (
+            known.find(numbers.octets(column))
+            for column in ([row.device for row in commune.devices], [row.account for row in commune.devices])
+        )
+        places = np.array([place[row.site] for row in commune.devices], np.int64)
+        for table, found in ((self._of_device, devices), (self._of_account, accounts)):
+            # The last one stays, and of several homes of an account the first one counts.
+            is_known = (found != numbers.NONE)[::-1]
+            table[found[::-1][is_known]] = places[::-1][is_known]
+
+    def of(self, devices: Integers, accounts: Integers | None) -> Integers:
+        """The home of each device; of what no device measured the account's first, if `accounts` are given."""
+        found: Integers = self._of_device[devices]
+        return found if accounts is None else np.where(found >= 0, found, self._of_account[accounts])
 
 
 def given(export_wh: Integers, share: tuple[Integers, Integers]) -> Integers:
@@ -175,11 +209,3 @@ def _by_site(commune: Commune, role: DeviceRole) -> dict[bytes, list[bytes]]:
         if row.role is role:
             found[row.site].append(row.device)
     return found
-
-
-def _sites(commune: Commune) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
-    """The site of each device, and the first site of each account: what no device measured counts there."""
-    home_of: dict[bytes, bytes] = {}
-    for row in commune.devices:
-        home_of.setdefault(row.account, row.site)
-    return {row.device: row.site for row in commune.devices}, home_of

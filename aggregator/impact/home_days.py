@@ -34,8 +34,8 @@ FILE = "home-days.db"
 VERSION = 1
 _REMEMBERED = 32
 """Spans of which every home's use is kept in memory: half a megabyte each in a town of 5,000."""
-DAYS_PER_STEP = 8
-"""Days summed in one transaction: a reader waits for no more."""
+DAYS_PER_STEP, WINDOWS_PER_STEP = 8, 24
+"""Days and windows summed in one transaction: seconds in a town."""
 _BUSY_S = 10.0
 _COLUMN, _OTHER = {mint.SOURCE_PRODUCTION: 1, mint.SOURCE_MATCHED: 2}, 3
 """Where amounts are summed, by source."""
@@ -103,15 +103,17 @@ class HomeDays:
                 file.executemany("REPLACE INTO meta VALUES (?, ?)", zip(("version", "zone"), told, strict=True))
 
     def catch_up(self, commune: Commune, *, steps_max: int | None = None) -> int:
-        """Sum what is new, the newest days first; how many days are still due. `steps_max`: of DAYS_PER_STEP days."""
+        """Sum what is new, the newest days first; how much is still due. `steps_max`: so many steps."""
         with self._turn:
             try:
                 with reading(self._directory, self._database_url) as connection:
                     numbers.of(connection).read(connection)
-                    self._look(connection, commune)
+                    self._look(connection)
                     steps = 0
-                    while (left := self._step(connection, commune)) and (steps_max is None or steps < steps_max):
+                    while left := self._step(connection, commune) + self._add_minted(connection, commune):
                         steps += 1
+                        if steps_max is not None and steps >= steps_max:
+                            break
                     return left
             except NothingMeasuredError:
                 return 0
@@ -188,8 +190,8 @@ class HomeDays:
                 file.executemany(f"DELETE FROM {table} WHERE site = ?", [(site,) for site in sites])  # noqa: S608 ours
             file.executemany("DELETE FROM plug WHERE device = ?", [(device,) for device in devices])
 
-    def _look(self, connection: sa.Connection, commune: Commune) -> None:
-        """Note what the closings and windows since the last look have changed."""
+    def _look(self, connection: sa.Connection) -> None:
+        """Note the days that the closings since the last look have changed."""
         table = schema.closing.c
         closed_s = connection.scalar(sa.select(sa.func.max(table.end_s)))
         with self._opened() as file:
@@ -206,35 +208,34 @@ class HomeDays:
                 }
                 file.executemany("INSERT OR IGNORE INTO due VALUES (?)", [(day,) for day in sorted(days)])
                 file.execute("REPLACE INTO meta VALUES ('closed_s', ?)", (closed_s,))
-            self._add_minted(file, connection, commune, is_closed=closed_s > before_s)
 
-    def _add_minted(
-        self, file: sqlite3.Connection, connection: sa.Connection, commune: Commune, *, is_closed: bool
-    ) -> None:
+    def _add_minted(self, connection: sa.Connection, commune: Commune) -> int:
+        """Add some windows that were minted, the newest first, and lay what is not minted beside them; how many
+        windows are left."""
         run = schema.run.c
         windows = sa.select(run.window_start_s, run.window_end_s).where(run.place.is_not(None)).distinct()
-        is_there = {row[0] for row in file.execute("SELECT window_start_s FROM minted")}
-        rows = connection.execute(windows).all()
-        fresh = [row.window_start_s for row in rows if row.window_start_s not in is_there]
-        for start_s in fresh:
-            self._share(file, day_sums.minted(connection, commune, start_s), is_minted=True)
-            file.execute("INSERT INTO minted VALUES (?)", (start_s,))
-        if fresh or is_closed:
-            after_s = max((row.window_end_s for row in rows), default=0)
-            file.execute("DELETE FROM shared WHERE is_minted = 0")
-            self._share(file, day_sums.claimed(connection, commune, after_s), is_minted=False)
+        rows = connection.execute(windows.order_by(run.window_start_s.desc())).all()
+        with self._opened() as file:
+            is_there = {row[0] for row in file.execute("SELECT window_start_s FROM minted")}
+            fresh = [row.window_start_s for row in rows if row.window_start_s not in is_there]
+            closed_s = _meta(file, "closed_s")
+            for start_s in fresh[:WINDOWS_PER_STEP]:
+                self._share(file, day_sums.minted(connection, commune, start_s), is_minted=True)
+                file.execute("INSERT INTO minted VALUES (?)", (start_s,))
+            if fresh or closed_s != _meta(file, "shared_s"):
+                after_s = max((row.window_end_s for row in rows), default=0)
+                file.execute("DELETE FROM shared WHERE is_minted = 0")
+                self._share(file, day_sums.claimed(connection, commune, after_s), is_minted=False)
+                file.execute("REPLACE INTO meta VALUES ('shared_s', ?)", (closed_s,))
+        return max(0, len(fresh) - WINDOWS_PER_STEP)
 
-    def _share(self, file: sqlite3.Connection, rows: Iterable[Shared], *, is_minted: bool) -> None:
-        sums: dict[tuple[int, bytes], list[int]] = {}
-        days: dict[int, int] = {}
-        for row in rows:
-            at = row.end_s - INTERVAL_S
-            if at not in days:
-                days[at] = day_of(at, self._zone).toordinal()
-            total = sums.setdefault((days[at], row.site), [0] * 4)
-            total[0] += row.energy_wh if row.source == mint.SOURCE_MATCHED else 0
-            total[_COLUMN.get(row.source, _OTHER)] += row.net_mc
-        file.executemany(_ADD_SHARED, [(*key, int(is_minted), *total) for key, total in sums.items()])
+    def _share(self, file: sqlite3.Connection, pages: Iterable[Shared], *, is_minted: bool) -> None:
+        def ordinal(end_s: int) -> int:
+            return day_of(end_s - INTERVAL_S, self._zone).toordinal()
+
+        for page in pages:
+            rows = page.sums(ordinal, _COLUMN, _OTHER)
+            file.executemany(_ADD_SHARED, [(day, site, int(is_minted), *sums) for day, site, *sums in rows])
 
     def _step(self, connection: sa.Connection, commune: Commune) -> int:
         """Sum some days; how many are left."""

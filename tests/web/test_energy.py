@@ -6,9 +6,16 @@ from datetime import date, timedelta
 
 import pytest
 
-from aggregator.testing import ident
-from ledger.book.kinds import DeviceRole
-from tests.web.conftest import SLOTS, Site, demand_wh, supply_wh
+from aggregator.statements import requests
+from aggregator.statements.statement import reason_of
+from aggregator.testing import GENESIS, ident, key
+from commonwatt.identity import new_id
+from commonwatt.registry import Status
+from ledger.book.body import SetStatus
+from ledger.book.entry import Entry
+from ledger.book.kinds import Subject
+from ledger.sequencer import Placed
+from tests.web.conftest import NOON_S, SLOTS, Site, demand_wh, roof_wh, supply_wh
 from tests.web.people import session
 from web.door import COOKIE
 from web.energy.advice import best_hours
@@ -22,18 +29,23 @@ LOCAL_SLOTS = range(SLOTS - FIRST_SLOT)
 
 
 def get(living: Site, path: str, **headers: str):
-    """As home00, which uses and has no roof."""
+    """As home00, which has a meter at its roof."""
     living.parts.homes.days.catch_up(living.parts.homes.commune())
     return living.get(path, cookie=f"{COOKIE}={session(living, Role.RESIDENT)}", accept_language="en", **headers)
+
+
+def used_by_home00(slots: range) -> int:
+    """What it drew, and what its roof made and it did not feed in."""
+    return sum(demand_wh(0, slot) + roof_wh(slot) - supply_wh(0, slot) for slot in slots)
 
 
 def test_day_when_its_home_looks(living: Site) -> None:
     """What was used is what the meter counted, and where it came from adds up to it."""
     answer = get(living, f"/energy/day/{DAY}")
-    used_wh = sum(demand_wh(0, slot) for slot in LOCAL_SLOTS)
-    made_wh = sum(supply_wh(0, slot) for slot in LOCAL_SLOTS)
+    drawn_wh, fed_wh = (sum(of(0, slot) for slot in LOCAL_SLOTS) for of in (demand_wh, supply_wh))
+    used_wh = used_by_home00(LOCAL_SLOTS)
     (day,) = living.parts.homes.days.home(ident("home00's"), date(2024, 7, 15), date(2024, 7, 15)).values()
-    assert (day.import_wh, day.export_wh, day.known) == (used_wh, made_wh, len(LOCAL_SLOTS))
+    assert (day.import_wh, day.export_wh, day.known) == (drawn_wh, fed_wh, len(LOCAL_SLOTS))
     assert answer.status == 200
     assert f"You used {used_wh / 1000:,.1f} kWh" in answer.text
     assert f"Measured: {len(LOCAL_SLOTS)} of 96 quarters" in answer.text
@@ -46,7 +58,7 @@ def test_longer_spans_when_added_up(living: Site, kind: str) -> None:
     """A week, a month and a year hold the same energy as their days."""
     span = Span.of(Kind(kind), date(2024, 7, 15))
     answer = get(living, span.path)
-    used_wh = sum(demand_wh(0, slot) for slot in range(SLOTS))
+    used_wh = used_by_home00(range(SLOTS))
     assert f"You used {used_wh / 1000:,.1f} kWh" in answer.text
     assert "It is not over yet" in answer.text
 
@@ -87,9 +99,21 @@ def test_day_when_it_is_downloaded(living: Site) -> None:
 def test_homes_like_it_when_nobody_agreed(living: Site) -> None:
     """The comparison says why there is none, in plain words."""
     home = living.parts.homes.of(ident("home00"))[0]
-    assert (home.has_roof, home.devices[0].role) == (False, DeviceRole.MAIN)
+    assert (home.has_roof, len(home.devices)) == (True, 2)
     page = get(living, f"/energy/day/{DAY}")
     assert "not been measured for a week" in page.text
+
+
+def test_request_of_the_operator_when_it_comes(living: Site) -> None:
+    """It stands on the day's page, in plain words, until it is over."""
+    start_s = NOON_S + 3600
+    signed = requests.request(start_s, start_s + 7200, "peak", None).sign(key("operator"), GENESIS)
+    body = SetStatus(Subject.ASSOCIATION, ident("association"), Status.ACTIVE, reason_of(signed))
+    (answer,) = living.parts.books.submit(Entry(new_id(), NOON_S, body).sign(key("steward"), GENESIS))
+    assert isinstance(answer, Placed)
+    assert "From 16 July 2024, 15:00 to 17:00, use less if you can" in get(living, "/energy").text
+    asked, moved = living.parts.homes.asked(ident("home00's"), start_s + 7200)
+    assert (asked, moved) == ([], None)
 
 
 def test_spans_follow_each_other() -> None:

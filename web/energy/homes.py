@@ -14,7 +14,6 @@ import numpy as np
 import sqlalchemy as sa
 
 from aggregator import numbers, schema
-from aggregator.commune import enacted
 from aggregator.impact import alike, day_sums, measured
 from aggregator.impact.alike import Alike
 from aggregator.impact.balance import Balance
@@ -30,7 +29,6 @@ from aggregator.settling import claim_pages
 from aggregator.settling.interval import Source
 from aggregator.statements import requests
 from aggregator.statements.requests import Request
-from aggregator.statements.signers import Signers
 from commonwatt.clock import Protocolar
 from commonwatt.page import Integers
 from commonwatt.units import INTERVAL_S
@@ -38,6 +36,7 @@ from ledger.book import mint
 from ledger.book.admissions import DeviceAccount
 from ledger.book.kinds import DeviceRole
 from web.book.books import Books
+from web.book.said import Said
 from web.names import Names
 
 log = logging.getLogger(__name__)
@@ -94,6 +93,7 @@ class Homes:
         directory: Path,
         books: Books,
         names: Names,
+        said: Said,
         *,
         zone: ZoneInfo,
         clock: Protocolar,
@@ -101,6 +101,7 @@ class Homes:
     ) -> None:
         self.zone = zone
         self._directory, self._books, self._names, self._clock = directory, books, names, clock
+        self._said = said
         self._database_url = database_url
         self._lock = threading.Lock()
         self._commune: tuple[object, Commune] | None = None
@@ -223,7 +224,6 @@ class Homes:
         feeder = located.feeder if located is not None else None
         try:
             with reading(self._directory, self._database_url) as connection:
-                rows = connection.execute(sa.select(schema.logged).order_by(schema.logged.c.place)).all()
                 moved = connection.execute(
                     sa.select(_TOLD.start_s, _TOLD.expected_wh, _TOLD.used_wh, _TOLD.credited_wh)
                     .where(_TOLD.site == site, _TOLD.source == mint.SOURCE_SHIFTING, _TOLD.reason == 0)
@@ -231,10 +231,10 @@ class Homes:
                     .limit(1)
                 ).one_or_none()
         except NothingMeasuredError:
-            return [], None
+            moved = None
         with self._books.now() as book:
-            known = enacted.known_of(book.size, [(row.place, row.entry) for row in rows], Signers(book.state))
-        coming = [row for row in requests.of(known.stated) if row.end_s > now_s and row.concerns(feeder)]
+            stated = self._said.stated(book.state)
+        coming = [row for row in requests.of(stated) if row.end_s > now_s and row.concerns(feeder)]
         return sorted(coming, key=lambda row: row.start_s), None if moved is None else Moved(*moved)
 
 
