@@ -131,6 +131,7 @@ def test_spans_follow_each_other() -> None:
 
 def test_best_hours_when_there_is_sun(living: Site) -> None:
     """They lie in the middle of the day, where roofs gave most that nobody used; without totals nothing is said."""
+    living.parts.homes.days.catch_up(living.parts.homes.commune())
     end_s = living.parts.homes.days.known_until_s() or 0
     found = best_hours(living.parts.homes.totals(end_s - 7 * 86_400, end_s), living.parts.homes.zone)
     assert found is not None

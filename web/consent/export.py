@@ -128,6 +128,7 @@ class Copies:
             except NothingMeasuredError:
                 yield from export.write_member(folder, names, member, state, None)
         yield export.write_csv(folder / "entries.csv", [_ENTRY_COLUMNS, *self._entries(account)])
+        self._homes.days.catch_up(self._homes.commune())
         for home in self._homes.of(account):
             days = self._homes.days.every(home.site)
             rows = [[row.day.isoformat(), *row[1:]] for row in days.values()]
