@@ -113,7 +113,7 @@ class Home:
             known = self._reader.see(
                 holder, lambda book: [row for at in earned.places if (row := book.index.row(holder, at))]
             ).movements
-        matched = [row for row in known if row.mint is not None and sentences.is_matched(row.mint)]
+        matched = [row for row in known if row.mint is not None and row.mint.source == sentences.MATCHED]
         covered_wh = sum(row.mint.energy_wh for row in matched if row.mint is not None)
         return self._reader.plugs(matched, dict(seen.known.meters)), covered_wh
 

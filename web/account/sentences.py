@@ -133,11 +133,6 @@ def because_of_plugs(plugs: Sequence[Plug], covered_wh: int, amount_mc: int, wor
     return _("because you used your neighbours’ sun ({part} of it for {thing})").format(part=part, thing=name)
 
 
-def is_matched(leaf: mint.Mint) -> bool:
-    """Whether neighbours' energy was earned by."""
-    return leaf.source == MATCHED
-
-
 def why(group: Together, words: Words, known: Known) -> str:
     """One sentence."""
     movement = group.first
