@@ -2,16 +2,20 @@
 
 import hashlib
 import http.client
+import json
 import sqlite3
 from urllib.parse import urlencode
 
 from aggregator.testing import POLICY, TIME_S, ident, key
+from commonwatt import cose
 from commonwatt.refusal import Hold
 from tests.web.conftest import Site
 from tests.web.people import session
 from web.door import COOKIE
+from web.drafts.signing import read_entry
 from web.identity import logins, newcomers
 from web.roles import Role
+from web.spelling import base64url, unbase64
 
 HELD = ("home06-main", TIME_S + 40 * 900, 6000)
 """Device, beginning and energy of a span that waits in the living town."""
@@ -70,3 +74,22 @@ def seen(living: Site, path: str, role: Role = Role.STEWARD) -> str:
     answer = living.get(path, cookie=f"{COOKIE}={session(living, role)}", accept_language="en")
     assert answer.status == 200, answer.text
     return answer.text
+
+
+def signed_at(living: Site, path: str, role: Role = Role.STEWARD, **fields: str) -> tuple[list[str], str]:
+    """What an office's browser does (static/wallet/sign.js): signs what comes back until nothing does. The kinds of
+    entry, and the page at the end."""
+    kinds: list[str] = []
+    genesis, signer = living.parts.facts.genesis, key(role.value)
+    status, said = posted(living, path, role, **fields)
+    while status == 200 and "payload" in json.loads(said):
+        told = json.loads(said)
+        kinds.append(told["kind"])
+        payload = unbase64(told["payload"])
+        if told["approve"]:
+            signed = read_entry(payload).approve(signer, genesis)
+        else:
+            signed = cose.sign1(payload, signer, cose.external_aad(told["kind"], genesis))
+        status, said = posted(living, path, role, **fields, signed=base64url(signed))
+    assert status == 200, said
+    return kinds, json.loads(said)["next"]

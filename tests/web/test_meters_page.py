@@ -1,8 +1,5 @@
 """Meters: a claim admitted at its member's home, a meter replaced; what the ledger lacks is signed one by one."""
 
-import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-
 import pytest
 
 from aggregator.enrolment.judge import Label
@@ -12,23 +9,7 @@ from commonwatt.device_claim import read_claim
 from commonwatt.registry import Status
 from tests.aggregator.test_enrolment import CODE_SHA256, DEVICE, claim
 from tests.web.conftest import Site
-from tests.web.office import posted, seen
-from web.drafts.signing import read_entry
-
-
-def signed_at(living: Site, path: str, **fields: str) -> tuple[list[str], str]:
-    """What a steward's browser does: signs what comes back until nothing does; the kinds of entry, and the page at
-    the end."""
-    kinds: list[str] = []
-    status, said = posted(living, path, **fields)
-    while status == 200 and "payload" in json.loads(said):
-        payload = json.loads(said)["payload"]
-        entry = read_entry(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        kinds.append(entry.kind.label)
-        data = urlsafe_b64encode(entry.sign(key("steward"), living.parts.facts.genesis)).rstrip(b"=").decode()
-        status, said = posted(living, path, **fields, signed=data)
-    assert status == 200, said
-    return kinds, json.loads(said)["next"]
+from tests.web.office import posted, seen, signed_at
 
 
 def _claimed(living: Site) -> str:

@@ -10,21 +10,25 @@ from aggregator.enrolment import confirm
 from aggregator.enrolment.confirm import Listed
 from aggregator.enrolment.judge import Unfit
 from aggregator.enrolment.store import enrolling
+from commonwatt.errors import FormatError
 from commonwatt.i18n import _
 from commonwatt.identity import ID_SIZE, KEY_SIZE
 from commonwatt.registry import Status
 from commonwatt.units import INTERVAL_S
+from ledger.book import entry as entries
 from ledger.book.admissions import DeviceAccount
 from ledger.book.body import AdmitDevice, Body, SetStatus
+from ledger.book.entry import SignedEntry
 from ledger.book.kinds import Subject
 from ledger.book.state import State
 from web.association.office import Office, standing
 from web.association.people import admitting
 from web.association.people.pages import id_of, reason_of, see
 from web.door import Page
-from web.drafts.turns import in_turn
+from web.drafts.turns import ENTRY_CHARS_MAX, in_turn
 from web.looks import Words
 from web.roles import Role
+from web.spelling import unbase64
 from web.visitor import Ask, Sorry
 
 SEES = frozenset((Role.STEWARD, Role.TOWNHALL))
@@ -110,7 +114,7 @@ class MeterPages:
             raise Sorry(_("A meter is called {name} already.").format(name=name), _("Give the new one another name."))
         names.enrol("devices", name, new)
         names.save()
-        begins_s = -(-ask.now_s // INTERVAL_S) * INTERVAL_S
+        begins_s = _begins_s(ask)
 
         def to_do() -> list[Body]:
             with self._office.books.now() as book:
@@ -218,6 +222,20 @@ def role_name(role: str) -> str:
 def grade_name(grade: str) -> str:
     """Who signs its readings."""
     return {"device": _("the meter reader itself"), "gateway": _("the gateway that reads it")}.get(grade, grade)
+
+
+def _begins_s(ask: Ask) -> int:
+    """The next quarter of an hour; that of the draft which was signed, if the quarter began meanwhile."""
+    begins_s = -(-ask.now_s // INTERVAL_S) * INTERVAL_S
+    if not ask.form.get("signed"):
+        return begins_s
+    try:
+        parsed = entries.parse(unbase64(ask.text("signed", chars_max=ENTRY_CHARS_MAX)))
+    except FormatError:
+        return begins_s
+    body = parsed.entry.body if isinstance(parsed, SignedEntry) else None
+    said = replacing.read(body) if isinstance(body, SetStatus) else None
+    return said.begins_s if said is not None and 0 <= begins_s - said.begins_s <= INTERVAL_S else begins_s
 
 
 def _hex(ask: Ask, field: str, size: int) -> bytes:
