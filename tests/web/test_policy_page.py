@@ -58,8 +58,8 @@ def test_rules_that_cannot_be_adopted(living: Site) -> None:
 
 
 def test_rules_signed_by_two(living: Site) -> None:
-    """Proposed once though asked twice, agreed to by the steward, signed last by the town hall, who is asked again; from
-    then on they are in force, for everybody and in the file."""
+    """Proposed once though asked twice; the steward agrees, the town hall signs last and is asked again; then they
+    are in force, for everybody and in the file."""
     trial = a_trial(living, 160)
     for _again in range(2):
         assert posted(living, f"/policy/trials/{trial}/propose")[0] == 303
