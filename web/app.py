@@ -1,7 +1,7 @@
 """Wires the pages of one commune into an application; nothing runs until a server calls it."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -17,6 +17,7 @@ from commonwatt.clock import CivilClock, Protocolar
 from commonwatt.errors import CommonwattError
 from commonwatt.i18n import _, speaking
 from ledger.http.limits import RateLimit
+from web.account.home import Home
 from web.account.pages import AccountPages
 from web.account.proofs import Prover
 from web.account.reader import AccountReader
@@ -62,6 +63,10 @@ from web.money.pages import MoneyPages
 from web.money.people import People
 from web.money.tally_file import KeptTally
 from web.names import Names
+from web.notices.pages import NoticePages
+from web.notices.service import PushService
+from web.notices.telling import Telling
+from web.notices.waiting import Sending
 from web.operator.pages import GridPages
 from web.pay import pages as pay
 from web.pay import section as pay_section
@@ -99,6 +104,7 @@ class Parts:
     postman: Postman
     """Whoever serves the pages lets it work beside them."""
     said: Said
+    push: PushService
     grafana_url: str = ""
     database_url: str = ""
     """The aggregator's database, where it is not what the directory's settings say."""
@@ -131,14 +137,44 @@ def assemble(
     names = Names(directory)
     homes = Homes(directory, books, names, said, zone=zone, clock=clock, database_url=database_url)
     copies = Copies(directory, books, store, names, homes, looks, database_url=database_url)
-    kept, times = (facts, books, tally, store), (clock, wall)
-    parts = Parts(directory, *kept, looks, town, names, homes, copies, *times, address, postman, said)
-    return replace(parts, grafana_url=read.grafana_url, database_url=database_url)
+    push = PushService(directory, hosts=read.push_hosts, contact=_contact(read, facts))
+    account = AccountReader(directory, database_url, books, names, zone)
+    url = read.public_url if smtp is not None else ""
+    postman.add(Telling(store, books, Home(account, books), looks, names, facts.title, url))
+    postman.add(Sending(store, push))
+    return Parts(
+        directory=directory,
+        facts=facts,
+        books=books,
+        tally=tally,
+        store=store,
+        looks=looks,
+        town=town,
+        names=names,
+        homes=homes,
+        copies=copies,
+        clock=clock,
+        wall=wall,
+        address=address,
+        postman=postman,
+        said=said,
+        push=push,
+        grafana_url=read.grafana_url,
+        database_url=database_url,
+    )
+
+
+def _contact(read: WebSettings, facts: Facts) -> str:
+    """Whom a push service writes to when something is wrong with what we send."""
+    if read.mail_from:
+        return f"mailto:{read.mail_from}"
+    return read.public_url if read.public_url.startswith("https://") else f"https://{facts.origin.partition('/')[0]}"
 
 
 def pages(parts: Parts) -> list[Page]:
     """Every page of every room, with who may see it."""
     common = (parts.store, parts.books, parts.looks, parts.facts)
+    notices = NoticePages(parts.store, parts.looks, parts.push, parts.postman)
     guard_pages = GuardPages(*common, address=parts.address)
     passkey_pages = PasskeyPages(parts.store, parts.books, parts.facts, address=parts.address)
     return [
@@ -150,7 +186,15 @@ def pages(parts: Parts) -> list[Page]:
         *passkey_pages.pages(),
         *guard_pages.pages(),
         *RecoverPages(*common, address=parts.address, postman=parts.postman).pages(),
-        *_me(parts, pay_section.section, guard_pages.section, passkey_pages.section, _consent(parts).section).pages(),
+        *notices.pages(),
+        *_me(
+            parts,
+            pay_section.section,
+            guard_pages.section,
+            passkey_pages.section,
+            notices.section,
+            _consent(parts).section,
+        ).pages(),
         *DraftPages(parts.store, parts.books, parts.facts).pages(),
         *_account(parts).pages(),
         *EnergyPages(parts.directory, parts.homes, parts.looks).pages(),

@@ -15,6 +15,10 @@ def of_modules() -> dict[str, str]:
         "offline": _("There is no connection. Nothing was sent; try again when there is one."),
         "broken": _("That did not work. Load the page again and repeat it."),
         "too-large": _("This file is too large: at most 5 MB can be sent. Take a smaller picture."),
+        "notices-blocked": _(
+            "This browser may not show notices. Allow it in the browser’s settings, then try again."
+        ),
+        "notices-unreachable": _("This browser’s push service cannot be reached. Try again later."),
         "no-key": _("This browser does not have your key. Use the one in which you joined, or recover your account."),
         "other-key": _("This browser's key is not, or no longer, the one of your account. The page “Me” says more."),
         "has-key": _("This browser has your key already. Open the link on another device."),

@@ -70,6 +70,12 @@ class WebSettings(settings.Settings):
         default="", description="the address our e-mails come from; people answer to it, so let somebody read it"
     )
 
+    push_hosts: tuple[str, ...] = Field(
+        default=("fcm.googleapis.com", ".push.services.mozilla.com", ".push.apple.com", ".notify.windows.com"),
+        description="push services of browsers' makers that notices may be handed to; `.example` is every host below "
+        "it; empty: nobody is told at once",
+    )
+
     @model_validator(mode="after")
     def _one_certificate(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):

@@ -103,6 +103,21 @@ class Home:
             "groups": told(groups, words, seen.known),
         }
 
+    def earned_yesterday(self, holder: bytes, now_s: int, words: Words) -> str:
+        """The sentence of what was earned yesterday; "" if nothing was."""
+        since_s = summary.since_s(now_s, self._reader.zone)
+        rows: list[Row] = []
+
+        def choose(book: FollowedBook) -> Sequence[Row]:
+            rows.extend(_earning(book, holder, since_s))
+            return ()
+
+        seen = self._reader.see(holder, choose)
+        earned = summary.earned(rows, now_s, self._reader.zone)
+        if earned is None or earned.when is not When.YESTERDAY:
+            return ""
+        return _earned(earned, self._plugs(holder, earned, seen), words, seen.known)
+
     def _plugs(self, holder: bytes, earned: Earned | None, seen: Seen) -> tuple[list[Plug], int]:
         """What used the neighbours' sun of that day, and how much of it there was, Wh."""
         if earned is None:

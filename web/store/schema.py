@@ -261,5 +261,53 @@ erasure = sa.Table(
     comment="members who asked to be erased, until they are",
 )
 
+notice_off = sa.Table(
+    "notice_off",
+    metadata,
+    sa.Column("login", sa.LargeBinary, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    comment="notices that somebody has switched off; all others are on",
+)
+
+push_device = sa.Table(
+    "push_device",
+    metadata,
+    sa.Column("endpoint", sa.Text, primary_key=True),
+    sa.Column("login", sa.LargeBinary, nullable=False, index=True),
+    sa.Column("p256dh", sa.Text, nullable=False),
+    sa.Column("auth", sa.Text, nullable=False),
+    sa.Column("created_s", sa.BigInteger, nullable=False),
+    comment="browsers that are told at once (Web Push)",
+)
+
+push = sa.Table(
+    "push",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("endpoint", sa.Text, nullable=False),
+    sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("expires_s", sa.BigInteger, nullable=False),
+    sa.Column("next_s", sa.BigInteger, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sqlite_autoincrement=True,
+    comment="notices that wait to be taken by a push service",
+)
+
+told = sa.Table(
+    "told",
+    metadata,
+    sa.Column("what", sa.Text, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+    comment="how far notices have come: the log's entries, the day whose earnings, the month whose digests were told",
+)
+
+unsubscription = sa.Table(
+    "unsubscription",
+    metadata,
+    sa.Column("login", sa.LargeBinary, primary_key=True),
+    sa.Column("token", sa.Text, nullable=False, unique=True),
+    comment="what stands in the link by which a letter's reader gets no more of them",
+)
+
 SCHEMAS = Revisions("this store of the pages", SCHEMA_VERSION, metadata, "web:store/migrations")
 """The store of the pages."""
