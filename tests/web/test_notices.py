@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -284,6 +285,41 @@ def test_subscription_that_leads_elsewhere(living: Site, endpoint: str) -> None:
     phone = Phone().device(endpoint)
     fields = {"endpoint": phone.endpoint, "p256dh": phone.p256dh, "auth": phone.auth}
     assert _post(living, "/me/push", fields, cookie=cookie) == 422
+
+
+def test_worker_when_it_is_told(browser: Any, living: Site) -> None:
+    """The page asks for leave; the service worker shows what comes and leads to it."""
+    context = browser.new_context(permissions=["notifications"])
+    context.add_cookies([{"name": COOKIE, "value": session(living, Role.RESIDENT), "url": living.url}])
+    page = context.new_page()
+    page.goto(living.url + "/me")
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    told = {"title": "1.5 credits from Ada", "body": "bread", "path": "/home", "tag": "entry-1", "lang": "en"}
+    cdp = context.new_cdp_session(page)
+    registrations: list[dict[str, Any]] = []
+    cdp.on("ServiceWorker.workerRegistrationUpdated", lambda event: registrations.extend(event["registrations"]))
+    cdp.send("ServiceWorker.enable")
+    until_s = time.monotonic() + 10
+    while not registrations and time.monotonic() < until_s:
+        page.evaluate("new Promise((done) => setTimeout(done, 20))")
+    number = registrations[0]["registrationId"]
+    cdp.send(
+        "ServiceWorker.deliverPushMessage",
+        {"origin": living.url, "registrationId": number, "data": json.dumps(told)},
+    )
+    shown = page.evaluate(
+        """async () => {
+          const worker = await navigator.serviceWorker.ready;
+          for (let turn = 0; turn < 200; turn++) {
+            const [one] = await worker.getNotifications();
+            if (one) return [one.title, one.body, one.data.path];
+            await new Promise((done) => setTimeout(done, 20));
+          }
+        }"""
+    )
+    assert shown == ["1.5 credits from Ada", "bread", "/home"]
+    assert page.locator("#push").is_visible()
+    context.close()
 
 
 def _post(living: Site, path: str, fields: dict[str, str], *, cookie: str) -> int:

@@ -4,7 +4,7 @@
 // names in a header: a page of somebody else, or of nobody (signed out), throws away all that was kept before it.
 // web/pay/offline.py puts before this file which static files there are, and their version: self.SHELL.
 
-importScripts("/static/wallet/database.js", "/static/wallet/delivery.js");
+importScripts("/static/wallet/database.js", "/static/wallet/delivery.js", "/static/wallet/push.js");
 
 const FILES = `files-${SHELL.version}`, PAGES = "pages";
 const WHOSE = "commonwatt-whose", OWNER = "/whose";
