@@ -72,7 +72,9 @@ def found(directory: Path, count: int) -> None:
         size = ledger.publish().size
         _keep_evidence(database, octets_of(subjects.devices.rows, "id")[known[1] :])
         with database.transaction() as connection:  # an aggregator that had run before has read the log, and numbers
-            connection.execute(sa.update(schema.meta).where(schema.meta.c.name == "log.read").values(value=str(size)))
+            connection.execute(
+                sa.update(schema.meta).where(schema.meta.c.name == enacted.READ).values(value=str(size))
+            )
             meters.of(connection, Directory.of(ledger.state).meters)
     testing.write_papers(directory)
     words = {"url": "mqtt://127.0.0.1:9", "username": "aggregator", "password": "nobody answers"}

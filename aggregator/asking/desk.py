@@ -116,7 +116,7 @@ class RequestDesk:
         stated = {
             sha256: Stated(place, time_s, signed.statement, signer)
             for place, time_s, signed, sha256 in reversed(said)  # of two with the same bytes the first
-            if (signer := signers.signer_of(signed)) is not None
+            if (signer := signers.signer_of(signed, place)) is not None
         }
         return [
             Known(request, sha256, judging.counts(request.time_s, request.start_s, terms))

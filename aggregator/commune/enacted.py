@@ -28,8 +28,9 @@ from ledger.book.entry import SignedEntry
 from ledger.log.published import PublishedLog
 from ledger.log.tiles import ENTRIES, WIDTH, TileName
 
-_READ = "log.read"
-"""The row of `meta` that says how much of the log was read."""
+READ = "log.heard"
+"""The row of `meta` that says how much of the log was read. Older databases have `log.read`, by readers that passed
+over what was signed with a key that its holder had replaced since; under another name all is read once more."""
 
 _SIGNED = b"\xd2"
 
@@ -58,7 +59,7 @@ def follow(database: Database, log: PublishedLog, signers: Signers) -> Known:
     was."""
     size = log.unverified_checkpoint().size
     with database.transaction() as connection:
-        read = int(connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.name == _READ)) or 0)
+        read = int(connection.scalar(sa.select(schema.meta.c.value).where(schema.meta.c.name == READ)) or 0)
         if size < read:
             raise StorageError(
                 f"the log has {size} entries, and {read} were known: it is an older copy",
@@ -66,13 +67,11 @@ def follow(database: Database, log: PublishedLog, signers: Signers) -> Known:
                 to_do="put the ledger and the aggregator's database of the same time together again",
             )
         rows = [
-            {"place": place, "entry": data}
-            for place, data, parsed in entries_from(log, read)
-            if _is_for_us(parsed, signers)
+            {"place": place, "entry": data} for place, data, parsed in entries_from(log, read) if _is_for_us(parsed)
         ]
         if rows:
             connection.execute(upsert(schema.logged), rows)
-        connection.execute(upsert(schema.meta), {"name": _READ, "value": str(size)})
+        connection.execute(upsert(schema.meta), {"name": READ, "value": str(size)})
         found = connection.execute(sa.select(schema.logged).order_by(schema.logged.c.place)).all()
     return known_of(size, [(row.place, row.entry) for row in found], signers)
 
@@ -128,11 +127,11 @@ def _replacement_of(signed: SignedEntry) -> Replacement | None:
 
 
 def stated_of(place: int, signed: SignedEntry, signers: Signers) -> Stated | None:
-    """The statement that an entry holds, if somebody signed it who may; a value's entry is about whom it is
-    for, one of taking part about the site; requests and corrections are about anybody."""
+    """The statement that an entry holds, if somebody signed it who might at this place; a value's entry is about whom
+    it is for, one of taking part about the site; requests and corrections are about anybody."""
     status = signed.entry.body
     found = statements.read(status) if isinstance(status, body.SetStatus) else None
-    signer = signers.signer_of(found) if found is not None else None
+    signer = signers.signer_of(found, place) if found is not None else None
     if found is None or signer is None:
         return None
     is_about_somebody = found.statement.topic in (Topic.VALUE, Topic.PART)
@@ -145,6 +144,9 @@ def _wraps_of(place: int, signed: SignedEntry) -> Wraps | None:
     return held_reviews.read_wraps(place, status) if isinstance(status, body.SetStatus) else None
 
 
-def _is_for_us(signed: SignedEntry, signers: Signers) -> bool:
-    found = (review_of(0, signed), _replacement_of(signed), _wraps_of(0, signed), stated_of(0, signed, signers))
-    return isinstance(signed.entry.body, body.Policy) or any(row is not None for row in found)
+def _is_for_us(signed: SignedEntry) -> bool:
+    """Of statements every one: who signed it is looked at when it is read."""
+    said = signed.entry.body
+    found = (review_of(0, signed), _replacement_of(signed), _wraps_of(0, signed))
+    is_stated = isinstance(said, body.SetStatus) and statements.read(said) is not None
+    return is_stated or isinstance(said, body.Policy) or any(row is not None for row in found)

@@ -80,7 +80,7 @@ def statements(directory: Path, words: Sequence[Words], *, where: object) -> lis
 
 
 def stated_in(directory: Path) -> list[Stated]:
-    """Every statement of the published log whose signer may still speak."""
+    """Every statement of the published log whose signer might speak there."""
     log = PublishedLog(directory / LOG)
     signers = Signers(replay_slots(log.slots()))
     found = (stated_of(place, signed, signers) for place, _data, signed in entries_from(log, 0))

@@ -1,10 +1,12 @@
-"""Who signed a statement: a role of the constitution, or the holder of a wallet."""
+"""Who signed a statement: a role of the constitution, or the holder of a wallet.
+
+What was said stays said: a statement counts by the keys that were in force for its entry, whatever became of them.
+So a wallet that gets another key takes nothing back, and a key says nothing before it is somebody's or after it was.
+"""
 
 from dataclasses import dataclass
 
 from aggregator.statements.statement import Signed, Topic
-from commonwatt.registry import Status
-from ledger.book.body import AdmitAccount
 from ledger.book.kinds import Kind
 from ledger.book.state import State
 
@@ -14,7 +16,7 @@ CONFIRMING_ROLES = ("steward", "townhall")
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """A key that may speak now. `role`: what the constitution calls it, empty for a wallet; `id`: who it is: the
+    """A key that may speak. `role`: what the constitution calls it, empty for a wallet; `id`: who it is: the
     holder's account, or for a role its name."""
 
     public_key: bytes
@@ -24,19 +26,15 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Signers:
-    """The keys that are in force in a state of the ledger."""
+    """The keys that are or were in force by a state of the ledger. `place`: of a statement's entry in the log; None
+    for one that would come next."""
 
     state: State
 
-    def find(self, hint: bytes) -> Signer | None:
-        """Who has the key of a hint and may speak."""
-        role = self.state.founded.keys.get(hint)
-        if role is not None:
-            return Signer(role.public_key, role.role, role.role.encode())
-        row = self.state.admissions.by_id.by_hint(hint)
-        if row is None or not isinstance(row.admission, AdmitAccount) or row.status is not Status.ACTIVE:
-            return None
-        return Signer(row.admission.wallet, "", row.admission.id)
+    def find(self, hint: bytes, place: int | None = None) -> Signer | None:
+        """Who has the key of a hint and may speak there."""
+        found = self.state.holder_at(hint, self.state.size if place is None else place)
+        return None if found is None else Signer(found.public_key, found.role, found.account or found.role.encode())
 
     @property
     def correcting(self) -> frozenset[str]:
@@ -50,9 +48,9 @@ class Signers:
         quorum = self.state.founded.genesis.quorum(Kind.REVERSE)
         return 0 if quorum is None else quorum.k
 
-    def signer_of(self, signed: Signed) -> Signer | None:
-        """Who signed, if the signature is good and this signer may state such a thing."""
-        signer = self.find(signed.message.kid)
+    def signer_of(self, signed: Signed, place: int | None = None) -> Signer | None:
+        """Who signed, if the signature is good and this signer may state such a thing there."""
+        signer = self.find(signed.message.kid, place)
         if signer is None or not self.may_state(signer, signed.statement.topic):
             return None
         return signer if signed.is_by(signer.public_key, self.state.genesis_sha256) else None

@@ -15,6 +15,7 @@ from ledger.book.accounts import Posting
 from ledger.book.body import (
     Admission,
     AdmitAccount,
+    AdmitRole,
     ByRoles,
     CarryForward,
     Charge,
@@ -176,6 +177,8 @@ def _admit(state: State, admission: Admission) -> Refusal | None:
         state.book.open_account(admission.id)
         state.note_wallet(admission.id)
     state.founded.follow(admission)
+    if isinstance(admission, AdmitAccount | AdmitRole):
+        state.note_holder(admission.id, None)
     return None
 
 
@@ -188,9 +191,11 @@ def _set_status(state: State, signed: SignedEntry, change: SetStatus) -> Refusal
     is_role = change.subject is Subject.ROLE
     if is_role and change.status is not Status.ACTIVE and not state.founded.can_spare(change.id):
         return Refusal.LAST_KEY
+    before = state.holder(change.id)
     state.admissions.set_status(change)
     state.note_wallet(change.id)
     state.founded.follow(change)
+    state.note_holder(change.id, before)
     return None
 
 

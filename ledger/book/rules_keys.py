@@ -29,10 +29,12 @@ def rotate(state: State, signed: SignedEntry, body: Rotate) -> Refusal | None:
         return refusal
     if not all(signed.is_approved_by(approval, body.public_key, state.genesis_sha256) for approval in agreed):
         return Refusal.BAD_SIGNATURE
+    before = state.holder(body.id)
     state.admissions.rotate(body)
     state.note_wallet(body.id)
     if body.subject is Subject.ROLE:
         state.founded.follow(body)
+    state.note_holder(body.id, before)
     return None
 
 

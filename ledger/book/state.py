@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from commonwatt import cbor
+from commonwatt.identity import key_hint
 from commonwatt.registry import Status
 from ledger.book.account_columns import HAS_WALLET, MAY_BE_PAID, MAY_PAY
 from ledger.book.accounts import Book, Posting
@@ -16,6 +17,7 @@ from ledger.book.entry_ids import EntryIds
 from ledger.book.measures import Cause, Hold
 from ledger.book.payments import PaymentRequest
 from ledger.book.refusals import Refusal
+from ledger.book.tenures import Holder, Tenures
 from ledger.book.units import Unit
 
 REVERSIBLE_HALF = 32_768
@@ -121,6 +123,7 @@ class State:
     `ids`: of all signed entries. `policies`: version by hash.
     `requests`: open ones, by their entry's id. `charged_until_s`: the end of the last period charged.
     `paid` and `paid_before`: the payments that can be reversed, by entry id, in two generations.
+    `tenures`: which keys were in force where in the log; no rule asks, so it is not in the digest.
     `warned`: accounts that the entry applied last left past their soft limit; an answer, not part of the state.
     """
 
@@ -140,6 +143,7 @@ class State:
     erasure: Erasure = field(default_factory=Erasure)
     warned: tuple[bytes, ...] = ()
     stage: Stage | None = None
+    tenures: Tenures = field(default_factory=Tenures)
 
     @property
     def founded(self) -> Constitution:
@@ -177,6 +181,45 @@ class State:
         standing |= MAY_PAY if status is Status.ACTIVE else 0
         standing |= MAY_BE_PAID if status is not Status.REVOKED else 0
         self.book.accounts.note_wallet(account, admission.wallet, standing)
+
+    def holder(self, identifier: bytes) -> Holder | None:
+        """The key of an account, or of a role by its key's id, if it is in force."""
+        held = self.founded.ids.get(identifier)
+        if held is not None:
+            is_active = key_hint(held.public_key) in self.founded.keys
+            return Holder(held.public_key, role=held.role) if is_active else None
+        found = self.admissions.account(identifier)
+        if found is None or found[1] is not Status.ACTIVE:
+            return None
+        return Holder(found[0].wallet, account=identifier)
+
+    def holder_at(self, hint: bytes, place: int) -> Holder | None:
+        """Whose key of a hint was in force for the entry at a place; at `size`, for the one that comes next."""
+        role, row = self.founded.keys.get(hint), self.admissions.by_id.by_hint(hint)
+        if role is not None:
+            present: Holder | None = Holder(role.public_key, role=role.role)
+        else:
+            present = self.holder(row.admission.id) if row is not None else None
+        if present is not None and self._since(present) < place:
+            return present
+        return self.tenures.find(hint, place)
+
+    def note_holder(self, identifier: bytes, before: Holder | None) -> None:
+        """Note what the entry that is carried out does to somebody's key; `before`: their `holder` until then."""
+        after = self.holder(identifier)
+        if after == before:
+            return
+        if before is not None:
+            self.tenures.end(before, self._since(before), self.size)
+        if after is not None and after.role:
+            self.tenures.roles[key_hint(after.public_key)] = self.size
+        elif after is not None:
+            self.admissions.by_id.set_since(after.account, self.size)
+
+    def _since(self, present: Holder) -> int:
+        if present.role:
+            return self.tenures.roles.get(key_hint(present.public_key), 0)
+        return self.admissions.by_id.since(present.account)
 
     def move(self, postings: tuple[Posting, ...], entry_id: bytes) -> Refusal | None:
         """Make the postings of a payment that can be reversed by its entry's id; or why they cannot be made."""

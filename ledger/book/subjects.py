@@ -23,7 +23,8 @@ from ledger.book.kinds import DeviceRole, Grade, Subject
 APART_MAX = 1024
 """So many that came last are found in a dictionary; then they are put into the sorted column together."""
 
-ACCOUNT = np.dtype([("id", "V16"), ("wallet", "V32"), ("commitment", "V32"), ("subject", "u1"), ("status", "u1")])
+_PERSON = [("wallet", "V32"), ("commitment", "V32"), ("subject", "u1"), ("status", "u1"), ("since", "u8")]
+ACCOUNT = np.dtype([("id", "V16"), *_PERSON])
 SITE = np.dtype([("id", "V16"), ("commitment", "V32"), ("member", "u4"), ("status", "u1")])
 _METER = [("site", "u4"), ("rated_power_w", "u4"), ("role", "u1"), ("grade", "u1"), ("status", "u1")]
 DEVICE = np.dtype([("id", "V16"), ("public_key", "V32"), *_METER])
@@ -214,7 +215,7 @@ class Subjects:
         identifier = admission.id
         match admission:
             case AdmitAccount():
-                rest = (admission.wallet, admission.commitment, int(admission.subject), 0)
+                rest = (admission.wallet, admission.commitment, int(admission.subject), 0, 0)
                 holder = IS_ACCOUNT + self.accounts.add(identifier, *rest)
                 self._objects[identifier] = Admitted(admission)
             case AdmitSite():
@@ -228,6 +229,16 @@ class Subjects:
         public_key = key_of(admission)
         if public_key is not None:
             self.hints.set(key_hint(public_key), holder)
+
+    def since(self, account: bytes) -> int:
+        """The place of the entry by which an account's wallet is in force; 0 if nobody noted it."""
+        number = self.accounts.number(account)
+        assert number is not None
+        return int(self.accounts.rows["since"][number])
+
+    def set_since(self, account: bytes, place: int) -> None:
+        """Note the place of the entry that put an account's wallet into force."""
+        self.accounts.rows["since"][self.accounts.number(account)] = place
 
     def set_status(self, identifier: bytes, status: Status) -> None:
         """Change where somebody stands."""
@@ -269,7 +280,7 @@ class Subjects:
         self._others = set(self._objects)
 
     def _account(self, number: int) -> Admitted:
-        identifier, wallet, commitment, subject, status = self.accounts.rows[number].item()
+        identifier, wallet, commitment, subject, status, _since = self.accounts.rows[number].item()
         return Admitted(AdmitAccount(Subject(subject), identifier, wallet, commitment), Status(status))
 
     def _site(self, number: int) -> Admitted:

@@ -38,7 +38,7 @@ class Said:
                 self._see(place, entry.parse(data))
 
     def stated(self, state: State) -> list[Stated]:
-        """The statements whose signers may speak in this state."""
+        """The statements whose signers might speak where they stand; `state`: of as many entries at least."""
         signers = Signers(state)
         found = (enacted.stated_of(place, signed, signers) for place, signed in self._stated)
         return [row for row in found if row is not None]

@@ -9,9 +9,9 @@ from commonwatt.demo.judge.log import leaf_hash, tree_root
 from commonwatt.demo.judge.report import Findings
 from commonwatt.demo.judge.signatures import Signed, UnreadableError, encode, read_cbor, read_signed
 
-KINDS = {1: "genesis", 2: "admit", 3: "status", 4: "policy", 6: "mint-run", 7: "transfer"}
-MINT = 5
-MEMBER, MERCHANT, SITE, DEVICE, GATEWAY, ASSOCIATION = range(1, 7)
+KINDS = {1: "genesis", 2: "admit", 3: "status", 4: "policy", 6: "mint-run", 7: "transfer", 8: "rotate"}
+MINT, ROTATE = 5, 8
+MEMBER, MERCHANT, SITE, DEVICE, GATEWAY, ASSOCIATION, WITNESS, ROLE = range(1, 9)
 ISSUANCE = bytes(16)
 REVOKED = 2  # of a standing
 
@@ -86,15 +86,28 @@ class Replacement:
 
 
 @dataclass(slots=True)
+class Term:
+    """A key that counts for entries after the one at `since`, up to the one at `until`; None: it still does. `role`:
+    "" for the wallet of an account."""
+
+    who: bytes
+    role: str
+    public_key: bytes
+    since: int
+    until: int | None = None
+
+
+@dataclass(slots=True)
 class Book:
     """Everything the entries say, gathered while reading them."""
 
     genesis_sha256: bytes = b""
     association: bytes = b""
     origin: str = ""
-    role_keys: dict[str, list[bytes]] = field(default_factory=dict)
+    roles: dict[bytes, tuple[str, bytes]] = field(default_factory=dict)  # by the id of the key: role and present key
+    wallets: dict[bytes, bytes] = field(default_factory=dict)  # by account: the present key
+    terms: defaultdict[bytes, list[Term]] = field(default_factory=lambda: defaultdict(list))
     quorums: dict[int, tuple[list[str], int]] = field(default_factory=dict)
-    wallets: dict[bytes, bytes] = field(default_factory=dict)
     site_members: dict[bytes, bytes] = field(default_factory=dict)
     devices: dict[bytes, Device] = field(default_factory=dict)
     policies: list[PolicyEntry] = field(default_factory=list)
@@ -109,6 +122,31 @@ class Book:
     transfers: int = 0
     balances_mc: defaultdict[bytes, int] = field(default_factory=lambda: defaultdict(int))
     transferred_mc: defaultdict[bytes, int] = field(default_factory=lambda: defaultdict(int))
+
+    def role_keys(self, role: str) -> list[bytes]:
+        """Those that count now."""
+        return [key for who, (name, key) in self.roles.items() if name == role and self.standing.get(who, 0) == 0]
+
+    def key_of(self, who: bytes) -> bytes:
+        """The present key of an account or of a role's key; KeyError for anything else."""
+        return self.roles[who][1] if who in self.roles else self.wallets[who]
+
+    def note(self, who: bytes, index: int) -> None:
+        """The entry at `index` may have changed the key or the standing of an account or a role's key."""
+        terms, role = self.terms[who], self.roles.get(who, ("", b""))[0]
+        counted = terms[-1].public_key if terms and terms[-1].until is None else None
+        counts = self.key_of(who) if self.standing.get(who, 0) == 0 else None
+        if counts == counted:
+            return
+        if counted is not None:
+            terms[-1].until = index
+        if counts is not None:
+            terms.append(Term(who, role, counts, index))
+
+    def terms_at(self, index: int) -> list[Term]:
+        """Whose keys counted for the entry there."""
+        every = (term for terms in self.terms.values() for term in terms)
+        return [term for term in every if term.since < index and (term.until is None or index <= term.until)]
 
     def post(self, account: bytes, amount_mc: int) -> None:
         """One posting of an entry."""
@@ -165,27 +203,43 @@ class _Reader:
             self.book.genesis_sha256 = hashlib.sha256(entry).digest()
         self._time_s = time_s
         is_remark = KINDS[kind] == "status" and not approvals and self._is_remark(body)
-        getattr(self, "_read_" + KINDS[kind].replace("-", "_"))(index, body)
+        read = getattr(self, "_read_" + KINDS[kind].replace("-", "_"))
+        if index == 0:
+            read(index, body)
         statement = hashlib.sha256(encode([version, kind, entry_id, time_s, body])).digest()
         others = [read_signed(row) for row in approvals]
         is_said = is_remark and self._role(signed, "status", ["aggregator"]) is not None
         found = "sufficient" if is_said else self._signers(kind, body, signed, others, statement)
         self._findings.expect(f"entry {index}: signatures of the {KINDS[kind]}", "sufficient", found)
+        if index > 0:
+            read(index, body)  # after its signatures, which are by the keys of before
         return bytes(entry_id)
 
     def _signers(self, kind: int, body: Any, signed: Signed, approvals: list[Signed], statement: bytes) -> str:
-        """Whether those signed who must: the payer's wallet, a founding steward, or a quorum of roles."""
+        """Whether those signed who must: the payer's wallet, a founding steward, the key that is replaced and the one
+        that replaces it, or a quorum of roles."""
         name, book = KINDS[kind], self.book
         if name == "transfer":
             return "sufficient" if signed.is_by(book.wallets[body[0]], name, book.genesis_sha256) else "forged"
         if name == "genesis":
-            return "sufficient" if any(signed.is_by(key, name) for key in book.role_keys["steward"]) else "forged"
-        names, needed = book.quorums[kind]
+            return "sufficient" if any(signed.is_by(key, name) for key in book.role_keys("steward")) else "forged"
+        if name == "rotate":
+            by_new = [row for row in approvals if self._is_approved(row, body[2], statement)]
+            approvals = [row for row in approvals if row not in by_new]
+            if not by_new:
+                return "without that of the new key"
+            if not approvals and signed.is_by(book.key_of(body[1]), name, book.genesis_sha256):
+                return "sufficient"
+        is_about_keys = name in ("admit", "status") and body[0] in (WITNESS, ROLE)
+        names, needed = book.quorums[ROTATE if is_about_keys else kind]
         roles = [self._role(signed, name, ["aggregator"] if name == "mint-run" else names)]
         roles += [self._role(row, "approval", names) if row.payload == statement else None for row in approvals]
         if None in roles:
             return "forged"
         return "sufficient" if len(set(roles)) >= needed else f"by {roles} only"
+
+    def _is_approved(self, approval: Signed, key: bytes, statement: bytes) -> bool:
+        return approval.payload == statement and approval.is_by(key, "approval", self.book.genesis_sha256)
 
     def _is_remark(self, body: Any) -> bool:
         """Whether it leaves the association active, as it is: the aggregator may sign that alone."""
@@ -194,19 +248,27 @@ class _Reader:
 
     def _role(self, signed: Signed, kind: str, names: list[str]) -> str | None:
         for name in names:
-            if any(signed.is_by(key, kind, self.book.genesis_sha256) for key in self.book.role_keys[name]):
+            if any(signed.is_by(key, kind, self.book.genesis_sha256) for key in self.book.role_keys(name)):
                 return name
         return None
 
     def _read_genesis(self, _index: int, body: Any) -> None:
         _commune, _trial, _unit, self.book.origin, self.book.association, roles, quorums, *_units = body
-        self.book.role_keys = {name: list(keys) for name, keys in roles}
+        for name, keys in roles:
+            for key in keys:
+                who = hashlib.sha256(key).digest()[:16]
+                self.book.roles[who] = (name, key)
+                self.book.note(who, 0)
         self.book.quorums = {kind: (list(names), k) for kind, names, k in quorums}
 
     def _read_admit(self, index: int, body: Any) -> None:
         subject, identifier, *fields = body
         if subject in (MEMBER, MERCHANT, ASSOCIATION):
             self.book.wallets[identifier] = fields[0]
+            self.book.note(identifier, index)
+        elif subject == ROLE:
+            self.book.roles[identifier] = (fields[0], fields[1])
+            self.book.note(identifier, index)
         elif subject == SITE:
             self.book.site_members[identifier] = fields[0]
         elif subject == DEVICE:
@@ -219,6 +281,8 @@ class _Reader:
         as 1250 Wh: from the old display", or say "registers wrap at 1000000 Wh: six digits"."""
         subject, identifier, status, reason = body
         self.book.standing[identifier] = status
+        if identifier in self.book.wallets or identifier in self.book.roles:
+            self.book.note(identifier, index)
         self.book.reasons.append((index, self._time_s, identifier, reason))
         if subject == DEVICE and status == REVOKED:
             match reason.split(" "):
@@ -234,6 +298,17 @@ class _Reader:
                 self.book.reviews.append(Review(index, identifier, int(start), True, int(energy)))
             case ["registers", "wrap", "at", at, "Wh"] if _is_number(at) and int(at) > 0:
                 self.book.wraps.append(Wraps(index, identifier, int(at)))
+
+    def _read_rotate(self, index: int, body: Any) -> None:
+        """Of wallets and roles. Meters of the demo keep their keys, and evidence is read by one key each."""
+        _subject, who, key = body
+        if who in self.book.wallets:
+            self.book.wallets[who] = key
+        elif who in self.book.roles:
+            self.book.roles[who] = (self.book.roles[who][0], key)
+        else:
+            raise UnreadableError("another key for a device or a gateway")
+        self.book.note(who, index)
 
     def _read_policy(self, index: int, body: Any) -> None:
         sha256, _version, text = body

@@ -47,7 +47,7 @@ class Part:
 
 
 def statements(book: Book) -> list[Statement]:
-    """Every statement of the log that was signed by somebody who may say such a thing."""
+    """Every statement of the log that was signed by somebody who might say such a thing there."""
     found = (_read(book, *reason) for reason in book.reasons)
     return [statement for statement in found if statement is not None]
 
@@ -65,7 +65,7 @@ def _read(book: Book, index: int, time_s: int, about: bytes, reason: str) -> Sta
         return None
     is_spelled = base64.urlsafe_b64encode(data).decode().rstrip("=") == text and len(signed.payload) <= SIZE_MAX
     is_sound = version == 1 and topic in (REQUEST, VALUE, PART, CORRECTION) and 0 <= start_s < end_s and number >= 0
-    who = _signer(book, signed, topic)
+    who = _signer(book, index, signed, topic)
     is_placed = topic in (REQUEST, CORRECTION) or about == subject
     if who is None or not (is_spelled and is_sound and is_placed and len(subject) == 16 and len(digest) == 32):
         return None
@@ -73,19 +73,16 @@ def _read(book: Book, index: int, time_s: int, about: bytes, reason: str) -> Sta
     return Statement(index, time_s, who, topic, what, subject, start_s, end_s, number, sha256)
 
 
-def _signer(book: Book, signed: Signed, topic: int) -> bytes | None:
+def _signer(book: Book, index: int, signed: Signed, topic: int) -> bytes | None:
     """Requests are the operator's, corrections are of those who may reverse; anything else is said by active wallets,
-    the steward or the town hall."""
+    the steward or the town hall: as their keys were for the entry at `index`."""
     roles = ["operator"] if topic == REQUEST else ["steward", "townhall"]
     if topic == CORRECTION:
         roles = book.quorums.get(REVERSAL, ([], 0))[0]
-    for role in roles:
-        if any(signed.is_by(key, "statement", book.genesis_sha256) for key in book.role_keys.get(role, [])):
-            return role.encode()
-    if topic in (VALUE, PART):
-        for account, key in book.wallets.items():
-            if book.standing.get(account, 0) == 0 and signed.is_by(key, "statement", book.genesis_sha256):
-                return account
+    may = [*roles, ""] if topic in (VALUE, PART) else roles
+    for term in book.terms_at(index):
+        if term.role in may and signed.is_by(term.public_key, "statement", book.genesis_sha256):
+            return term.role.encode() or term.who
     return None
 
 

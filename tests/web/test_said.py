@@ -1,0 +1,27 @@
+"""What the pages know of statements, gathered while the log is followed."""
+
+import pytest
+
+from aggregator.statements import values
+from ledger import testing
+from ledger.book.kinds import Subject
+from ledger.book.replay import replay
+from tests.aggregator.test_signers import COUNTS, WAITS, entries
+from web.book.said import Said
+
+FIRST = (
+    testing.GENESIS,
+    testing.member("association", Subject.ASSOCIATION),
+    *(testing.member(name) for name in ("ana", "ben")),
+    testing.site("ana's", "ana"),
+)
+
+
+@pytest.mark.parametrize(("story", "counts"), [*((s, True) for s in COUNTS), *((s, False) for s in WAITS)])
+def test_statements_when_keys_change(story: str, counts: bool) -> None:
+    """What was confirmed is not offered for confirmation again when somebody has another key; nothing else counts."""
+    log, said = [*FIRST, *entries(story)], Said()
+    said(0, log)
+    stated = said.stated(replay(log))
+    assert len(values.confirmed(stated)) == counts
+    assert (values.waiting(stated) == ()) is counts
