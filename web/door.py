@@ -80,7 +80,10 @@ class Door:
             raise HTTPException(403)
         handler = page.post if is_post else page.get
         assert handler is not None
-        return await run_in_threadpool(self._answer, handler, ask)
+        answer = await run_in_threadpool(self._answer, handler, ask)
+        if visitor.login is not None:
+            answer.headers.setdefault("Cache-Control", "private, no-store")  # whatever it is, it is for them alone
+        return answer
 
     def visitor(self, request: Request) -> Visitor:
         """Who a request's cookie belongs to, as the ledger knows them now."""

@@ -62,8 +62,10 @@ class Manners:
 
 
 def inside(path: str) -> str:
-    """A path of these pages, or the first page: nobody is led elsewhere."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
+    """A path of these pages, or the first page: nobody is led elsewhere. Browsers drop tabs and line ends from an
+    address and take \\ for /: none of them may be in it."""
+    is_plain = path.isprintable() and "\\" not in path
+    return path if is_plain and path.startswith("/") and not path.startswith("//") else "/"
 
 
 def language_of(request: Request) -> str:

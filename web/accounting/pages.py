@@ -204,7 +204,7 @@ class AccountingPages:
             euros = f"{row.cents // 100}.{row.cents % 100:02d}" if row.what in (What.BOUGHT, What.REDEEMED) else ""
             when = [local.date().isoformat(), local.strftime("%H:%M:%S")]
             what = [row.what.value, format_credits(row.amount_mc), row.unit.name.lower()]
-            yield _csv_line([str(row.place), *when, *what, other, _harmless(row.text), euros])
+            yield _csv_line([str(row.place), *when, *what, _harmless(other), _harmless(row.text), euros])
 
     def _today(self, ask: Ask) -> date:
         return self._day(ask.now_s)
@@ -276,4 +276,4 @@ def _csv_line(cells: list[str]) -> str:
 
 def _harmless(text: str) -> str:
     """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from aggregator.policy import enact
-from commonwatt.errors import InUseError
+from commonwatt.errors import InUseError, UserError
+from commonwatt.i18n import _
 from ledger import inbox
 from ledger.app import LOG, open_ledger
 from ledger.book import entry
@@ -32,16 +33,33 @@ class Hand(Protocol):
         ...
 
 
+AT_ONCE = 24
+"""Who may wait for the ledger's answer at the same time: of the 40 threads that answer pages, others have to stay
+free for those who only read."""
+
+
 class LedgerHand:
     """By way of whoever has the ledger open, or by opening it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._turns = threading.Semaphore(AT_ONCE)
         self._alone = threading.Lock()
         self._is_in_use = False
 
     def submit(self, entries: Sequence[bytes]) -> list[Placed | Refused]:
-        """UserError if nobody carries it out in time; StorageError if a disk fails."""
+        """UserError if nobody carries it out in time, or too many wait for that; StorageError if a disk fails."""
+        if not self._turns.acquire(blocking=False):
+            raise UserError(
+                _("Too many people are paying or signing at this moment."),
+                to_do=_("Nothing was done: try again in a minute. A signed payment is kept and sent again."),
+            )
+        try:
+            return self._submit(entries)
+        finally:
+            self._turns.release()
+
+    def _submit(self, entries: Sequence[bytes]) -> list[Placed | Refused]:
         if not self._is_in_use:
             with self._alone:
                 try:

@@ -101,7 +101,8 @@ class Copies:
     def _make(self, path: Path, account: bytes, name: str, language: str, now_s: int) -> int:
         folder = path.with_suffix("")
         try:
-            folder.mkdir(parents=True, mode=0o700)
+            path.parent.mkdir(mode=0o700, exist_ok=True)  # the archive too is nobody else's while it grows
+            folder.mkdir(mode=0o700)
             files = {file.name: file for file in self._files(folder, account)}
             index = folder / "index.html"
             index.write_text(self._index(account, name, language, now_s, files), encoding="utf-8")

@@ -4,6 +4,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from commonwatt.i18n import _
+from web.allowance import Allowance
 from web.book.books import Books
 from web.door import Page
 from web.drafts import desk
@@ -15,6 +16,9 @@ from web.spelling import unbase64
 from web.store.file import WebStore
 from web.visitor import Ask, Sorry
 
+ENTRIES_PER_DAY = 1000
+"""Of one member: what is in the log stays there for good."""
+
 
 class DraftPages:
     """Routes of this room."""
@@ -22,6 +26,7 @@ class DraftPages:
     def __init__(self, store: WebStore, books: Books, facts: Facts) -> None:
         self._store, self._books = store, books
         self._signatures = Signatures(store, books, facts)
+        self._allowance = Allowance(ENTRIES_PER_DAY)
 
     def pages(self) -> list[Page]:
         """Every address where something signed arrives."""
@@ -34,6 +39,8 @@ class DraftPages:
     def enter(self, ask: Ask) -> Response:
         """Bring a signed entry to the ledger: whoever signed it, the ledger judges it."""
         data = unbase64(ask.text("entry", chars_max=ENTRY_CHARS_MAX))
+        if ask.visitor.role in MEMBERS:
+            self._allowance.take(ask)
         return self._signatures.enter(data)
 
     def sign(self, ask: Ask) -> Response:

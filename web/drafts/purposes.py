@@ -2,7 +2,7 @@
 
 from aggregator.policy.rules import Policy as Rules
 from commonwatt.i18n import _
-from ledger.book.body import AdmitRole, CarryForward, Policy, Redeem, Reverse, Rotate
+from ledger.book.body import AdmitRole, CarryForward, Policy, Redeem, Reverse, Rotate, TopUp
 from web.drafts.desk import Draft
 from web.looks import Words
 from web.spelling import number_of
@@ -29,6 +29,10 @@ def sentence(draft: Draft, words: Words) -> str:
             return _(
                 "A shop gives back {amount} euro credits and is to be paid {euros} (reference {reference})."
             ).format(amount=words.exact(body.amount_mc), euros=words.euros(body.paid_cents), reference=body.reference)
+        case "top-up", TopUp() as body:
+            return _(
+                "{euros} have come in (reference {reference}): somebody is to get {amount} euro credits for them."
+            ).format(euros=words.euros(body.paid_cents), reference=body.reference, amount=words.exact(body.amount_mc))
         case "policy", Policy() as body:
             return _("Other rules are to count, “{name}”, version {version}: look at what they change.").format(
                 name=Rules.parse(body.text, where="").rules.name, version=body.policy_version

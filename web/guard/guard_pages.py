@@ -9,6 +9,7 @@ from commonwatt.identity import is_valid_public_key, new_id
 from ledger.book.entry import Entry
 from web import qr
 from web.address import Address
+from web.allowance import Allowance
 from web.book.books import Books
 from web.door import Page
 from web.drafts.signing import to_sign
@@ -29,12 +30,16 @@ from web.spelling import base64url, unbase64
 from web.store.file import WebStore
 from web.visitor import Ask, Sorry
 
+CODES_PER_DAY = 20
+"""To be printed: more would push the one that counts out of what is shown (keys.py)."""
+
 
 class GuardPages:
     """Routes of setting it up, and its section of /me."""
 
     def __init__(self, store: WebStore, books: Books, looks: Looks, facts: Facts, *, address: Address) -> None:
         self._store, self._books, self._looks, self._facts, self._address = store, books, looks, facts, address
+        self._allowance = Allowance(CODES_PER_DAY)
 
     def pages(self) -> list[Page]:
         """Every address of setting it up."""
@@ -84,6 +89,7 @@ class GuardPages:
             added = GuardKey(unbase64(ask.text("code")), GuardKind.CODE, "", ask.now_s)
             if not is_valid_public_key(added.public_key):
                 raise Sorry(_("This code cannot be used."), _("Load the page again for another one."))
+            self._allowance.take(ask)
             with self._store.transaction() as connection:
                 keys.add(connection, who, added)
         elif ask.form.get("device"):
@@ -117,7 +123,8 @@ class GuardPages:
         browser = name_of(ask.request.headers.get("user-agent", ""))
         answer = JSONResponse({"subject": who.subject.hex()})
         with self._store.transaction() as connection:
-            links.use_up(connection, ask.part("token"))
+            if not links.use_up(connection, ask.part("token")):
+                raise _gone()
             keys.add(connection, who, GuardKey(public_key, GuardKind.DEVICE, browser, ask.now_s))
             if ask.visitor.login != who:
                 arrive(connection, ask, who, answer)
@@ -129,10 +136,7 @@ class GuardPages:
             is_it = found is not None and found.purpose is Purpose.SECOND and found.login is not None
             who = logins.of_id(connection, found.login) if is_it and found and found.login else None
         if who is None:
-            raise Sorry(
-                _("This link was used already, or it is too old."),
-                _("Make a new one on your first device: Me, If you lose this device."),
-            )
+            raise _gone()
         return who
 
     def _known(self, ask: Ask) -> list[GuardKey]:
@@ -151,6 +155,13 @@ class GuardPages:
         if found is None:
             raise Sorry(_("This second device is not there any more."), _("Load the page again."))
         return found
+
+
+def _gone() -> Sorry:
+    return Sorry(
+        _("This link was used already, or it is too old."),
+        _("Make a new one on your first device: Me, If you lose this device."),
+    )
 
 
 def _login_name(ask: Ask) -> str:

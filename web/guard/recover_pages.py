@@ -7,6 +7,7 @@ from commonwatt.identity import key_hint
 from ledger.book.body import Rotate
 from ledger.book.entry import Entry
 from web.address import Address
+from web.allowance import Allowance
 from web.book.books import Books
 from web.door import Page
 from web.drafts import desk
@@ -28,6 +29,9 @@ from web.visitor import Ask, Sorry
 RECOVERERS = SIGNED_IN - {Role.WAITING}
 """Whoever the ledger knows; who waits to be admitted joins anew."""
 
+ATTEMPTS_PER_DAY = 20
+"""Each sends its owner a letter, and is a row that stays."""
+
 
 class RecoverPages:
     """Routes of getting a new key."""
@@ -38,6 +42,7 @@ class RecoverPages:
         self._store, self._books, self._looks, self._facts = store, books, looks, facts
         self._address, self._postman = address, postman
         self._signatures = Signatures(store, books, facts)
+        self._allowance = Allowance(ATTEMPTS_PER_DAY)
 
     def pages(self) -> list[Page]:
         """Every address of it."""
@@ -93,6 +98,7 @@ class RecoverPages:
         if not ask.form.get("approval"):
             return JSONResponse(to_sign(entry, self._facts, is_approval=True))
         approval = new_keys.approval_of(ask, entry, public_key, self._facts.genesis)
+        self._allowance.take(ask)
         self._propose(ask, entry, (key_hint(public_key), approval))
         return JSONResponse({"next": "/recover"})
 

@@ -57,7 +57,7 @@ def find(connection: sa.Connection, token: str, *, now_s: int) -> Invitation | N
     return Invitation(InvitedAs(row.kind), row.subject, row.role, row.name, row.email, row.login)
 
 
-def take_up(connection: sa.Connection, token: str, login: bytes, subject: bytes) -> None:
-    """Note who came: nobody else can take it up."""
-    this = invitation.c.token_sha256 == digest(token)
-    connection.execute(sa.update(invitation).where(this).values(login=login, subject=subject))
+def take_up(connection: sa.Connection, token: str, login: bytes, subject: bytes) -> bool:
+    """Note who came: nobody else can take it up. False: somebody was quicker."""
+    this = sa.update(invitation).where(invitation.c.token_sha256 == digest(token), invitation.c.login.is_(None))
+    return connection.execute(this.values(login=login, subject=subject)).rowcount == 1

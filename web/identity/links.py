@@ -50,6 +50,6 @@ def forget(connection: sa.Connection, login: bytes, purpose: Purpose) -> None:
     connection.execute(this)
 
 
-def use_up(connection: sa.Connection, token: str) -> None:
-    """It is good no more."""
-    connection.execute(sa.delete(link).where(link.c.token_sha256 == digest(token)))
+def use_up(connection: sa.Connection, token: str) -> bool:
+    """It is good no more. False: it was not any more, for somebody was quicker."""
+    return connection.execute(sa.delete(link).where(link.c.token_sha256 == digest(token))).rowcount == 1

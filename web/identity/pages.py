@@ -91,7 +91,7 @@ class IdentityPages:
         its session begins."""
         invited = self._invitation(ask)
         if invited.login is not None:
-            raise Sorry(_("This invitation was taken up already."), _("Ask for another one."))
+            raise _taken_up()
         public_key = new_keys.posted_key(ask)
         entry = self._entry(ask, invited, public_key)
         if entry is not None and not ask.form.get("approval"):
@@ -100,7 +100,8 @@ class IdentityPages:
         answer = JSONResponse({"next": "/waiting", "subject": subject.hex()})
         with self._store.transaction() as connection:
             who = logins.add(connection, subject=subject, name=invited.name, email=invited.email, now_s=ask.now_s)
-            invitations.take_up(connection, ask.part("token"), who.id, subject)
+            if not invitations.take_up(connection, ask.part("token"), who.id, subject):
+                raise _taken_up()
             if entry is None:
                 newcomers.add(connection, who.id, public_key, is_merchant=invited.kind is InvitedAs.MERCHANT)
             else:
@@ -153,6 +154,10 @@ class IdentityPages:
         assert invited.subject is not None
         with self._books.now() as book:
             return new_keys.rotation_to(ask, book.state, invited.subject, public_key)
+
+
+def _taken_up() -> Sorry:
+    return Sorry(_("This invitation was taken up already."), _("Ask for another one."))
 
 
 def _subject(entry: Entry) -> bytes:

@@ -105,17 +105,15 @@ class SignInPages:
         with self._store.transaction() as connection:
             theirs = {who.id.hex(): who for who in logins.of_email(connection, found.email)}
             who = theirs.get(ask.text("login", chars_max=32))
-            if who is None:
+            if who is None or not links.use_up(connection, ask.part("token")):
                 raise _gone()
-            links.use_up(connection, ask.part("token"))
             return arrive(connection, ask, who, RedirectResponse("/welcome", 303))
 
     def _change_email(self, ask: Ask, found: Link) -> Response:
         assert found.login is not None
         with self._store.transaction() as connection:
-            links.use_up(connection, ask.part("token"))
             who = logins.of_id(connection, found.login)
-            if who is None:
+            if who is None or not links.use_up(connection, ask.part("token")):
                 raise _gone()
             logins.set_email(connection, who, found.email)
             if who.email and who.email != found.email:

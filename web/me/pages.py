@@ -7,6 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from commonwatt.i18n import LANGUAGES, _
 from web.address import Address
+from web.allowance import Allowance
 from web.book.books import Books
 from web.door import COOKIE, Page
 from web.facts import Facts
@@ -22,6 +23,9 @@ from web.phrases import of_role
 from web.roles import SIGNED_IN
 from web.store.file import WebStore
 from web.visitor import Ask, Sorry
+
+LETTERS_PER_DAY = 10
+"""To addresses that somebody types: nobody's mailbox is flooded by a member."""
 
 
 class MePages:
@@ -40,6 +44,7 @@ class MePages:
     ) -> None:
         self._store, self._books, self._looks, self._facts = store, books, looks, facts
         self._address, self._postman, self._sections = address, postman, sections
+        self._allowance = Allowance(LETTERS_PER_DAY)
 
     def pages(self) -> list[Page]:
         """Every address below /me that is this room's own."""
@@ -68,6 +73,7 @@ class MePages:
         wanted = ask.text("email", chars_max=letters.ADDRESS_CHARS_MAX)
         if not letters.is_address(wanted):
             raise Sorry(_("This is not an e-mail address."), _("Write it as in name@example.org."))
+        self._allowance.take(ask)
         with self._store.transaction() as connection:
             links.forget(connection, who.id, Purpose.EMAIL)
             token = links.make(connection, Link(Purpose.EMAIL, wanted, who.id), now_s=ask.now_s)

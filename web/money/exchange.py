@@ -170,7 +170,11 @@ class ExchangePages:
         entry = Entry(identifier, ask.now_s, TopUp(account, cents * MC_PER_CENT, cents, reference))
         if quorum is not None and quorum.k > 1:
             with self._store.transaction() as connection:
-                desk.propose(connection, entry, purpose="top-up", about=person.id, proposed_by=None, now_s=ask.now_s)
+                if desk.find(connection, identifier) is None:  # a second tap: the form's number is the entry's
+                    by = ask.visitor.login.id if ask.visitor.login is not None else None
+                    desk.propose(
+                        connection, entry, purpose="top-up", about=person.id, proposed_by=by, now_s=ask.now_s
+                    )
             return JSONResponse({"next": "/desk"})
         return JSONResponse(to_sign(entry, self._facts))
 

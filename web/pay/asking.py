@@ -9,6 +9,7 @@ from commonwatt.i18n import _
 from ledger.book.units import account_in, holder_of, unit_of
 from web import phrases, qr
 from web.address import Address
+from web.allowance import Allowance
 from web.book.books import Books
 from web.door import Page
 from web.facts import Facts
@@ -25,6 +26,8 @@ from web.store.file import WebStore
 from web.visitor import Ask, Sorry
 
 CODES_SHOWN = 20
+CODES_PER_DAY = 2000
+"""A stall on market day makes one for each sale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class AskPages:
     ) -> None:
         self._store, self._books, self._looks, self._names, self._address = store, books, looks, names, address
         self._form = PaymentForm(books, facts, names)
+        self._allowance = Allowance(CODES_PER_DAY)
 
     def pages(self) -> list[Page]:
         """Every address."""
@@ -88,6 +92,7 @@ class AskPages:
             units = purse.units(book.state)
         account = account_in(ask.visitor.subject, unit_of_form(ask.form.get("unit", ""), units))
         amount_mc, memo = amount_of(amount) if amount else None, memo_of(ask)
+        self._allowance.take(ask)
         with self._store.transaction() as connection:
             made = codes.make(
                 connection, account=account, amount_mc=amount_mc, memo=memo, lasts=Lasts(lasts), now_s=ask.now_s

@@ -196,10 +196,7 @@ class ClerkPages:
         with self._books.now() as book:
             standings = {drawer.standing(book, row) for row in rows}
         if standings != {Standing.UNPRINTED}:
-            raise Sorry(
-                _("This sheet was printed already, or is not paid for."),
-                _("What was printed is kept nowhere else. If it is lost, cancel the sheet and print another."),
-            )
+            raise _printed()
         genesis, codes, keys = self._facts.genesis, [], []
         for row in rows:
             secret = paper.new_secret()
@@ -207,13 +204,16 @@ class ClerkPages:
             keys.append((row.number, paper.key_of(code, genesis).public_key))
             codes.append((row, code, self._code(ask, row, secret)))
         with self._store.transaction() as connection:
-            drawer.set_keys(connection, keys)
+            if drawer.set_keys(connection, keys) != len(keys):
+                raise _printed()  # a second tap, or a second window, was quicker: these codes would be worthless
         back = f"/clerk/{rows[0].member.hex()}"
         return self._looks.answer(ask, "voucher-sheet.html", lambda _words: {"codes": codes, "back": back})
 
     def cancel(self, ask: Ask) -> Response:
         """What no shop has taken of a sheet goes back to the member, one entry each, with the id that a payment to a
         shop would have: the ledger does one of the two."""
+        with self._store.transaction() as connection:
+            drawer.never_print(connection, self._sheet_id(ask))
         rows = self._sheet(ask)
         then = f"/clerk/{rows[0].member.hex()}"
 
@@ -289,13 +289,15 @@ class ClerkPages:
         with self._books.now() as book:
             return [row for row in rows if drawer.standing(book, row) is Standing.TAKEN]
 
-    def _sheet(self, ask: Ask) -> list[Voucher]:
+    def _sheet_id(self, ask: Ask) -> bytes:
         try:
-            sheet = bytes.fromhex(ask.part("sheet"))
+            return bytes.fromhex(ask.part("sheet"))
         except ValueError as error:
             raise HTTPException(404) from error
+
+    def _sheet(self, ask: Ask) -> list[Voucher]:
         with self._store.transaction() as connection:
-            rows = drawer.of_sheet(connection, sheet)
+            rows = drawer.of_sheet(connection, self._sheet_id(ask))
         if not rows:
             raise HTTPException(404)
         return rows
@@ -350,6 +352,13 @@ def _sheets(standings: Sequence[tuple[Voucher, Standing]]) -> list[dict[str, Any
         }
         for sheet, rows in found.items()
     ]
+
+
+def _printed() -> Sorry:
+    return Sorry(
+        _("This sheet was printed already, or is not paid for."),
+        _("What was printed is kept nowhere else. If it is lost, cancel the sheet and print another."),
+    )
 
 
 def _id(ask: Ask) -> bytes:

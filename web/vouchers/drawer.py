@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
+from commonwatt.identity import SigningKey
 from ledger.book import entry as entries_of
 from ledger.book.body import Transfer
 from ledger.book.entry import SignedEntry
@@ -31,11 +32,20 @@ def draft(connection: sa.Connection, sheet: bytes, member: bytes, amount_mc: int
     connection.execute(sa.insert(table), [row] * count)
 
 
-def set_keys(connection: sa.Connection, keys: Sequence[tuple[int, bytes]]) -> None:
-    """The public keys of what was printed."""
+def set_keys(connection: sa.Connection, keys: Sequence[tuple[int, bytes]]) -> int:
+    """The public keys of what is printed; how many had none before. A key is never changed: paper may have it."""
+    count = 0
     for number, public_key in keys:
         this = sa.update(table).where(table.c.number == number, table.c.public_key.is_(None))
-        connection.execute(this.values(public_key=public_key))
+        count += connection.execute(this.values(public_key=public_key)).rowcount
+    return count
+
+
+def never_print(connection: sa.Connection, sheet: bytes) -> None:
+    """What was not printed of a sheet never will be: it gets keys whose private halves nobody has. So the entry that
+    gives its credits back has the one id that can end it, also if another browser prints at the same moment."""
+    unprinted = [voucher.number for voucher in of_sheet(connection, sheet) if voucher.public_key is None]
+    set_keys(connection, [(number, SigningKey.generate().public_key) for number in unprinted])
 
 
 def take(connection: sa.Connection, number: int, payee: bytes, claim: bytes, *, now_s: int) -> bool:

@@ -17,6 +17,7 @@ from aggregator.statements.values import Stated
 from commonwatt.i18n import _
 from commonwatt.identity import key_hint
 from ledger.book.state import State
+from web.allowance import Allowance
 from web.association.declared import photo
 from web.association.office import Office, role_name
 from web.door import Page
@@ -30,6 +31,8 @@ from web.visitor import Ask, Sorry
 SEES = frozenset((Role.STEWARD, Role.TOWNHALL))
 DOES = frozenset((Role.STEWARD,))
 TEXT_MAX = 1000
+PAPERS_PER_DAY = 30
+"""Of one member, up to 5 MB each: they are kept before anything is signed."""
 
 
 class DeclaredPages:
@@ -37,6 +40,7 @@ class DeclaredPages:
 
     def __init__(self, office: Office) -> None:
         self._office = office
+        self._allowance = Allowance(PAPERS_PER_DAY)
 
     def pages(self) -> list[Page]:
         """Every address about declared values."""
@@ -176,6 +180,7 @@ class DeclaredPages:
     def _papers(self, ask: Ask) -> bytes:
         data = ask.files.get("photo", b"")
         attached = {photo.name_of(data): data} if data else {}
+        self._allowance.take(ask)
         return papers.keep_data(self._office.directory, self._words(ask), attached)
 
     def _words(self, ask: Ask) -> str:
