@@ -250,7 +250,7 @@ def _of_association(parts: Parts) -> list[Page]:
 def _money(parts: Parts) -> list[Page]:
     people, store, books, tally, looks = People(parts.names), parts.store, parts.books, parts.tally, parts.looks
     return [
-        *AccountingPages(store, books, tally, looks, people).pages(),
+        *AccountingPages(store, books, tally, looks, parts.facts, people).pages(),
         *ExchangePages(store, books, tally, looks, parts.facts, people).pages(),
         *MoneyPages(books, tally, looks, people, clock=parts.clock).pages(),
         *ImpactPages(
@@ -266,6 +266,15 @@ def _account(parts: Parts) -> AccountPages:
     where = (parts.directory, parts.database_url, parts.books)
     reader = AccountReader(*where, parts.names, parts.looks.zone)
     return AccountPages(reader, Prover(*where), parts.books, parts.looks, parts.town)
+
+
+def _shape(request: Request) -> str:
+    """The address without what stands for somebody in it: one-use links, ids, codes."""
+    named = request.scope.get("path_params", {}).items()
+    path = request.url.path
+    for name, value in named:
+        path = path.replace(str(value), f"{{{name}}}")
+    return path
 
 
 def build(
@@ -293,7 +302,7 @@ def build(
     def unreadable(request: Request, error: Exception) -> Response:
         """What fails here is no reader's mistake: it is logged, and told without details."""
         is_ours = not isinstance(error, CommonwattError)
-        log.error("%s: %s", request.url.path, error, exc_info=error if is_ours else None)
+        log.error("%s: %s", _shape(request), error, exc_info=error if is_ours else None)
         if "application/json" in request.headers.get("accept", ""):
             with speaking(language_of(request)):
                 says = {"error": _("It cannot be done at the moment."), "to_do": _("Try again in a minute.")}

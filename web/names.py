@@ -10,8 +10,8 @@ from aggregator.private.store import PrivateStore
 from commonwatt.i18n import _
 from ledger.book.units import holder_of
 
-MERCHANTS = "merchants"
-TABLES = ("members", MERCHANTS, "associations")
+MEMBERS, MERCHANTS = "members", "merchants"
+TABLES = (MEMBERS, MERCHANTS, "associations")
 """Of the private store, those whose rows have accounts."""
 
 
@@ -58,7 +58,12 @@ class Names:
     def of(self, account: bytes) -> str:
         """The name of an account's holder; of somebody who is not known here, the beginning of the id."""
         found = self.everybody().get(holder_of(account))
-        return found.name if found is not None else _("account {id}").format(id=account.hex()[:8])
+        return found.name if found is not None else self.unnamed(account)
+
+    @staticmethod
+    def unnamed(account: bytes) -> str:
+        """Instead of a name."""
+        return _("account {id}").format(id=account.hex()[:8])
 
     def everybody(self) -> dict[bytes, Named]:
         """Everybody with an account."""

@@ -30,7 +30,9 @@ def closed(living: Site) -> str:
     parts, baker = living.parts, ident("baker")
     with parts.store.transaction() as connection:
         found = drawer.last(connection, baker)
-    rooms = AccountingPages(parts.store, parts.books, parts.tally, parts.looks, People(living.parts.names))
+    rooms = AccountingPages(
+        parts.store, parts.books, parts.tally, parts.looks, parts.facts, People(living.parts.names)
+    )
     day = date.fromordinal(parts.tally.days_of.day(NOON_S))
     return str((found[0] if found is not None else rooms.close_day(baker, day, NOON_S)).number)
 

@@ -31,7 +31,7 @@ BAKER = ident("baker")
 
 def rooms(site: Site) -> AccountingPages:
     parts = site.parts
-    return AccountingPages(parts.store, parts.books, parts.tally, parts.looks, People(parts.names))
+    return AccountingPages(parts.store, parts.books, parts.tally, parts.looks, parts.facts, People(parts.names))
 
 
 def enter(site: Site, body, signer: str, name: str) -> bytes:

@@ -1,13 +1,16 @@
 """People who wish us ill, or tap twice: what they try at the pages, and what comes of it."""
 
+import http.client
 import shutil
 import threading
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from starlette.requests import Request
 
 from aggregator.testing import GENESIS, ident, key
+from commonwatt import cose
 from commonwatt.clock import MonotonicClock
 from commonwatt.errors import UserError
 from commonwatt.identity import new_id
@@ -18,16 +21,19 @@ from ledger.book.body import TopUp, Transfer
 from ledger.book.entry import Entry
 from ledger.book.units import Unit, account_in
 from ledger.sequencer import Placed
-from tests.web.conftest import NOON_S, Site
+from tests.web.conftest import NOON_S, Site, serving
 from tests.web.office import posted
-from tests.web.people import earn, visit
+from tests.web.people import earn, session, visit
 from tests.web.test_closing import ask
+from web.accounting import drawer as accounts
+from web.accounting import plan
 from web.allowance import DAY_S, Allowance
 from web.book import books
 from web.book.books import LedgerHand
+from web.door import COOKIE
 from web.drafts import purposes
 from web.drafts.desk import Draft
-from web.identity import invitations, links
+from web.identity import invitations, links, logins
 from web.identity.invitations import Invitation, InvitedAs
 from web.identity.links import Link, Purpose
 from web.identity.logins import Login
@@ -76,6 +82,61 @@ def test_invitation_and_link_of_two_takers(living: Site) -> None:
         once = links.make(connection, Link(Purpose.ENTER, "noor@example.org"), now_s=NOON_S)
         assert links.use_up(connection, once)
         assert not links.use_up(connection, once)
+
+
+def test_account_of_the_log_that_is_looked_up(living: Site) -> None:
+    """The log says ids: a member learns no name by one, unless its holder agreed to be found or paid them. Shops are
+    a directory."""
+    ana, ben = ident("home08"), ident("home09")
+    path = f"/pay/{ben.hex()}?n={new_id().hex()}"
+    assert "home09" not in visit(living, ana, path).text
+    assert "baker" in visit(living, ana, f"/pay/{ident('baker').hex()}?n={new_id().hex()}").text
+    earn(living, home09=1_000)
+    entry = Entry(new_id(), NOON_S, Transfer(ben, ana, 100, "eggs"))
+    (answer,) = living.parts.books.submit(entry.sign(key("home09"), GENESIS))
+    assert isinstance(answer, Placed), answer
+    assert "home09" in visit(living, ana, path).text
+
+
+def test_thief_who_reads_a_shop_s_letters(living: Site) -> None:
+    """A fresh session writes no other IBAN: the shop's own key has to be there."""
+    form = dict.fromkeys(plan.ACCOUNT_NAMES, "512000") | {"siren": "732829320", "credit_cents": "100"}
+    form |= {"vat_permille": "55", "year_end_month": "12", "iban": "FR7630006000011234567890189"}
+    told = ask(living, "POST", "/accounting", **form)
+    assert (told.status, "has your key" in told.text) == (422, True)
+    with living.parts.store.transaction() as connection:
+        assert accounts.plan_of(connection, ident("baker")).iban == ""
+    assert ask(living, "POST", "/accounting", **form | {"iban": ""}).status == 303
+    token = session(living, Role.MERCHANT)
+    csrf = logins.csrf_of(token)
+    signed = cose.sign1(csrf.encode(), key("baker"), cose.external_aad("presence", GENESIS))
+    status = sent(living, "/accounting", token, form | {"csrf": csrf, "presence": base64url(signed)})
+    assert status == 303
+    with living.parts.store.transaction() as connection:
+        assert accounts.plan_of(connection, ident("baker")).iban == form["iban"]
+
+
+def sent(living: Site, path: str, token: str, form: dict[str, str]) -> int:
+    """A form of one session; the status of the answer."""
+    headers = {"cookie": f"{COOKIE}={token}", "content-type": "application/x-www-form-urlencoded"}
+    connection = http.client.HTTPConnection(living.host, living.port, timeout=20)
+    try:
+        connection.request("POST", path, urlencode(form), headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_log_when_a_page_with_a_link_fails(town: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What is good once stands in no log, whatever fails."""
+    directory = tmp_path / "town"
+    shutil.copytree(town, directory)
+    with serving(directory) as site:
+        site.parts.store.close()
+        (directory / "web.db").write_bytes(b"no database" * 1000)
+        assert site.get("/link/once-and-secret").status == 503
+    assert "/link/{token}" in caplog.text
+    assert "once-and-secret" not in caplog.text
 
 
 def paid_sheet(living: Site, name: str) -> bytes:

@@ -231,7 +231,7 @@ def test_request_between_members(ana: Person, baker: Person, living: Site) -> No
         page.set_checked("[name=escrow]", escrow)
         with page.expect_navigation():
             page.get_by_role("button", name="Ask for it").click()
-        assert "You have asked home06 for 1.25 credits." in page.inner_text("main")
+        assert "You have asked Ana for 1.25 credits." in page.inner_text("main")
         ana.open("/home").get_by_role("link", name="Payment requests that wait for you: 1").click()
         page = ana.page
         page.wait_for_url("**/requests")

@@ -19,6 +19,8 @@ from web.accounting.plan import Plan
 from web.accounting.ticket import FIRST_LINK, Takings, Ticket
 from web.book.books import Books
 from web.door import Page
+from web.facts import Facts
+from web.identity.presence import check_key
 from web.looks import Looks, Words
 from web.money.days import number_of_month
 from web.money.people import People
@@ -36,8 +38,11 @@ YEARS = range(2000, 2200)
 class AccountingPages:
     """Routes of this room."""
 
-    def __init__(self, store: WebStore, books: Books, tally: Tally, looks: Looks, people: People) -> None:
-        self._store, self._books, self._tally, self._looks, self._people = store, books, tally, looks, people
+    def __init__(
+        self, store: WebStore, books: Books, tally: Tally, looks: Looks, facts: Facts, people: People
+    ) -> None:
+        self._store, self._books, self._tally = store, books, tally
+        self._looks, self._facts, self._people = looks, facts, people
 
     def pages(self) -> list[Page]:
         """Every address of a shop's books."""
@@ -157,6 +162,10 @@ class AccountingPages:
             iban=plan.read_iban(ask.text("iban", is_needed=False)),
             **accounts,
         )
+        with self._store.transaction() as connection:
+            before = drawer.plan_of(connection, ask.visitor.subject)
+        if made.iban != before.iban:  # euros go there
+            check_key(ask, self._books, self._facts.genesis)
         with self._store.transaction() as connection:
             drawer.put_plan(connection, ask.visitor.subject, made)
         return RedirectResponse("/accounting", 303)

@@ -32,6 +32,16 @@ def check_presence(ask: Ask, store: WebStore, books: Books, genesis: bytes) -> N
         )
 
 
+def check_key(ask: Ask, books: Books, genesis: bytes) -> None:
+    """Sorry unless the post carries `presence`: for what a fresh session alone may not do, for whoever reads
+    somebody's letters has one."""
+    if not _is_signed(ask, books, genesis):
+        raise Sorry(
+            _("Only the browser that has your key can change this."),
+            _("Use the one in which you joined, or recover your account."),
+        )
+
+
 def _is_signed(ask: Ask, books: Books, genesis: bytes) -> bool:
     signed = ask.form.get("presence", "")
     if not signed:

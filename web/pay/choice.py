@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 
 from commonwatt.registry import Status
+from ledger.book.units import holder_of
 from web.book.books import Books
-from web.names import Named, Names
+from web.names import MEMBERS, Named, Names
 from web.pay import known, purse
 from web.store.file import WebStore
 from web.visitor import Ask
 
 LAST_COUNT, LAST_ENTRIES_MAX = 5, 60
+MET_ENTRIES_MAX = 2_000
+"""Of who asks, looked through for payments with somebody."""
 FOUND_MAX = 20
 SEARCH_CHARS_MIN = 2
 
@@ -57,6 +60,24 @@ class PeopleToChoose:
         with self._store.transaction() as connection:
             rows = known.favourites(connection, ask.visitor.subject)
         return [Somebody(row.holder.hex(), row.name) for row in rows]
+
+    def name_of(self, ask: Ask, holder: bytes) -> str:
+        """What who asks may call somebody. The log is public and says ids: a name is told to those only who have it
+        already, by a payment between the two, or whom it was offered to; or every account could be looked up."""
+        kept = next((row.name for row in self.kept(ask) if row.account == holder.hex()), None)
+        if kept is not None:
+            return kept
+        with self._store.transaction() as connection:
+            agreed = known.may_be_found(connection)
+        found = self._names.everybody().get(holder)
+        if found is not None and (found.table != MEMBERS or holder in agreed or self._have_met(ask, holder)):
+            return found.name
+        return Names.unnamed(holder)
+
+    def _have_met(self, ask: Ask, holder: bytes) -> bool:
+        with self._books.now() as book:
+            theirs = purse.payments(book, ask.visitor.subject, entries_max=MET_ENTRIES_MAX)
+            return any(holder in (holder_of(row.payer), holder_of(row.payee)) for row in theirs)
 
     def search(self, ask: Ask, wanted: str) -> list[Somebody]:
         """Shops, and members who agreed, whose name has what was typed in it."""

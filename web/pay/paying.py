@@ -85,7 +85,7 @@ class PayPages:
         if is_there:
             return RedirectResponse(f"/paid/{payment.hex()}", 303)
         unit = unit_of_form(query(ask, "unit"), units) if refunded is None else unit_of(refunded.payer)
-        form = self._form.of_payee(ask, holder, unit, payment)
+        form = self._form.of_payee(ask, holder, unit, payment) | {"payee": self._people.name_of(ask, holder)}
         if refunded is not None:
             memo = _("Paid back: {memo}").format(memo=refunded.memo)
             form |= {"amount_mc": refunded.amount_mc, "memo": memo[:MEMO_CHARS_MAX]}
@@ -145,7 +145,7 @@ class PayPages:
             found = book.state.admissions.account(holder)
         if found is None or holder == ask.visitor.subject:
             raise Sorry(_("This account is not there."), _("Choose somebody else."))
-        name = ask.text("name", chars_max=NAME_CHARS_MAX, is_needed=False) or self._names.of(holder)
+        name = ask.text("name", chars_max=NAME_CHARS_MAX, is_needed=False) or self._people.name_of(ask, holder)
         with self._store.transaction() as connection:
             is_kept = known.put(connection, ask.visitor.subject, known.Favourite(holder, name))
         if not is_kept:

@@ -84,7 +84,7 @@ class RequestPages:
             ask,
             "requests.html",
             lambda words: {
-                "rows": [self._row(side, words, units[unit_of(side.request.payer)]) for side in sides],
+                "rows": [self._row(ask, side, words, units[unit_of(side.request.payer)]) for side in sides],
                 "people": people,
                 "units": units,
             },
@@ -114,10 +114,13 @@ class RequestPages:
             raise HTTPException(404)
         return JSONResponse(to_sign(Entry(new_id(), ask.now_s, PaymentAnswer(request, verdict)), self._facts))
 
-    def _row(self, side: Side, words: Words, unit: str) -> Values:
+    def _row(self, ask: Ask, side: Side, words: Words, unit: str) -> Values:
         asked = side.request
         amount = words.amount(asked.amount_mc, unit)
-        other = self._names.of(holder_of(asked.payee if side.is_payer else asked.payer))
+        if side.is_payer:
+            other = self._names.of(holder_of(asked.payee))  # who asks for something says who they are
+        else:
+            other = self._people.name_of(ask, holder_of(asked.payer))
         return {
             "id": side.id.hex(),
             "says": _says(side, other, amount),
