@@ -146,8 +146,11 @@ class Words:
 
     def credits_after(self, amount_mc: int) -> str:
         """The word after an amount: "credit" where the language takes it for one, else "credits"."""
-        is_one = abs(amount_mc) < 2000 if self.locale.startswith("fr") else abs(amount_mc) == 1000
-        return _("credit") if is_one else _("credits")
+        return _("credit") if self.is_one(abs(amount_mc) / 1000) else _("credits")
+
+    def is_one(self, number: float) -> bool:
+        """Whether the language takes a number for one of them: French begins its plural at two."""
+        return number < 2 if self.locale.startswith("fr") else number == 1
 
     def between(self, start_s: int, end_s: int, *, on: date | None = None) -> str:
         """When something was: "15 July 2024, 10:00 to 18:00", or with both days; the hours alone where the day is
@@ -159,8 +162,10 @@ class Words:
         return _("{start} to {end}").format(start=self.moment(start_s), end=self.moment(end_s))
 
     def amount(self, amount_mc: int, unit: str) -> str:
-        """1500, "credits" → "1.5 credits": at most three decimals."""
-        return f"{format_decimal(amount_mc / 1000, '#,##0.0##', locale=self.locale)} {unit}"
+        """1500, "credits" → "1.5 credits", and 1000 → "1 credit"."""
+        if unit == _("credits"):
+            unit = self.credits_after(amount_mc)
+        return f"{self.exact(amount_mc)} {unit}"
 
     def euros(self, cents: int) -> str:
         """4850 → "€48.50" or "48,50 €"."""

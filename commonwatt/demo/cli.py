@@ -4,6 +4,7 @@ from pathlib import Path
 
 import typer
 
+from commonwatt import serving
 from commonwatt.demo.plan import POLICY, ROOT, SPEED_DEFAULT, Plan
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
@@ -59,4 +60,6 @@ def demo(
         keep=keep or tls,
         tls=tls,
     )
+    if plan.keep:
+        serving.pages()  # what is missing is better said now than when the day is lived
     raise typer.Exit(tell(plan))

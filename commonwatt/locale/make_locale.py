@@ -4,6 +4,7 @@ Nothing depends on the day or on line numbers, so a second run changes no file. 
 yet stays in the .po with an empty msgstr, is listed on standard error, and makes the exit code 1.
 """
 
+import re
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -54,8 +55,16 @@ def missing(french: Catalog) -> list[str]:
     return sorted(str(message.id) for message in french if message.id and not message.string)
 
 
+def spaced(text: str) -> str:
+    """French typography: no line ends before : ; ! ? » %, or after «. The .po keeps plain spaces."""
+    return re.sub(r"(?<=«) | (?=»|[:;!?%](?:\s|$))", "\u00a0", text)
+
+
 def compiled(french: Catalog) -> bytes:
-    """The .mo file of a catalog."""
+    """The .mo file of a catalog, with the spaces that printers use."""
+    for message in french:
+        if message.id and isinstance(message.string, str):
+            message.string = spaced(message.string)
     out = BytesIO()
     write_mo(out, french)
     return out.getvalue()

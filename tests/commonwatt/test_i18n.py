@@ -108,3 +108,9 @@ def test_ledger_verify_when_the_locale_is_french(tmp_path: Path) -> None:
     assert (french.returncode, english.returncode) == (0, 0)
     assert "écritures, racine" in french.stdout
     assert "entries, root" in english.stdout
+
+
+def test_spaces_when_french_is_compiled() -> None:
+    """No line of a page begins with a colon: the spaces before high marks and inside quotation marks do not break."""
+    said = make_locale.spaced("« Oui », dit-elle : 5 % ! http://x:1 {time:%H} ? :)")
+    assert said == "«\u00a0Oui\u00a0», dit-elle\u00a0: 5\u00a0%\u00a0! http://x:1 {time:%H}\u00a0? :)"

@@ -70,7 +70,7 @@ def test_value_declared_and_confirmed(browser, quarter: Path) -> None:
         ana.close()
         steward = come_in(browser, site, quarter, "Ada", role="steward")
         page = steward.open("/desk")
-        page.get_by_role("link", name="declared values to confirm").click()
+        page.get_by_role("link", name="to confirm").click()
         told = page.locator("main").inner_text()
         assert "Ana: 2.5 h of time for others" in told
         assert "cut <b>a hedge</b>" in told

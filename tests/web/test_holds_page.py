@@ -80,7 +80,7 @@ def test_spans_released_and_rejected(browser, held: Path) -> None:
     with shown(held) as site:
         steward = come_in(browser, site, held, "Ada", role="steward")
         page = steward.open("/desk")
-        page.get_by_role("link", name="held claims to look at").click()
+        page.get_by_role("link", name="to look at").click()
         assert "More energy than the device's rated power carries" in page.locator("main").inner_text()
         page.get_by_role("link", name="the roof").click()
         assert page.locator("svg .suspect").count() == 1

@@ -13,6 +13,7 @@ import pytest
 
 from aggregator import testing
 from aggregator.privacy.public import PublicTotal
+from aggregator.privacy.rule import Withheld
 from commonwatt.units import INTERVAL_S
 from ledger.log.published import PublishedLog
 from tests.web.conftest import HOMES, SLOTS, ZONE, Site, demand_wh, serving, settle_town, supply_wh
@@ -241,3 +242,11 @@ def test_chart_when_words_are_not_tame() -> None:
     drawn = str(chart.bars([chart.Bar([("matched", 3)], "<b>", '"><script>')], title="<i>&"))
     assert "<script>" not in drawn
     assert ET.fromstring(drawn).get("aria-label") == "<i>&"
+
+
+def test_week_when_the_sunny_quarters_are_withheld() -> None:
+    """What is not told is not taken for nothing: no share is named where the only sun is withheld."""
+    dark = PublicTotal(testing.TIME_S, 10, 0, 900, 0, 0, ())
+    sunny = PublicTotal(testing.TIME_S + INTERVAL_S, 10, None, 800, None, None, (Withheld.DOMINATED,))
+    assert figures.week([dark, sunny], ZONE).share_permille is None
+    assert figures.week([dark], ZONE).share_permille == 0

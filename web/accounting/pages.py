@@ -65,6 +65,7 @@ class AccountingPages:
         is_closed = any(row.day == today for row in tickets)
         with self._books.now() as book:
             state = book.state
+            has_euros = state.founded.genesis.has_unit(Unit.EURO)
             mine = [purse.purse_of(state, each) for each in purse.accounts_of(state, account)]
         months = sorted({number_of_month(row.day) for row in tickets}, reverse=True)
         values = {
@@ -76,6 +77,7 @@ class AccountingPages:
             "broken": wrong,
             "past": [(unit_of(row.account), row) for row in mine if row.is_past_soft_limit],
             "first": first,
+            "has_euros": has_euros,
         }
         return self._looks.answer(ask, "closing.html", lambda _words: values | {"units": unit_names()})
 

@@ -45,9 +45,12 @@ class Week:
 
     @property
     def share_permille(self) -> int | None:
-        """Of the demand that is told, how much neighbours covered; None if nothing was asked for."""
+        """Of the demand that is told, how much neighbours covered. None if nothing was asked for, or if quarters are
+        withheld and no other shared anything: withheld sun is not no sun."""
         demand_wh = sum(day.demand_wh for day in self.days)
-        return self.matched_wh * 1000 // demand_wh if demand_wh else None
+        if not demand_wh or (self.withheld and not self.matched_wh):
+            return None
+        return self.matched_wh * 1000 // demand_wh
 
 
 def week(totals: Sequence[PublicTotal], zone: ZoneInfo, *, days: int = 7) -> Week:

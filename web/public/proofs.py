@@ -10,7 +10,7 @@ from ledger.book.kinds import Kind
 def words() -> dict[str, Any]:
     """The page's sentences, in the language that is spoken; the page fills in the names in braces."""
     return {
-        "proven": _("Proven. What happened after that head, a reversal for example, it cannot show."),
+        "proven": _("Proven. Whether it was undone later, by a reversal for example, a proof cannot show."),
         "failed": _("Not proven: the last step fails."),
         "large": _("A proof has at most 16 MB: this is something else."),
         "unread": _("The proof could not be fetched. Try again when there is a connection."),

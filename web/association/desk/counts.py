@@ -39,18 +39,27 @@ def counts(waits: Waits, role: Role) -> Sequence[Count]:
     found = [Count(waits.to_sign, _("to sign"), "#sign")]
     if role is not Role.OPERATOR:
         found += [
-            Count(waits.newcomers, _("would like to take part"), "/people"),
-            Count(waits.holds, _("held claims to look at"), "/holds"),
-            Count(waits.claims, _("new meters to admit"), "/meters"),
-            Count(waits.declared, _("declared values to confirm"), "/declared"),
+            _count(
+                waits.newcomers, _("person would like to take part"), _("people would like to take part"), "/people"
+            ),
+            _count(waits.holds, _("held claim to look at"), _("held claims to look at"), "/holds"),
+            _count(waits.claims, _("new meter to admit"), _("new meters to admit"), "/meters"),
+            _count(waits.declared, _("declared value to confirm"), _("declared values to confirm"), "/declared"),
         ]
-    found.append(Count(waits.corrections, _("corrections to look at"), "/corrections"))
+    corrections = _count(waits.corrections, _("correction to look at"), _("corrections to look at"), "/corrections")
+    found.append(corrections)
     if role is Role.STEWARD:
         found.append(Count(waits.carried, _("signed by others, to be taken into the log"), "/declared#carry"))
     if role is not Role.OPERATOR:
         found += [
-            Count(waits.ending, _("consents about to end"), "/people?show=consent"),
-            Count(waits.leaving, _("members to be erased"), "/erasures"),
-            Count(waits.silent, _("people with silent meters"), "/people?show=silent"),
+            _count(waits.ending, _("consent about to end"), _("consents about to end"), "/people?show=consent"),
+            _count(waits.leaving, _("member to be erased"), _("members to be erased"), "/erasures"),
+            _count(
+                waits.silent, _("person with a silent meter"), _("people with silent meters"), "/people?show=silent"
+            ),
         ]
     return [row for row in found if row.number]
+
+
+def _count(number: int, one: str, many: str, path: str) -> Count:
+    return Count(number, one if number == 1 else many, path)

@@ -8,10 +8,10 @@ const words = JSON.parse(document.getElementById("words").textContent);
 const told = document.getElementById("constitution").textContent;
 const list = document.getElementById("steps"), verdict = document.getElementById("verdict");
 const choice = document.getElementById("proof"), button = document.getElementById("check");
-const language = document.documentElement.lang;
+const language = document.documentElement.lang, timeZone = document.body.dataset.zone; // the commune's, as on all its pages
 
 const number = new Intl.NumberFormat(language, { maximumFractionDigits: 3 });
-const moment = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short" });
+const moment = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short", timeZone });
 const show = {
   size: (value) => number.format(value), count: (value) => number.format(value),
   index: (value) => number.format(value), number: (value) => number.format(value), all: (value) => number.format(value),
