@@ -98,8 +98,27 @@ def _add_device(person: Person, second: Person) -> None:
     number.filter(has_text=re.compile(r"\d{4} \d{4} \d{4}")).wait_for()
     page.get_by_role("link", name="The other device shows a number").click()
     page.locator("[data-number]", has_text=number.inner_text()).wait_for()
-    page.get_by_role("button", name="Yes, the same number").click()
+    yes = page.get_by_role("button", name="Yes, the same number")
+    page.route("**/me/guard", _lie)
+    yes.click()
+    page.get_by_role("alert").filter(has_text="That did not work").wait_for()
+    page.unroute("**/me/guard")
+    yes.click()
     page.locator(".line", has_text="Linux").wait_for()
+
+
+def _lie(route: Any) -> None:
+    """A server that drafts a guard with a key of its own beside those that the page shows."""
+    if route.request.method != "POST":
+        route.continue_()
+        return
+    answer = route.fetch()
+    told = answer.json()
+    entry = read_entry(unbase64(told["payload"]))
+    assert isinstance(entry.body, Guard)
+    slipped_in = (*entry.body.public_keys, key("server").public_key)
+    lie = Entry(entry.id, entry.time_s, Guard(entry.body.account, 2, slipped_in))
+    route.fulfill(response=answer, json={**told, "payload": base64url(lie.encode())})
 
 
 def test_key_that_is_lost_with_its_phone(browser, living: Site, other_browsers) -> None:

@@ -23,8 +23,8 @@ onSubmit(document.getElementById("have-code"), async (fields) => {
   location.assign("/me/guard");
 });
 
-/** The server may draft a guard with this key only: it was made here. */
+/** The server may draft a guard with this key only: it was made here. One key alone never suffices. */
 function mustName(entry, wanted) {
-  const [, , keys] = entry[4];
-  if (!keys.some((found) => base64url(found) === base64url(wanted.publicKey))) throw new Sorry(says("broken"));
+  const [, k, keys] = entry[4];
+  if (k !== 2 || !keys.some((found) => base64url(found) === base64url(wanted.publicKey))) throw new Sorry(says("broken"));
 }

@@ -3,10 +3,13 @@
 import { onSubmit } from "./ask.js";
 import { signAt } from "./sign.js";
 
+/** What looks at a decoded draft before it is signed, by the address that drafts it; it may throw. */
+export const checks = new Map();
+
 for (const form of document.querySelectorAll("form[data-sign]")) {
   onSubmit(form, async (fields) => {
     if (form.dataset.confirm && !(await confirmed(form.dataset.confirm))) return;
-    const answer = await signAt(form.action, fields);
+    const answer = await signAt(form.action, fields, (entry) => checks.get(form.getAttribute("action"))?.(entry, fields));
     location.assign(form.dataset.next || answer.next || location.href);
   });
 }
