@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench soak year dash-shots docs locale dashboards firmware clean
+.PHONY: help install demo test browsers check bench soak year dash-shots docs locale dashboards firmware clean
 
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,8 +22,11 @@ install: $(READY) ## Create .venv with every extra.
 demo: $(READY) ## Run a commune of ten homes; KEEP=1 to open it in a browser, TLS=1 on a phone; HOMES=40, DAYS=7, SPEED=1440, FAULTS=1, SEED=1, POLICY=file, INFLUX=URL.
 	@exec env HOMES='$(HOMES)' DAYS='$(DAYS)' SPEED='$(SPEED)' FAULTS='$(FAULTS)' SEED='$(SEED)' BROKER='$(BROKER)' INFLUX='$(INFLUX)' KEEP='$(KEEP)' TLS='$(TLS)' $(if $(POLICY),POLICY='$(POLICY)') $(BIN)/commonwatt demo
 
-test: $(READY) ## Run the tests (under ten minutes on two cores).
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not soak'
+test: $(READY) ## Run the tests that need no browser (under ten minutes on two cores).
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not soak and not browser'
+
+browsers: $(READY) ## Run the tests of the pages in a real browser: chromium (minutes); SHOTS=DIR keeps a picture of every page.
+	@SHOTS='$(SHOTS)' $(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not soak and browser'
 
 check: $(READY) ## Check formatting, types, import contracts, format specifications and docs.
 	@$(BIN)/ruff format --check .

@@ -1,4 +1,5 @@
-"""A real PostgreSQL for the tests of every part: from a wheel, or the one that the environment names."""
+"""For the tests of every part: a real PostgreSQL, from a wheel or the one that the environment names; and which tests
+need a browser."""
 
 import importlib.util
 import itertools
@@ -19,6 +20,13 @@ import sqlalchemy as sa
 
 POSTGRES_URL = "COMMONWATT_TEST_POSTGRES"
 """The environment variable with the URL of a server to test on; without it the suite starts its own."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever asks for a browser, directly or by another fixture, is told apart: make test does without."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.browser)
 
 
 @pytest.fixture
