@@ -92,6 +92,7 @@ def own_desk(town: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
 def desk(own_desk: Desk) -> Desk:
     """Each test begins a day later, with an empty mailbox."""
     own_desk.clock.advance(2 * 86_400)
+    own_desk.site.parts.postman.step()  # also when a month has ended, and its letters are due
     own_desk.mailbox.taken.clear()
     return own_desk
 
