@@ -85,7 +85,7 @@ class GridPages:
 
     def _request(self, ask: Ask) -> Statement:
         """What the form says, judged before anybody signs it."""
-        zone = self._office.policy().rules.zone
+        zone = self._office.looks.zone  # the hours of the page on which they were written
         kind, feeder = ask.text("kind"), ask.text("feeder", is_needed=False)
         start_s, end_s = (time_of(ask.text(name, chars_max=30), zone, where="") for name in ("from", "to"))
         whom = _feeder(feeder)

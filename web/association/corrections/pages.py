@@ -219,7 +219,7 @@ class CorrectionPages:
         device = next((row for row in state.admissions.devices() if row.device.hex() == wanted), None)
         if device is None:
             raise Sorry(_("There is no such meter."), _("Write its name, or its id."))
-        zone = self._office.policy().rules.zone
+        zone = self._office.looks.zone
         span_s = (time_of(asked["from"], zone, where=""), time_of(asked["to"], zone, where=""))
         try:
             energy_wh = parse_credits(asked["kwh"])
