@@ -139,6 +139,15 @@ def test_log_when_a_page_with_a_link_fails(town: Path, tmp_path: Path, caplog: p
     assert "once-and-secret" not in caplog.text
 
 
+def test_copy_of_one_s_data_on_a_shared_machine(living: Site) -> None:
+    """Others who work on the server read it neither while it is made nor afterwards: its folder is ours alone."""
+    assert posted(living, "/me/export", Role.RESIDENT, wants_json=False)[0] == 303
+    copy = living.parts.copies.of(ident("home00"), int(living.parts.wall.now_s()))
+    assert copy is not None
+    assert copy.done.result(20) > 0
+    assert [path.stat().st_mode & 0o077 for path in (copy.path.parent, copy.path)] == [0, 0]
+
+
 def paid_sheet(living: Site, name: str) -> bytes:
     """Two vouchers that are paid for, and not printed yet."""
     sheet = ident(name)
