@@ -40,6 +40,9 @@ DAYS = 28 + 14 + 2
 HOMES = 11
 
 
+pytestmark = pytest.mark.xdist_group("savings-paid")  # one worker, one town
+
+
 @pytest.fixture(scope="module")
 def town(found_town, tmp_path_factory):
     """Eleven homes alike for six weeks; the first takes part after four and uses a quarter less from then on."""

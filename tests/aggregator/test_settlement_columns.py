@@ -48,7 +48,7 @@ def empty() -> Accounts:
     return Accounts(np.arange(DEVICES), column(NOT_BEGUN), column(NOT_BEGUN), *wh)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.lists(reading, unique_by=lambda row: (row[0], row[1], row[2]), max_size=12), max_size=3),
     st.lists(st.sampled_from([0, 100, 10**9]), min_size=DEVICES, max_size=DEVICES),
