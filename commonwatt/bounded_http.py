@@ -12,6 +12,9 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from commonwatt.errors import UserError
+from commonwatt.i18n import _
+
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 20.0
@@ -86,7 +89,7 @@ Takes = Callable[[Posted], Answer]
 class Pages:
     """Answers GET at an address while its `with` lasts. `headers`: of every answer. `with_query`: whether `answers`
     wants what stands behind the path's question mark too. `takes`: answers POST as well, with bodies of up to
-    `body_bytes_max`."""
+    `body_bytes_max`. `to_do`: what to say when the address cannot be had."""
 
     def __init__(
         self,
@@ -95,6 +98,7 @@ class Pages:
         *,
         headers: Mapping[str, str],
         name: str,
+        to_do: str,
         with_query: bool = False,
         takes: Takes | None = None,
         body_bytes_max: int = 0,
@@ -102,7 +106,7 @@ class Pages:
         self._address = address
         handler = _handler(answers, headers, with_query=with_query)
         self._handler = handler if takes is None else _taking(handler, takes, body_bytes_max)
-        self._name = name
+        self._name, self._to_do = name, to_do
         self._server: BoundedServer | None = None
 
     @property
@@ -112,8 +116,15 @@ class Pages:
         return int(self._server.server_address[1])
 
     def __enter__(self) -> "Pages":
-        """Begin. OSError if the address is taken or not ours."""
-        self._server = BoundedServer(self._address, self._handler)
+        """Begin. UserError if the address is taken or not ours."""
+        try:
+            self._server = BoundedServer(self._address, self._handler)
+        except OSError as error:
+            host, port = self._address
+            raise UserError(
+                _("cannot listen on {host}:{port}: {error}").format(host=host, port=port, error=error.strerror),
+                to_do=self._to_do,
+            ) from error
         threading.Thread(target=self._server.serve_forever, args=(POLL_S,), name=self._name, daemon=True).start()
         return self
 

@@ -9,8 +9,7 @@ from typing import Generic, Self, TypeVar
 
 from commonwatt.bounded_http import Answer, Pages
 from commonwatt.clock import Protocolar
-from commonwatt.errors import UserError
-from commonwatt.i18n import _, preferred
+from commonwatt.i18n import preferred
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -37,12 +36,10 @@ class StatePages(Generic[State]):
         to_do: str,
         headers: Mapping[str, str] = HEADERS,
     ) -> None:
-        self._address = address
         self._protocol = protocol
         self._draw = draw
-        self._to_do = to_do
         self._seen: tuple[State | None, float] = None, protocol.monotonic_s()
-        self._pages = Pages(address, self.answer, headers=headers, name="observe-http")
+        self._pages = Pages(address, self.answer, headers=headers, name="observe-http", to_do=to_do)
 
     def see(self, state: State) -> None:
         """Take the newest state; it must not be changed afterwards."""
@@ -54,14 +51,7 @@ class StatePages(Generic[State]):
         return self._pages.port
 
     def __enter__(self) -> Self:
-        try:
-            self._pages.__enter__()
-        except OSError as error:
-            raise UserError(
-                _("cannot serve the health page: {error}").format(error=error.strerror),
-                where="{}:{}".format(*self._address),
-                to_do=self._to_do,
-            ) from error
+        self._pages.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -7,7 +7,6 @@ A process of its own: the aggregator waits for nobody who asks. What is refused 
 ends in the reason (docs/operating/requests.md).
 """
 
-import json
 import logging
 import threading
 from collections.abc import Mapping
@@ -24,13 +23,14 @@ from commonwatt.bounded_http import Answer, Pages, Posted
 from commonwatt.clock import Protocolar
 from commonwatt.errors import FormatError, StorageError, UserError
 from commonwatt.i18n import _, preferred, speaking
+from commonwatt.problems import as_json, problem
 from commonwatt.state_pages import HEADERS
 from ledger.http.limits import RateLimit
 
 log = logging.getLogger(__name__)
 
 PATH = "/v1/requests"
-COSE, JSON, PROBLEM = "application/cose", "application/json; charset=utf-8", "application/problem+json"
+COSE = "application/cose"
 BURST, PER_S = 30, 1.0
 """Requests at once from one address, and a second in the long run: an operator announces a few a day."""
 
@@ -46,13 +46,14 @@ class RequestPages:
     """Serves a desk while its `with` lasts. `protocol`: paces those who ask too often."""
 
     def __init__(self, desk: RequestDesk, address: tuple[str, int], protocol: Protocolar) -> None:
-        self._desk, self._address = desk, address
+        self._desk = desk
         self._limit, self._turn = RateLimit(burst=BURST, per_s=PER_S, clock=protocol), threading.Lock()
         self._pages = Pages(
             address,
             self.answer,
             headers=HEADERS,
             name="requests-http",
+            to_do=_("choose another port with --listen"),
             with_query=True,
             takes=self.take,
             body_bytes_max=SIGNED_SIZE_MAX,
@@ -64,14 +65,7 @@ class RequestPages:
         return self._pages.port
 
     def __enter__(self) -> Self:
-        try:
-            self._pages.__enter__()
-        except OSError as error:
-            raise UserError(
-                _("cannot listen there: {error}").format(error=error.strerror),
-                where="{}:{}".format(*self._address),
-                to_do=_("choose another port with --listen"),
-            ) from error
+        self._pages.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -82,10 +76,10 @@ class RequestPages:
         with speaking(preferred(accept_language)):
             path, _mark, query = target.partition("?")
             if path != PATH:
-                return _problem(HTTPStatus.NOT_FOUND, "http", _("There is only {path}.").format(path=PATH))
+                return problem(HTTPStatus.NOT_FOUND, "http", _("There is only {path}.").format(path=PATH))
             if query not in ("", "all=1"):
-                return _problem(HTTPStatus.BAD_REQUEST, "parameters", _("The only parameter is all=1."))
-            return self._carefully(lambda: _json(HTTPStatus.OK, self._told(with_past=bool(query))))
+                return problem(HTTPStatus.BAD_REQUEST, "parameters", _("The only parameter is all=1."))
+            return self._carefully(lambda: as_json(HTTPStatus.OK, self._told(with_past=bool(query))))
 
     def take(self, posted: Posted) -> Answer:
         """What became of a request."""
@@ -95,20 +89,20 @@ class RequestPages:
             if wait_s > 0:
                 says = _("Too many at once: ask again in {seconds} s.").format(seconds=int(wait_s) + 1)
                 status = HTTPStatus.TOO_MANY_REQUESTS
-                return _problem(status, "too-many-requests", says, headers={"Retry-After": str(int(wait_s) + 1)})
+                return problem(status, "too-many-requests", says, headers={"Retry-After": str(int(wait_s) + 1)})
             return self._misfit(posted) or self._carefully(lambda: self._take(posted.body or b""))
 
     def _misfit(self, posted: Posted) -> Answer | None:
         """What can be said without looking into it."""
         if posted.target != PATH:
-            return _problem(HTTPStatus.NOT_FOUND, "http", _("There is only {path}.").format(path=PATH))
+            return problem(HTTPStatus.NOT_FOUND, "http", _("There is only {path}.").format(path=PATH))
         if posted.content_type.partition(";")[0].strip().lower() != COSE:
             says = _("Send the signed statement as {type}.").format(type=COSE)
-            return _problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", says)
+            return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media-type", says)
         if posted.body is None:
             says = _("A signed statement has at most {size} bytes, and Content-Length says how many.")
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            return _problem(status, "too-large", says.format(size=SIGNED_SIZE_MAX))
+            return problem(status, "too-large", says.format(size=SIGNED_SIZE_MAX))
         return None
 
     def _carefully(self, act: Any) -> Answer:
@@ -116,11 +110,11 @@ class RequestPages:
             answer: Answer = act()
         except FormatError as error:
             says = _("This is no statement as the specification has it: {error}").format(error=error)
-            return _problem(HTTPStatus.BAD_REQUEST, error.reason, says)
+            return problem(HTTPStatus.BAD_REQUEST, error.reason, says)
         except (StorageError, UserError) as error:
             log.warning("%s", error)
             says = _("It cannot be done just now: {error}").format(error=error)
-            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", says, headers={"Retry-After": "60"})
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", says, headers={"Retry-After": "60"})
         return answer
 
     def _take(self, data: bytes) -> Answer:
@@ -129,12 +123,12 @@ class RequestPages:
             log.warning("a request is not taken: %s", found.refused.label)
             beside = {} if found.beside is None else {"place": found.beside.place}
             status = _STATUS.get(found.refused, HTTPStatus.UNPROCESSABLE_ENTITY)
-            return _problem(status, found.refused.label, judging.sentence(found.refused), more=beside)
+            return problem(status, found.refused.label, judging.sentence(found.refused), more=beside)
         if not found.is_repeat:
             log.info("entry %d of the log is the operator's request", found.known.request.place)
         status = HTTPStatus.OK if found.is_repeat else HTTPStatus.CREATED
         shown = _shown(found.known, self._desk.policy.rules.zone, self._desk.feeders)
-        return _json(status, {**shown, "note": self._note(found)})
+        return as_json(status, {**shown, "note": self._note(found)})
 
     def _note(self, taken: Taken) -> str:
         """What an operator wants to know of it at once."""
@@ -179,22 +173,3 @@ def _shown(known: Known, zone: ZoneInfo, feeders: Mapping[bytes, str]) -> dict[s
         "feeder_name": None if request.feeder is None else feeders.get(request.feeder),
         "counts": known.counts,
     }
-
-
-def _problem(
-    status: HTTPStatus,
-    reason: str,
-    detail: str,
-    *,
-    headers: Mapping[str, str] | None = None,
-    more: Mapping[str, object] | None = None,
-) -> Answer:
-    said = {"type": f"/problems/{reason}", "title": status.phrase, "status": status.value, "detail": detail}
-    body: dict[str, object] = {**said, **(more or {})}
-    return _json(status, body, PROBLEM, headers)
-
-
-def _json(
-    status: HTTPStatus, body: Mapping[str, object], content_type: str = JSON, headers: Mapping[str, str] | None = None
-) -> Answer:
-    return Answer(content_type, json.dumps(body, ensure_ascii=False, indent=1).encode(), status, headers or {})

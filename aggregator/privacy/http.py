@@ -4,7 +4,6 @@ A process of its own: no question is worth a late receipt. What is not told is a
 the reason.
 """
 
-import json
 import logging
 import threading
 from collections.abc import Mapping
@@ -23,12 +22,12 @@ from aggregator.reading import NothingMeasuredError
 from commonwatt.bounded_http import Answer, Pages
 from commonwatt.errors import StorageError, UserError
 from commonwatt.i18n import _, preferred, speaking
+from commonwatt.problems import as_json, problem
 from commonwatt.state_pages import HEADERS
 
 log = logging.getLogger(__name__)
 
 PATH = "/v1/statistics"
-PROBLEM = "application/problem+json"
 PARAMETERS = ("cell", "from", "to", "by", "zone")
 QUERY_CHARS_MAX = 1000
 DAYS_MAX = 366
@@ -47,10 +46,16 @@ class StatisticsPages:
 
     def __init__(self, directory: Path, address: tuple[str, int], *, database_url: str = "") -> None:
         self._directory = directory
-        self._address = address
         self._database_url = database_url
         self._turn = threading.Lock()
-        self._pages = Pages(address, self.answer, headers=HEADERS, name="statistics-http", with_query=True)
+        self._pages = Pages(
+            address,
+            self.answer,
+            headers=HEADERS,
+            name="statistics-http",
+            to_do=_("choose another port with --listen"),
+            with_query=True,
+        )
 
     @property
     def port(self) -> int:
@@ -58,14 +63,7 @@ class StatisticsPages:
         return self._pages.port
 
     def __enter__(self) -> "StatisticsPages":
-        try:
-            self._pages.__enter__()
-        except OSError as error:
-            raise UserError(
-                _("cannot listen there: {error}").format(error=error.strerror),
-                where="{}:{}".format(*self._address),
-                to_do=_("choose another port with --listen"),
-            ) from error
+        self._pages.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -76,11 +74,11 @@ class StatisticsPages:
         with speaking(preferred(accept_language)):
             parts = urlsplit(target)
             if parts.path != PATH:
-                return _problem(HTTPStatus.NOT_FOUND, "http", _("There is only {path}.").format(path=PATH))
+                return problem(HTTPStatus.NOT_FOUND, "http", _("There is only {path}.").format(path=PATH))
             try:
                 question = _read(parts.query)
             except UserError as error:
-                return _problem(HTTPStatus.BAD_REQUEST, "parameters", str(error))
+                return problem(HTTPStatus.BAD_REQUEST, "parameters", str(error))
             return self._tell(question)
 
     def _tell(self, question: _Question) -> Answer:
@@ -91,18 +89,18 @@ class StatisticsPages:
                 )
         except (StorageError, NothingMeasuredError) as error:
             log.warning("%s", error)
-            return _problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", _("Nothing can be read just now."))
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", _("Nothing can be read just now."))
         except UserError as error:
             if isinstance(error.__cause__, sa.exc.SQLAlchemyError):
                 log.warning("%s", error)
-                return _problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", _("Nothing can be read just now."))
-            return _problem(HTTPStatus.BAD_REQUEST, "parameters", str(error))
+                return problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", _("Nothing can be read just now."))
+            return problem(HTTPStatus.BAD_REQUEST, "parameters", str(error))
         told = [row.as_json() for row in rows]
         if any(row.figures for row in rows):
-            return _json("application/json; charset=utf-8", {"cell": question.cell, "rows": told}, HTTPStatus.OK)
+            return as_json(HTTPStatus.OK, {"cell": question.cell, "rows": told})
         reason = next(iter(rows[0].withheld.values()))
         status = HTTPStatus.NOT_FOUND if reason is Withheld.NOT_SETTLED else HTTPStatus.FORBIDDEN
-        return _problem(status, reason.value, _why(reason), cell=question.cell, rows=told)
+        return problem(status, reason.value, _why(reason), more={"cell": question.cell, "rows": told})
 
 
 def _read(query: str) -> _Question:
@@ -141,12 +139,3 @@ def _why(reason: Withheld) -> str:
         Withheld.DOMINATED: _("One home makes up too much of it."),
         Withheld.DIFFERS_BY_FEW: _("With what was told before, it would lay a few homes bare."),
     }[reason]
-
-
-def _problem(status: HTTPStatus, reason: str, detail: str, **more: object) -> Answer:
-    body = {"type": f"/problems/{reason}", "title": status.phrase, "status": status.value, "detail": detail, **more}
-    return _json(PROBLEM, body, status)
-
-
-def _json(content_type: str, body: Mapping[str, object], status: HTTPStatus) -> Answer:
-    return Answer(content_type, json.dumps(body, ensure_ascii=False, indent=1).encode(), status)

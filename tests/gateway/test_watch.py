@@ -156,7 +156,7 @@ def test_watch_when_its_port_is_taken(watch: tuple[Watch, ManualClock]) -> None:
     """A sentence with the place and what to do."""
     second = serving(host="127.0.0.1", port=watch[0].port, protocol=ManualClock())
     with (
-        pytest.raises(UserError, match=r"127\.0\.0\.1:\d+: cannot serve the health page.*\n→ choose another"),
+        pytest.raises(UserError, match=r"cannot listen on 127\.0\.0\.1:\d+: .*\n→ choose another"),
         second,
     ):
         pass

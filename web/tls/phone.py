@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from commonwatt.bounded_http import Answer, Pages
-from commonwatt.errors import UserError
 from commonwatt.i18n import LANGUAGES, _, preferred
 from web import qr
 from web.facts import Facts
@@ -36,8 +35,13 @@ class PhonePage:
         self._title = facts.title
         self._ca, self._pages_port = ca, pages_port
         self._looks = Looks(ZoneInfo("UTC"), facts)
-        self._address = host, phone_port
-        self._pages = Pages(self._address, self._answer, headers=SECURITY, name="phone-page")
+        self._pages = Pages(
+            (host, phone_port),
+            self._answer,
+            headers=SECURITY,
+            name="phone-page",
+            to_do=_("choose another phone_port, or 0 for a free one"),
+        )
 
     @property
     def url(self) -> str:
@@ -45,14 +49,7 @@ class PhonePage:
         return f"http://{_in_url(seen_host(self._ca()))}:{self._pages.port}/"
 
     def __enter__(self) -> Self:
-        try:
-            self._pages.__enter__()
-        except OSError as error:
-            raise UserError(
-                _("cannot serve the page for phones: {error}").format(error=error.strerror),
-                where="{}:{}".format(*self._address),
-                to_do=_("choose another phone_port, or 0 for a free one"),
-            ) from error
+        self._pages.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
