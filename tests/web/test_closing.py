@@ -23,6 +23,7 @@ from web.accounting.ticket import FIRST_LINK
 from web.door import COOKIE
 from web.identity import logins
 from web.money.people import People
+from web.pay import purse
 from web.roles import Role
 from web.store.schema import closing
 
@@ -120,6 +121,25 @@ def test_movements_when_all_are_read(living: Site) -> None:
         assert all(row.source for row in moved if row.what is What.EARNED)
 
 
+def test_payment_when_it_is_put_aside_first(living: Site) -> None:
+    """An accepted request with escrow is no payment, for nobody's list, until it is settled; then it is one."""
+    me, other = ident("home05"), ident("home03")
+    asked = enter(living, PaymentRequest(other, me, 3, True, "a chair"), "home03", "aside")
+    accepted = enter(living, PaymentAnswer(asked, Verdict.ACCEPT), "home05", "accepted")
+
+    def chairs() -> tuple[int, int]:
+        with living.parts.books.now() as book:
+            end = book.size
+            listed = [row for row in purse.payments(book, me, entries_max=50) if row.memo == "a chair"]
+            assert purse.payment_with(book, accepted) is None
+        moved = read(living.parts.books, living.parts.tally, me, first=0, end=end)
+        return len(listed), sum(row.amount_mc for row in moved if row.text == "a chair")
+
+    assert chairs() == (0, 0)
+    enter(living, PaymentAnswer(asked, Verdict.SETTLE), "home05", "settled")
+    assert chairs() == (1, -3)
+
+
 def test_accounting_when_a_shop_has_no_siren(living: Site) -> None:
     """It is told what is missing; then it has its file, which the checker takes; nonsense is refused by name."""
     enter(living, Transfer(ident("home07"), BAKER, 90, "=HYPERLINK(1)"), "home07", "h")
@@ -149,7 +169,7 @@ def test_closing_when_a_shop_owes_more_than_it_should(living: Site) -> None:
     owed = account_in(BAKER, Unit.MUTUAL)
     assert "You owe" not in ask(living, "GET", "/closing").text
     enter(living, Transfer(owed, account_in(ident("home03"), Unit.MUTUAL), 150, "flour"), "baker", "owe")
-    assert "You owe 0.15 mutual credits. At 0.2 " in ask(living, "GET", "/closing").text
+    assert "You owe 0.15 heart. At 0.2 " in ask(living, "GET", "/closing").text
     enter(living, Transfer(account_in(ident("home03"), Unit.MUTUAL), owed, 150, "back"), "home03", "owed")
 
 

@@ -17,12 +17,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from aggregator.statements.statement import EVERYBODY, PEAK, Statement, Topic, reason_of
 from aggregator.testing import TIME_S, ident, key
 from commonwatt.identity import new_id
+from commonwatt.registry import Status
 from ledger import testing as book
 from ledger.book.body import PaymentRequest, Rotate, SetStatus, role_key_id
 from ledger.book.entry import Entry
 from ledger.book.kinds import Subject
+from ledger.book.units import Unit, account_in
 from ledger.sequencer import Placed
 from tests.web.conftest import Site
 from tests.web.people import session
@@ -176,6 +179,28 @@ def test_request_and_review_when_they_concern_somebody(living: Site, post: Post)
     assert [path for path, _headers, _body in post.carrier.took] == ["/ana", "/ana"]
     titles = {phones["ana"].read(body)["title"] for _path, _headers, body in post.carrier.took}
     assert titles == {"baker asks you for 1.5 credits", "A meter of yours was looked at: all is well"}
+
+
+def test_request_when_it_is_of_another_unit(living: Site, post: Post) -> None:
+    """It is told in that unit, by the constitution's own name for it."""
+    phone = _subscribe(post, _login(living, ident("ana")), "ana")
+    hearts = [account_in(ident(name), Unit.MUTUAL) for name in ("baker", "ana")]
+    _enter(living, book.signed(PaymentRequest(hearts[0], hearts[1], 50, False, "jam"), "baker"))
+    post.step(_now_s(living))
+    assert [phone.read(body)["title"] for _path, _headers, body in post.carrier.took] == [
+        "baker asks you for 0.05 heart"
+    ]
+
+
+def test_request_of_the_operator_that_somebody_else_signed(living: Site, post: Post) -> None:
+    """Nobody is told of what the operator has not signed."""
+    _subscribe(post, _login(living, ident("ana")), "ana")
+    start_s = _now_s(living) // 900 * 900 + 86_400
+    forged = Statement(Topic.REQUEST, PEAK, EVERYBODY, start_s, start_s + 3600).sign(key("ana"), book.GENESIS_SHA256)
+    said = SetStatus(Subject.ASSOCIATION, ident("association"), Status.ACTIVE, reason_of(forged))
+    _enter(living, Entry(new_id(), TIME_S, said).sign(key("steward"), book.GENESIS_SHA256))
+    post.step(_now_s(living))
+    assert post.carrier.took == []
 
 
 def test_kind_when_switched_off(living: Site, post: Post) -> None:

@@ -24,6 +24,7 @@ from web.book.followed import FollowedBook
 from web.book.index import Row
 from web.looks import Words
 from web.public.town import Head
+from web.units import unit_name
 
 
 class EntryPage:
@@ -52,7 +53,7 @@ class EntryPage:
         (movement,) = seen.movements
         (group,) = movements.together([movement], self._reader.zone)
         known, unit = seen.known, movement.row.unit
-        unit_name = "" if unit is Unit.ENERGY else sentences.unit_name(known.unit_names, unit)
+        named = "" if unit is Unit.ENERGY else unit_name(known.unit_names, unit)
         policy = known.policies.get(place)
         return {
             "place": place,
@@ -60,7 +61,7 @@ class EntryPage:
             "why": sentences.why(group, words, known),
             "amount_mc": movement.row.amount_mc,
             "amount": words.signed(movement.row.amount_mc),
-            "unit_name": unit_name or words.credits_after(movement.row.amount_mc),
+            "unit_name": named or words.credits_after(movement.row.amount_mc),
             "facts_told": _facts(movement, policy, words, known),
             "back": sentences.amount(words, known, unit, back_mc[0]) if back_mc[0] else "",
             "lines": [_line(line, group.day, words, known) for line in known.lines.get(place, ())],

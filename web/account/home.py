@@ -19,6 +19,7 @@ from web.book.followed import FollowedBook
 from web.book.index import Row
 from web.looks import Words
 from web.pay.requests import asked_of
+from web.units import unit_name
 
 MONEY = (
     *(Kind.MINT, Kind.MINT_RUN, Kind.TRANSFER, Kind.PAYMENT_REQUEST, Kind.PAYMENT_ANSWER, Kind.TOP_UP),
@@ -99,7 +100,7 @@ class Home:
                 *_notes(held, words, seen.known),
                 *_waiting(self._reader.held(seen.known.meters), words, seen.known),
             ],
-            "unit_name": lambda unit: sentences.unit_name(seen.known.unit_names, unit),
+            "unit_name": lambda unit: unit_name(seen.known.unit_names, unit),
             "groups": told(groups, words, seen.known),
         }
 
@@ -201,9 +202,7 @@ def told(groups: Sequence[Together], words: Words, known: Known) -> list[dict[st
             "why": sentences.why(group, words, known),
             "amount_mc": group.amount_mc,
             "amount": words.signed(group.amount_mc) if group.amount_mc else "",
-            "unit": ""
-            if group.first.row.unit is Unit.ENERGY
-            else sentences.unit_name(known.unit_names, group.first.row.unit),
+            "unit": "" if group.first.row.unit is Unit.ENERGY else unit_name(known.unit_names, group.first.row.unit),
             "place": group.first.place,
             "parts": [
                 {

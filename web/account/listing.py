@@ -22,6 +22,7 @@ from web.book.followed import FollowedBook
 from web.book.index import Row
 from web.looks import Words
 from web.month import Month
+from web.units import unit_name
 from web.visitor import Ask
 
 SEARCHED_MAX = 5000
@@ -184,7 +185,7 @@ def _start(month: Month) -> int:
 
 
 def _unit(unit: Unit, known: Known) -> str:
-    return _("credits") if unit is Unit.ENERGY else sentences.unit_name(known.unit_names, unit)
+    return unit_name(known.unit_names, unit)
 
 
 def _lines(seen: Seen, words: Words, reader: AccountReader) -> Iterator[list[object]]:

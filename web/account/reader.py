@@ -14,6 +14,7 @@ from ledger.book.body import AdmitDevice
 from ledger.book.entry import SignedEntry
 from ledger.book.kinds import DeviceRole, Kind
 from ledger.book.state import State
+from web import units
 from web.account import behind, movements
 from web.account.behind import Held, Line, Plug
 from web.account.movements import Movement
@@ -65,7 +66,7 @@ class AccountReader:
             found = movements.read(book, choose(book))
             meters = _meters(book, holder)
             texts = {row.place: _policy_text(book, row) for row in found if row.mint is not None}
-            unit_names = {row.unit: row.name for row in book.state.founded.genesis.units}
+            unit_names = units.names_of(book.state)
         wanted = [
             row
             for row in found

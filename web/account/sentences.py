@@ -29,6 +29,7 @@ from ledger.book.kinds import DeviceRole, Kind, Subject
 from ledger.book.measures import Cause
 from ledger.book.payments import Verdict
 from ledger.book.units import Unit, holder_of, unit_of
+from web import units
 from web.account.behind import Line, Plug
 from web.account.movements import Movement, Together
 from web.looks import Words
@@ -72,16 +73,7 @@ class Known:
 
 def amount(words: Words, known: Known, unit: Unit, amount_mc: int) -> str:
     """An amount with the name of its unit."""
-    if unit is Unit.ENERGY:
-        return words.in_credits(amount_mc)
-    return f"{words.exact(amount_mc)} {unit_name(known.unit_names, unit)}"
-
-
-def unit_name(names: Mapping[Unit, str], unit: Unit) -> str:
-    """What people call a unit: as the constitution does, its usual names translated."""
-    name = names.get(unit, "")
-    usual = {"euro": _("euro credits"), "mutual": _("mutual credits"), "hour": _("hours"), "hours": _("hours")}
-    return usual.get(name.lower(), name)
+    return units.amount(words, known.unit_names, unit, amount_mc)
 
 
 def title(movement: Movement, known: Known) -> str:

@@ -9,11 +9,11 @@ from ledger.book import entry as entries_of
 from ledger.book.body import PaymentAnswer, PaymentRequest, Redeem, TopUp, Transfer
 from ledger.book.entry import SignedEntry
 from ledger.book.mint import Mint
-from ledger.book.payments import Verdict
 from ledger.book.units import Unit, account_in, holder_of, unit_of
 from ledger.log.tiles import WIDTH
 from web.book.books import Books
 from web.book.followed import FollowedBook
+from web.book.moved import paid_request
 from web.money.tally import Tally
 
 PAGE = 512
@@ -93,7 +93,7 @@ def _of_signed(book: FollowedBook, holder: bytes, place: int, signed: SignedEntr
         case Transfer():
             return _paid(holder, place, time_s, kind, body)
         case PaymentAnswer():
-            asked = _asked(book, body)
+            asked = paid_request(body, book.find_body)
             return None if asked is None else _paid(holder, place, time_s, kind, asked)
         case TopUp():
             head = (place, time_s, What.BOUGHT, kind, unit_of(body.account), body.amount_mc)
@@ -103,16 +103,6 @@ def _of_signed(book: FollowedBook, holder: bytes, place: int, signed: SignedEntr
             return Movement(*head, text=body.reference, cents=body.paid_cents)
         case _:
             return None
-
-
-def _asked(book: FollowedBook, answer: PaymentAnswer) -> PaymentRequest | None:
-    """The request that an answer pays; None: it pays nothing now."""
-    data = book.find_entry(answer.request) if answer.verdict in (Verdict.ACCEPT, Verdict.SETTLE) else None
-    parsed = entries_of.parse(data) if data else None
-    body = parsed.entry.body if isinstance(parsed, SignedEntry) else None
-    if not isinstance(body, PaymentRequest):
-        return None
-    return None if answer.verdict is Verdict.ACCEPT and body.is_escrow else body
 
 
 def _paid(holder: bytes, place: int, time_s: int, kind: str, body: Transfer | PaymentRequest) -> Movement:

@@ -29,6 +29,7 @@ from web.month import Month
 from web.pay import purse
 from web.roles import Role
 from web.store.file import WebStore
+from web.units import spoken
 from web.visitor import Ask, Sorry
 
 SHOPS = frozenset((Role.MERCHANT,))
@@ -79,7 +80,7 @@ class AccountingPages:
             "first": first,
             "has_euros": has_euros,
         }
-        return self._looks.answer(ask, "closing.html", lambda _words: values | {"units": unit_names()})
+        return self._looks.answer(ask, "closing.html", lambda _words: values | {"units": self._units()})
 
     def close(self, ask: Ask) -> Response:
         """Close the day: one ticket more."""
@@ -126,7 +127,7 @@ class AccountingPages:
             raise HTTPException(404)
         wrong = ticket.broken(tickets, seals)
         values = {"ticket": found, "is_broken": wrong is not None and wrong <= found.number}
-        return self._looks.answer(ask, "ticket.html", lambda _words: values | {"units": unit_names()})
+        return self._looks.answer(ask, "ticket.html", lambda _words: values | {"units": self._units()})
 
     def month(self, ask: Ask) -> Response:
         """The tickets of a month and what they come to."""
@@ -138,7 +139,7 @@ class AccountingPages:
         here = [row for row in tickets if (row.day.year, row.day.month) == (month.year, month.month)]
         units = sorted({row.unit for one in here for row in one.takings})
         values = {"month": month, "tickets": here, "sums": [_sum(unit, here) for unit in units]}
-        return self._looks.answer(ask, "closing-month.html", lambda _words: values | {"units": unit_names()})
+        return self._looks.answer(ask, "closing-month.html", lambda _words: values | {"units": self._units()})
 
     def accounting(self, ask: Ask) -> Response:
         """The accountant's numbers, and the files of each year."""
@@ -220,18 +221,12 @@ class AccountingPages:
     def _today(self, ask: Ask) -> date:
         return self._day(ask.now_s)
 
+    def _units(self) -> dict[Unit, str]:
+        with self._books.now() as book:
+            return spoken(book.state)
+
     def _day(self, time_s: int) -> date:
         return date.fromordinal(self._tally.days_of.day(time_s))
-
-
-def unit_names() -> dict[Unit, str]:
-    """What amounts of each unit are called, after the number."""
-    return {
-        Unit.ENERGY: _("credits"),
-        Unit.EURO: _("euro credits"),
-        Unit.MUTUAL: _("mutual credits"),
-        Unit.HOURS: _("hours"),
-    }
 
 
 def _closed_already() -> Sorry:

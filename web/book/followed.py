@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from commonwatt.errors import FormatError
+from ledger.book.body import Body
+from ledger.book.entry import SignedEntry, parse
 from ledger.book.state import State
 from ledger.follower import LogFollower
 from ledger.log.checkpoint import Checkpoint
@@ -67,6 +70,15 @@ class FollowedBook:
         """The entry that has an id."""
         place = self.index.place_of(entry_id)
         return None if place is None else self.entry(place)
+
+    def find_body(self, entry_id: bytes) -> Body | None:
+        """What the signed entry that has an id says; None: it is not there, or was erased."""
+        data = self.find_entry(entry_id)
+        try:
+            parsed = parse(data) if data else None
+        except FormatError:  # a placed entry is well formed: a broken file is its log's matter
+            return None
+        return parsed.entry.body if isinstance(parsed, SignedEntry) else None
 
     def _read(self, name: TileName, _written_ns: int) -> list[bytes]:
         return self._log.bundle(name)

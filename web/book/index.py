@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from commonwatt.errors import FormatError, StorageError
+from commonwatt.errors import StorageError
 from commonwatt.units import INT64_MAX
 from ledger.book import entry, mint, mint_arrays
 from ledger.book.body import Body, CarryForward, Charge, MintRun
@@ -84,6 +84,10 @@ class Book(Protocol):
 
     def find_entry(self, entry_id: bytes) -> bytes | None:
         """The entry that has an id."""
+        ...
+
+    def find_body(self, entry_id: bytes) -> Body | None:
+        """What it says, if it is signed and was not erased."""
         ...
 
 
@@ -259,15 +263,7 @@ class Index:
         return sum(mint.parse(data).association_mc for data in leaves)
 
     def _moved(self, body: Body, holder: bytes) -> Moved:
-        return moved(body, holder, self._body)
-
-    def _body(self, entry_id: bytes) -> Body | None:
-        data = self._book.find_entry(entry_id)
-        try:
-            parsed = entry.parse(data) if data else None
-        except FormatError:  # a placed entry is well formed: a broken file is its log's matter
-            return None
-        return parsed.entry.body if isinstance(parsed, SignedEntry) else None
+        return moved(body, holder, self._book.find_body)
 
     def _failed(self, error: sqlite3.Error) -> StorageError:
         return StorageError(

@@ -40,17 +40,22 @@ def moved(body: Body, holder: bytes, find: Find) -> Moved:
             return NOTHING
 
 
+def paid_request(answer: PaymentAnswer, find: Find) -> PaymentRequest | None:
+    """The request that an answer pays; None: it moves nothing now (declined, withdrawn, put aside first), or the
+    request was erased."""
+    asked = find(answer.request) if answer.verdict in (Verdict.ACCEPT, Verdict.SETTLE) else None
+    if not isinstance(asked, PaymentRequest):
+        return None
+    return None if answer.verdict is Verdict.ACCEPT and asked.is_escrow else asked
+
+
 def _by_earlier(body: PaymentAnswer | Reverse, holder: bytes, find: Find) -> Moved:
+    if isinstance(body, PaymentAnswer):
+        asked = paid_request(body, find)
+        return NOTHING if asked is None else _paid(asked, holder)
     earlier = find(referred(body) or b"")
-    if isinstance(body, Reverse):
-        before = NOTHING if earlier is None else moved(earlier, holder, find)
-        return Moved(
-            before.unit, -body.amount_mc if before.amount_mc > 0 else body.amount_mc if before.amount_mc else 0
-        )
-    if not isinstance(earlier, PaymentRequest):
-        return NOTHING
-    is_paid = body.verdict is Verdict.SETTLE or (body.verdict is Verdict.ACCEPT and not earlier.is_escrow)
-    return _paid(earlier, holder) if is_paid else NOTHING
+    before = NOTHING if earlier is None else moved(earlier, holder, find)
+    return Moved(before.unit, -body.amount_mc if before.amount_mc > 0 else body.amount_mc if before.amount_mc else 0)
 
 
 def _paid(body: Transfer | PaymentRequest, holder: bytes) -> Moved:

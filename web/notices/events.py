@@ -1,18 +1,19 @@
 """What entries of the log tell their parties: whom, of which kind, in which words. Pure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from aggregator.commune.enacted import review_of
-from aggregator.statements import statement as statements
-from aggregator.statements.statement import PEAK, Topic
+from aggregator.commune.enacted import review_of, stated_of
+from aggregator.statements.signers import Signers
+from aggregator.statements.statement import PEAK, Statement, Topic
 from commonwatt.i18n import _
 from ledger.book.body import Hold, PaymentAnswer, PaymentRequest, Release, Reverse, SetStatus, TopUp, Transfer
 from ledger.book.entry import SignedEntry
-from ledger.book.units import Unit, holder_of
-from web.book.moved import Find, moved
+from ledger.book.units import Unit, holder_of, unit_of
+from web.book.moved import Find, Moved, moved
 from web.looks import Words
 from web.notices.kinds import Kind
+from web.units import amount
 
 EVERYBODY = b""
 """Stands for all members instead of a holder."""
@@ -42,38 +43,51 @@ Name = Callable[[bytes], str]
 """What people call the holder of an account."""
 
 
-def of_entry(place: int, signed: SignedEntry, parties: frozenset[bytes], name: Name, find: Find) -> Iterator[Event]:
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What entries are read with. `units`: what the constitution calls those beside energy."""
+
+    name: Name
+    find: Find
+    signers: Signers
+    units: Mapping[Unit, str]
+
+
+def of_entry(place: int, signed: SignedEntry, parties: frozenset[bytes], context: Context) -> Iterator[Event]:
     """What a signed entry tells. `parties`: the holders whom it concerns."""
-    body, path = signed.entry.body, f"/movement/{place}"
+    body, path, find = signed.entry.body, f"/movement/{place}", context.find
     match body:
         case Transfer() | PaymentAnswer() | TopUp() | Reverse():
             for holder in sorted(parties):
                 change = moved(body, holder, find)
                 if change.amount_mc > 0 or (change.amount_mc < 0 and isinstance(body, Reverse)):
                     others = sorted(parties - {holder})
-                    write = _money(body, change.amount_mc, change.unit, others, name, path, _memo(body, find))
+                    write = _money(body, change, others, context, path)
                     yield Event(holder, Kind.PAID, f"entry-{place}", write)
         case PaymentRequest():
             asked = body
 
             def write_request(words: Words) -> Text:
                 title = _("{name} asks you for {amount}").format(
-                    name=name(asked.payee), amount=_amount(words, asked.amount_mc, Unit.ENERGY)
+                    name=context.name(asked.payee),
+                    amount=amount(words, context.units, unit_of(asked.payee), asked.amount_mc),
                 )
                 return Text(title, asked.memo or _("Look at it, and accept or decline."), "/requests")
 
             yield Event(holder_of(body.payer), Kind.ASKED, f"entry-{place}", write_request)
         case Hold() | Release() | SetStatus():
-            yield from _of_review(place, signed, parties, path)
+            yield from _of_review(place, signed, parties, context.signers, path)
         case _:
             return
 
 
-def _of_review(place: int, signed: SignedEntry, parties: frozenset[bytes], path: str) -> Iterator[Event]:
+def _of_review(
+    place: int, signed: SignedEntry, parties: frozenset[bytes], signers: Signers, path: str
+) -> Iterator[Event]:
     body = signed.entry.body
-    if isinstance(body, SetStatus) and (request := statements.read(body)) is not None:
-        if request.statement.topic is Topic.REQUEST:
-            yield Event(EVERYBODY, Kind.PEAK, f"entry-{place}", _peak(request.statement))
+    if (stated := stated_of(place, signed, signers)) is not None:
+        if stated.statement.topic is Topic.REQUEST:
+            yield Event(EVERYBODY, Kind.PEAK, f"entry-{place}", _peak(stated.statement))
         return
     review = review_of(place, signed)
     if isinstance(body, Hold):
@@ -99,7 +113,7 @@ def _of_review(place: int, signed: SignedEntry, parties: frozenset[bytes], path:
         yield Event(holder, Kind.HELD, f"entry-{place}", write)
 
 
-def _peak(asked: statements.Statement) -> Callable[[Words], Text]:
+def _peak(asked: Statement) -> Callable[[Words], Text]:
     def write(words: Words) -> Text:
         when = words.between(asked.start_s, asked.end_s)
         if asked.what == PEAK:
@@ -114,27 +128,25 @@ def _peak(asked: statements.Statement) -> Callable[[Words], Text]:
 
 
 def _money(
-    body: Transfer | PaymentAnswer | TopUp | Reverse,
-    amount_mc: int,
-    unit: Unit,
-    others: list[bytes],
-    name: Name,
-    path: str,
-    memo: str,
+    body: Transfer | PaymentAnswer | TopUp | Reverse, change: Moved, others: list[bytes], context: Context, path: str
 ) -> Callable[[Words], Text]:
+    memo = _memo(body, context.find)
+
     def write(words: Words) -> Text:
-        amount = _amount(words, abs(amount_mc), unit)
+        said = amount(words, context.units, change.unit, abs(change.amount_mc))
         match body:
             case TopUp():
-                return Text(_("{amount} came in").format(amount=amount), _("For the euros that you paid."), path)
+                return Text(_("{amount} came in").format(amount=said), _("For the euros that you paid."), path)
             case Reverse():
                 text = (
-                    _("{amount} were given back to you") if amount_mc > 0 else _("{amount} were taken back from you")
+                    _("{amount} were given back to you")
+                    if change.amount_mc > 0
+                    else _("{amount} were taken back from you")
                 )
-                return Text(text.format(amount=amount), body.reason, path)
+                return Text(text.format(amount=said), body.reason, path)
             case _:
-                who = name(others[0]) if others else _("somebody")
-                return Text(_("{amount} from {name}").format(amount=amount, name=who), memo, path)
+                who = context.name(others[0]) if others else _("somebody")
+                return Text(_("{amount} from {name}").format(amount=said, name=who), memo, path)
 
     return write
 
@@ -143,10 +155,3 @@ def _memo(body: object, find: Find) -> str:
     if isinstance(body, PaymentAnswer):
         body = find(body.request)
     return body.memo if isinstance(body, Transfer | PaymentRequest) else ""
-
-
-def _amount(words: Words, amount_mc: int, unit: Unit) -> str:
-    if unit is Unit.ENERGY:
-        return words.in_credits(amount_mc)
-    unit_name = {Unit.EURO: _("euro credits"), Unit.HOURS: _("hours")}.get(unit, _("mutual credits"))
-    return f"{words.exact(amount_mc)} {unit_name}"

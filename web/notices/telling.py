@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import sqlalchemy as sa
 
+from aggregator.statements.signers import Signers
 from commonwatt.i18n import _, speaking
 from ledger.book import entry
-from ledger.book.body import Body
 from ledger.book.entry import SignedEntry
 from ledger.book.parties import parties
 from ledger.book.units import Unit, account_in
@@ -32,6 +32,7 @@ from web.roles import key_of, role_of
 from web.store.file import WebStore
 from web.store.schema import draft as drafts
 from web.store.schema import told
+from web.units import names_of
 
 ENTRIES_MAX = 2000
 """Of the log in one look, so that letters are not kept waiting after an outage."""
@@ -173,16 +174,12 @@ class Telling:
 
 
 def _events(book: FollowedBook, first: int, end: int, name: events.Name) -> Iterator[Event]:
-    def find(entry_id: bytes) -> Body | None:
-        data = book.find_entry(entry_id)
-        parsed = entry.parse(data) if data else None
-        return parsed.entry.body if isinstance(parsed, SignedEntry) else None
-
+    context = events.Context(name, book.find_body, Signers(book.state), names_of(book.state))
     for place, data in enumerate(book.entries(first, end), first):
         parsed = entry.parse(data) if data else None
         if isinstance(parsed, SignedEntry):
             concerned = parties(parsed, book.state, book.find_entry)
-            yield from events.of_entry(place, parsed, concerned, name, find)
+            yield from events.of_entry(place, parsed, concerned, context)
 
 
 def _yesterday(said: str) -> Callable[[Words], Text]:

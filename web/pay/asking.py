@@ -23,6 +23,7 @@ from web.pay.purse import Payment
 from web.pay.spelling import show_code
 from web.roles import EVERYBODY, MEMBERS, Role
 from web.store.file import WebStore
+from web.units import spoken
 from web.visitor import Ask, Sorry
 
 CODES_SHOWN = 20
@@ -65,7 +66,7 @@ class AskPages:
         """How much, for what; and the codes that are open."""
         holder = ask.visitor.subject
         with self._books.now() as book:
-            units, theirs = purse.units(book.state), purse.accounts_of(book.state, holder)
+            units, theirs = spoken(book.state), purse.accounts_of(book.state, holder)
         with self._store.transaction() as connection:
             mine = codes.of_account(connection, theirs, limit=CODES_SHOWN)
             is_found = holder in known.may_be_found(connection)
@@ -89,7 +90,7 @@ class AskPages:
         if lasts not in list(Lasts):
             raise Sorry(_("This is no time that a code can last."), _("Choose one of the list."))
         with self._books.now() as book:
-            units = purse.units(book.state)
+            units = spoken(book.state)
         account = account_in(ask.visitor.subject, unit_of_form(ask.form.get("unit", ""), units))
         amount_mc, memo = amount_of(amount) if amount else None, memo_of(ask)
         self._allowance.take(ask)
@@ -219,7 +220,7 @@ class AskPages:
         """What templates tell of a code."""
         code, paid = found.code, found.paid
         with self._books.now() as book:
-            unit = purse.units(book.state)[unit_of(code.account)]
+            unit = spoken(book.state)[unit_of(code.account)]
         amount_mc = paid.amount_mc if paid else code.amount_mc
         return {
             "code": code,

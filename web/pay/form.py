@@ -10,6 +10,7 @@ from web.pay import purse
 from web.pay.codes import Code
 from web.pay.fields import Values
 from web.roles import key_of
+from web.units import spoken
 from web.visitor import Ask
 
 DIRECT_S = 30 * 86_400
@@ -65,7 +66,7 @@ class PaymentForm:
         with self._books.now() as book:
             mine = purse.purse_of(book.state, account_in(holder, unit))
             wallet = key_of(book.state, holder) or b""
-            name = purse.units(book.state)[unit]
+            name = spoken(book.state)[unit]
         return {
             "from": mine.account.hex(),
             "wallet": wallet.hex(),

@@ -18,6 +18,7 @@ from web.pay.fields import MEMO_CHARS_MAX, Values, identifier, number_in, number
 from web.pay.form import PaymentForm, has
 from web.roles import EVERYBODY, MEMBERS
 from web.store.file import WebStore
+from web.units import spoken
 from web.visitor import Ask, Sorry
 
 NAME_CHARS_MAX = 60
@@ -70,7 +71,7 @@ class PayPages:
         if holder == ask.visitor.subject:
             raise Sorry(_("You cannot pay yourself."), _("Choose somebody else."))
         with self._books.now() as book:
-            units = purse.units(book.state)
+            units = spoken(book.state)
             found = book.state.admissions.account(holder)
         if found is None:
             raise HTTPException(404)
@@ -110,7 +111,7 @@ class PayPages:
             found = purse.payment_with(book, payment)
             if found is None or ask.visitor.subject not in (holder_of(found.payer), holder_of(found.payee)):
                 raise HTTPException(404)
-            unit = purse.units(book.state)[unit_of(found.payer)]
+            unit = spoken(book.state)[unit_of(found.payer)]
             mine = purse.purse_of(book.state, account_in(ask.visitor.subject, unit_of(found.payer)))
         is_mine = holder_of(found.payer) == ask.visitor.subject
         other = holder_of(found.payee if is_mine else found.payer)

@@ -3,17 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from commonwatt.i18n import _
 from ledger.book import entry
-from ledger.book.body import PaymentAnswer, PaymentRequest, Transfer
+from ledger.book.body import PaymentAnswer, Transfer
 from ledger.book.entry import SignedEntry
-from ledger.book.payments import Verdict
 from ledger.book.state import State
 from ledger.book.units import Unit, account_in, holder_of
+from web import units
 from web.book.followed import FollowedBook
+from web.book.moved import paid_request
 
 _PAGE = 100
-_MOVING = (Verdict.ACCEPT, Verdict.SETTLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +54,14 @@ def purse_of(state: State, account: bytes) -> Purse:
     return Purse(account, state.book.free_mc(account), limits.soft_mc, limits.hard_mc)
 
 
-def units(state: State) -> dict[Unit, str]:
-    """What each unit of this ledger is called, energy first."""
-    genesis = state.founded.genesis
-    return {Unit.ENERGY: _("credits"), **{row.unit: row.name for row in genesis.units}}
-
-
 def accounts_of(state: State, holder: bytes) -> list[bytes]:
     """A holder's accounts, one in each unit."""
-    return [account_in(holder, unit) for unit in units(state)]
+    return [account_in(holder, unit) for unit in (Unit.ENERGY, *units.names_of(state))]
 
 
 def transfer_of(book: FollowedBook, payment: bytes) -> Transfer | None:
     """The transfer whose entry has an id."""
-    data = book.find_entry(payment)
-    body = _signed(data).entry.body if data else None
+    body = book.find_body(payment)
     return body if isinstance(body, Transfer) else None
 
 
@@ -88,8 +80,8 @@ def payment_at(book: FollowedBook, place: int) -> Payment | None:
     made, body = parsed.entry, parsed.entry.body
     if isinstance(body, Transfer):
         return Payment(place, made.id, made.time_s, body.payer, body.payee, body.amount_mc, body.memo)
-    if isinstance(body, PaymentAnswer) and body.verdict in _MOVING:
-        asked = _request(book, body)
+    if isinstance(body, PaymentAnswer):
+        asked = paid_request(body, book.find_body)
         if asked is not None:
             return Payment(place, made.id, made.time_s, asked.payer, asked.payee, asked.amount_mc, asked.memo)
     return None
@@ -118,16 +110,3 @@ def last_payees(book: FollowedBook, holder: bytes, *, count: int, entries_max: i
         if len(found) == count:
             break
     return list(found)
-
-
-def _request(book: FollowedBook, answer: PaymentAnswer) -> PaymentRequest | None:
-    """Asked with PAYMENT_REQUEST; a carry-forward may have erased it."""
-    data = book.find_entry(answer.request)
-    body = _signed(data).entry.body if data else None
-    return body if isinstance(body, PaymentRequest) else None
-
-
-def _signed(data: bytes) -> SignedEntry:
-    parsed = entry.parse(data)
-    assert isinstance(parsed, SignedEntry), "only signed entries have ids"
-    return parsed

@@ -18,11 +18,11 @@ from web.drafts.signing import to_sign
 from web.facts import Facts
 from web.looks import Looks, Words
 from web.names import Names
-from web.pay import purse
 from web.pay.choice import PeopleToChoose
 from web.pay.fields import Values, amount_of, identifier, memo_of, unit_of_form
 from web.roles import MEMBERS
 from web.store.file import WebStore
+from web.units import spoken
 from web.visitor import Ask, Sorry
 
 
@@ -78,7 +78,7 @@ class RequestPages:
     def list(self, ask: Ask) -> Response:
         """What waits for an answer, what one has asked for, and a form to ask."""
         with self._books.now() as book:
-            sides, units = open_requests(book.state, ask.visitor.subject), purse.units(book.state)
+            sides, units = open_requests(book.state, ask.visitor.subject), spoken(book.state)
         people = self._people.of(ask).everybody
         return self._looks.answer(
             ask,
@@ -94,7 +94,7 @@ class RequestPages:
         """The entry of a request, to be signed by who asks."""
         me, them = ask.visitor.subject, identifier(ask.text("payer"))
         with self._books.now() as book:
-            unit = unit_of_form(ask.form.get("unit", ""), purse.units(book.state))
+            unit = unit_of_form(ask.form.get("unit", ""), spoken(book.state))
         if me == them:
             raise Sorry(_("You cannot pay yourself."), _("Choose somebody else."))
         is_escrow = ask.form.get("escrow") == "yes"

@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from commonwatt.i18n import LANGUAGES
 from ledger.book.show import source_name
+from ledger.book.units import Unit
 from ledger.log.checkpoint import Checkpoint
 from web import qr
-from web.accounting.pages import unit_names
 from web.address import Address
 from web.book.books import Books
 from web.door import Page
@@ -25,6 +25,7 @@ from web.roles import MEMBERS, Role
 from web.statements.figures import Statement, statement
 from web.store.file import WebStore
 from web.store.schema import login
+from web.units import spoken
 from web.visitor import Ask
 
 TOWN = frozenset((Role.STEWARD, Role.TOWNHALL))
@@ -111,11 +112,15 @@ class StatementPages:
         return {
             "statement": found,
             "name": self._people.of(found.holder),
-            "units": unit_names(),
+            "units": self._units(),
             "source_name": source_name,
             "code": code,
             "head": head,
         }
+
+    def _units(self) -> dict[Unit, str]:
+        with self._books.now() as book:
+            return spoken(book.state)
 
     def _code(self, ask: Ask, month: Month) -> Markup:
         """Where the reader finds each movement with its proof: the same for all, after signing in."""

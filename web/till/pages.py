@@ -16,6 +16,7 @@ from web.pay.form import has
 from web.pay.purse import Payment
 from web.roles import MEMBERS, Role
 from web.till.sales import day_of, start_of_day_s
+from web.units import spoken
 from web.visitor import Ask
 
 SHOPS = frozenset((Role.MERCHANT,))
@@ -40,7 +41,7 @@ class TillPages:
     def till(self, ask: Ask) -> Response:
         """The pad. Where the shop itself owes more than it should, that is told before payments of it are refused."""
         with self._books.now() as book:
-            units = purse.units(book.state)
+            units = spoken(book.state)
             mine = [
                 purse.purse_of(book.state, account) for account in purse.accounts_of(book.state, ask.visitor.subject)
             ]
@@ -55,7 +56,7 @@ class TillPages:
         """What was taken today."""
         me, start_s = ask.visitor.subject, start_of_day_s(ask.now_s, self._looks.zone)
         with self._books.now() as book:
-            units = purse.units(book.state)
+            units = spoken(book.state)
             day = day_of(purse.payments(book, me, entries_max=ENTRIES_MAX), me, start_s=start_s)
 
         def row(payment: Payment, words: Words) -> Values:
@@ -86,7 +87,7 @@ class TillPages:
             found = purse.payment_with(book, identifier(ask.part("payment")))
             if found is None or ask.visitor.subject not in (holder_of(found.payer), holder_of(found.payee)):
                 raise HTTPException(404)
-            unit, leaf = purse.units(book.state)[unit_of(found.payer)], merkle.leaf_hash(book.entry(found.place))
+            unit, leaf = spoken(book.state)[unit_of(found.payer)], merkle.leaf_hash(book.entry(found.place))
         return self._looks.answer(
             ask,
             "till/slip.html",
