@@ -5,7 +5,6 @@ Whoever has the authority's key can stand in for the broker: keep it where the a
 """
 
 import datetime
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from commonwatt.certificates import builder, general_name, usage
 from commonwatt.errors import UserError
 from commonwatt.i18n import _
 
@@ -25,8 +25,6 @@ CERTIFICATE_DAYS = 1_100
 """Three years: made anew by running broker-config again."""
 RENEW_DAYS = 365
 """A certificate that ends sooner than this is made anew, so that running broker-config once a year is enough."""
-EARLIER = datetime.timedelta(days=1)
-"""How far before its making a certificate begins: clocks differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +55,16 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _name(name)
         certificate = (
-            _builder(subject, subject, key, now, AUTHORITY_DAYS)
+            builder(subject, subject, key, now, AUTHORITY_DAYS)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(signs_certificates=True), critical=True)
+            .add_extension(usage(is_ca=True), critical=True)
             .sign(key, hashes.SHA256())
         )
         return cls(_pair(certificate, key), now)
 
     def for_server(self, names: Sequence[str]) -> Pair:
         """A broker's certificate under these host names or addresses."""
-        alternatives = x509.SubjectAlternativeName([_alternative(name) for name in names])
+        alternatives = x509.SubjectAlternativeName([general_name(name) for name in names])
         return self._certify(names[0], ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
 
     def for_client(self, name: str) -> Pair:
@@ -85,17 +83,17 @@ class Authority:
     def _lasts(self, certificate: x509.Certificate) -> bool:
         return certificate.not_valid_after_utc - self._now > datetime.timedelta(days=RENEW_DAYS)
 
-    def _certify(self, name: str, usage: x509.ObjectIdentifier, names: x509.SubjectAlternativeName | None) -> Pair:
+    def _certify(self, name: str, purpose: x509.ObjectIdentifier, names: x509.SubjectAlternativeName | None) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = (
-            _builder(_name(name), self._certificate.subject, key, self._now, CERTIFICATE_DAYS)
+        made = (
+            builder(_name(name), self._certificate.subject, key, self._now, CERTIFICATE_DAYS)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .add_extension(usage(is_ca=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         )
         if names is not None:
-            builder = builder.add_extension(names, critical=False)
-        return _pair(builder.sign(self._key, hashes.SHA256()), key)
+            made = made.add_extension(names, critical=False)
+        return _pair(made.sign(self._key, hashes.SHA256()), key)
 
 
 def names_of(certificate: x509.Certificate) -> list[str]:
@@ -137,40 +135,5 @@ def _pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Pai
     return Pair(certificate.public_bytes(pem), private)
 
 
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime.datetime, days: int
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - EARLIER)
-        .not_valid_after(now + datetime.timedelta(days=days))
-    )
-
-
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
-
-
-def _alternative(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        encipher_only=False,
-        decipher_only=False,
-    )

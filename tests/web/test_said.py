@@ -25,3 +25,17 @@ def test_statements_when_keys_change(story: str, counts: bool) -> None:
     stated = said.stated(replay(log))
     assert len(values.confirmed(stated)) == counts
     assert (values.waiting(stated) == ()) is counts
+
+
+@pytest.mark.parametrize("story", COUNTS)
+def test_statements_when_the_log_grows(story: str) -> None:
+    """Looked at after every entry, they are those that are found at the end."""
+    log, said = [*FIRST, *entries(story)], Said()
+    said(0, log[: len(FIRST)])
+    for end in range(len(FIRST), len(log)):
+        said.stated(replay(log[:end]))
+        said(end, log[end : end + 1])
+    at_once = Said()
+    at_once(0, log)
+    assert said.stated(replay(log)) == at_once.stated(replay(log))
+    assert said.stated(replay(log))

@@ -30,6 +30,8 @@ class Said:
     reasons: set[str] = field(default_factory=set)
     """Texts that hold a signed statement."""
     _stated: list[tuple[int, SignedEntry]] = field(default_factory=list)
+    _judged: list[Stated | None] = field(default_factory=list)
+    """Of the first of them. By the keys of its place it counts or does not, for ever: each is verified once."""
 
     def __call__(self, first: int, entries: Sequence[bytes]) -> None:
         """See entries from the place `first` on."""
@@ -40,8 +42,9 @@ class Said:
     def stated(self, state: State) -> list[Stated]:
         """The statements whose signers might speak where they stand; `state`: of as many entries at least."""
         signers = Signers(state)
-        found = (enacted.stated_of(place, signed, signers) for place, signed in self._stated)
-        return [row for row in found if row is not None]
+        for place, signed in self._stated[len(self._judged) :]:
+            self._judged.append(enacted.stated_of(place, signed, signers))
+        return [row for row in self._judged if row is not None]
 
     def _see(self, place: int, parsed: object) -> None:
         if not isinstance(parsed, SignedEntry):

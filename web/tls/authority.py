@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from commonwatt import files
+from commonwatt.certificates import builder, general_name, usage
 from commonwatt.errors import StorageError, UserError
 from commonwatt.i18n import _
 
@@ -30,8 +31,6 @@ AUTHORITY, PUBLIC, SERVER = "authority.pem", "ca.crt", "server.pem"
 CA_DAYS = 730
 SERVER_DAYS = 90
 RENEW_DAYS = 30
-BACKDATED = timedelta(days=1)
-"""For phones whose clock is behind."""
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PRIVATE_NAMES = ("localhost", "local", "home.arpa", "internal", "lan", "home")
@@ -177,14 +176,14 @@ def _make_authority(hosts: Sequence[str], at: datetime) -> Signed:
             x509.NameAttribute(NameOID.COMMON_NAME, f"Commonwatt local CA {socket.gethostname()[:32]} {at:%Y-%m-%d}"),
         ]
     )
-    builder = (
-        _builder(name, key, at, CA_DAYS)
-        .issuer_name(name)
+    made = (
+        builder(name, name, key, at, CA_DAYS)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(is_ca=True), critical=True)
+        .add_extension(usage(is_ca=True), critical=True)
         .add_extension(_constraints(hosts), critical=True)
     )
-    return Signed(builder.sign(key, hashes.SHA256()), key)
+    return Signed(made.sign(key, hashes.SHA256()), key)
 
 
 def _make_server(authority: Signed, hosts: Sequence[str], at: datetime) -> Signed:
@@ -192,43 +191,16 @@ def _make_server(authority: Signed, hosts: Sequence[str], at: datetime) -> Signe
     issued_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
     # No host as the common name: some would hold it to the constraints a second time, as a name even if it is none.
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Commonwatt pages")])
-    builder = (
-        _builder(name, key, at, SERVER_DAYS)
-        .issuer_name(issuer.subject)
+    made = (
+        builder(name, issuer.subject, key, at, SERVER_DAYS)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(is_ca=False), critical=True)
+        .add_extension(usage(is_ca=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_general(host) for host in hosts]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([general_name(host) for host in hosts]), critical=False)
         .add_extension(issued_by, critical=False)
     )
-    return Signed(builder.sign(authority.key, hashes.SHA256()), key)
-
-
-def _builder(name: x509.Name, key: EllipticCurvePrivateKey, at: datetime, days: int) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(at - BACKDATED)
-        .not_valid_after(at + timedelta(days=days))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    )
-
-
-def _usage(*, is_ca: bool) -> x509.KeyUsage:
-    """A CA signs certificates, a server its handshakes; nobody does anything else."""
-    return x509.KeyUsage(
-        digital_signature=not is_ca,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=is_ca,
-        crl_sign=is_ca,
-        encipher_only=False,
-        decipher_only=False,
-    )
+    return Signed(made.sign(authority.key, hashes.SHA256()), key)
 
 
 def _constraints(hosts: Sequence[str]) -> x509.NameConstraints:
@@ -238,7 +210,7 @@ def _constraints(hosts: Sequence[str]) -> x509.NameConstraints:
     general += [x509.IPAddress(ipaddress.ip_network(network)) for network in networks]
     for host in hosts:
         if not _may_vouch(general, host):
-            named = _general(host)
+            named = general_name(host)
             address = isinstance(named, x509.IPAddress)
             general.append(x509.IPAddress(ipaddress.ip_network(host)) if address else named)
     return x509.NameConstraints(permitted_subtrees=general, excluded_subtrees=None)
@@ -257,16 +229,9 @@ def _refuse_others(authority: x509.Certificate, hosts: Sequence[str], folder: Pa
 
 def _may_vouch(permitted: Sequence[x509.GeneralName], host: str) -> bool:
     """Whether a host lies below one of the permitted names or networks (RFC 5280 §4.2.1.10)."""
-    named = _general(host)
+    named = general_name(host)
     if isinstance(named, x509.IPAddress):
         address = ipaddress.ip_address(host)
         networks = [ipaddress.ip_network(one.value) for one in permitted if isinstance(one, x509.IPAddress)]
         return any(address in network for network in networks)
     return any(isinstance(one, x509.DNSName) and f".{host}".endswith(f".{one.value}") for one in permitted)
-
-
-def _general(host: str) -> x509.DNSName | x509.IPAddress:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)
