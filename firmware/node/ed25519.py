@@ -125,11 +125,15 @@ def _make_table():
             row = _double(row)
         rows.append(row)
     sums = [rows.pop()]
-    for row in rows:
+    while rows:
+        row = rows.pop(0)
         x, y, z, t = row
         less = (_P - x, y, z, _P - t)
         sums = [_add(point, less) for point in sums] + [_add(point, row) for point in sums]
-    # In place: a list of its own would take 7 kB more, when a small device has least.
+    # In place, and no number longer than it is needed: a list of its own would take 7 kB more, when a small device
+    # has least.
+    for entry, (x, y, z, _t) in enumerate(sums):
+        sums[entry] = x, y, z
     for entry, inverse in enumerate(_inverses([point[2] for point in sums])):
         x, y = sums[entry][0] * inverse % _P, sums[entry][1] * inverse % _P
         t2 = x * y * _D2 % _P
