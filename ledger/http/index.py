@@ -1,52 +1,25 @@
 """Which entries concern which holder: a derived table beside the ledger, caught up with the log, rebuilt at will."""
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 from commonwatt.errors import StorageError
 from ledger.book import entry
-from ledger.book.entry import SignedEntry
-from ledger.book.mint import Mint
 from ledger.book.parties import parties
-from ledger.book.state import State
 from ledger.book.units import holder_of
+from ledger.sequencer import Sequencer
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS party (account BLOB, place INTEGER, PRIMARY KEY (account, place)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), genesis BLOB, size INTEGER);
 """
 _PAGE = "SELECT place FROM party WHERE account = ? AND place > ? ORDER BY place LIMIT ?"
-_LATEST = "SELECT place FROM party WHERE account = ? AND place < ? ORDER BY place DESC LIMIT ?"
-
-
-class Book(Protocol):
-    """What is indexed: a ledger that was opened, or one that is followed."""
-
-    @property
-    def state(self) -> State:
-        """After all entries."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """How many entries there are."""
-        ...
-
-    def entries(self, first: int, end: int) -> Iterator[bytes]:
-        """The entries of these places; an empty one was erased."""
-        ...
-
-    def find_entry(self, entry_id: bytes) -> bytes | None:
-        """The entry that has an id."""
-        ...
 
 
 class PartyIndex:
-    """The open table; used by one thread at a time. Losing it costs one pass over the log."""
+    """The open table; used by one thread, the one that owns the sequencer. Losing it costs one pass over the log."""
 
-    def __init__(self, path: Path, ledger: Book) -> None:
+    def __init__(self, path: Path, ledger: Sequencer) -> None:
         self._ledger = ledger
         self._path = path
         try:
@@ -57,7 +30,7 @@ class PartyIndex:
     def _begin(self) -> int:
         """Open the file; how much of the log it knows."""
         ledger = self._ledger
-        self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        self._connection = sqlite3.connect(self._path, isolation_level=None)
         self._connection.executescript(_SCHEMA)
         row = self._connection.execute("SELECT genesis, size FROM progress").fetchone()
         genesis = ledger.state.genesis_sha256
@@ -80,27 +53,14 @@ class PartyIndex:
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
-    def latest(self, account: bytes, *, before: int, limit: int) -> list[int]:
-        """Places below `before`, the newest first."""
-        try:
-            self._catch_up()
-            return [row[0] for row in self._connection.execute(_LATEST, (holder_of(account), before, limit))]
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
-
-    def _note(self, place: int, parsed: SignedEntry | Mint) -> None:
-        """What else is to be kept of an entry."""
-
     def _catch_up(self) -> None:
-        if self._size >= self._ledger.size:
+        if self._size == self._ledger.size:
             return
         self._connection.execute("BEGIN")
         for place, data in enumerate(self._ledger.entries(self._size, self._ledger.size), self._size):
             if not data:  # erased: it concerns nobody any more
                 continue
-            parsed = entry.parse(data)
-            self._note(place, parsed)
-            holders = parties(parsed, self._ledger.state, self._ledger.find_entry)
+            holders = parties(entry.parse(data), self._ledger.state, self._ledger.find_entry)
             rows = [(holder, place) for holder in holders]
             self._connection.executemany("INSERT OR IGNORE INTO party VALUES (?, ?)", rows)
         self._connection.execute("UPDATE progress SET size = ?", (self._ledger.size,))

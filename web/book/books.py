@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from aggregator.policy import enact
 from commonwatt.errors import InUseError, UserError
@@ -23,15 +22,6 @@ from ledger.log.published import PublishedLog
 from ledger.sequencer import Placed, Refused
 from web.book.followed import FollowedBook
 from web.book.index import FILE
-
-
-class Hand(Protocol):
-    """Carries signed entries to the ledger."""
-
-    def submit(self, entries: Sequence[bytes]) -> list[Placed | Refused]:
-        """An answer for each, durable and published."""
-        ...
-
 
 AT_ONCE = 24
 """Who may wait for the ledger's answer at the same time: of the 40 threads that answer pages, others have to stay
@@ -79,16 +69,14 @@ class LedgerHand:
 class Books:
     """The ledger of a commune's directory, as far as it is published."""
 
-    def __init__(
-        self, directory: Path, *, look: Look | None = None, watch: Watch | None = None, hand: Hand | None = None
-    ) -> None:
+    def __init__(self, directory: Path, *, look: Look | None = None, watch: Watch | None = None) -> None:
         self._directory = directory
         log = PublishedLog(directory / LOG)
         self._lock = threading.RLock()
         charges: dict[int, Mapping[bytes, int]] = {}
         self._follower = LogFollower(log, look=look, watch=watch, charged=charges.__setitem__)
         self._book = FollowedBook(log, self._follower, directory / FILE, charges)
-        self._hand = hand or LedgerHand(directory)
+        self._hand = LedgerHand(directory)
 
     @contextmanager
     def now(self) -> Iterator[FollowedBook]:

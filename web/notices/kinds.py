@@ -18,9 +18,6 @@ class Kind(StrEnum):
     DIGEST = "digest"
 
 
-PUSHED = tuple(kind for kind in Kind if kind is not Kind.DIGEST)
-
-
 def kinds_of(role: Role) -> list[Kind]:
     """Those that somebody with a role may get."""
     if role in MEMBERS:
